@@ -1,0 +1,1 @@
+"""The mathematics of MT-GRPO: torch and numpy only, no verl, ray or vllm."""

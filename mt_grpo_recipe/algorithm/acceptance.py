@@ -1,0 +1,51 @@
+"""rho_k: the tracked share of a task's prompts that give no gradient (arXiv 2602.05547, Algorithm 2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+
+
+class AcceptanceTracker:
+    """Exponential moving average of the filtered share of each task, starting at zero.
+
+    Args:
+        num_tasks: K.
+        decay: weight of the past in [0, 1); 0.9 in the authors' released code.
+    """
+
+    def __init__(self, num_tasks: int, decay: float):
+        self._decay = decay
+        self._filtered_rate_K = np.zeros(num_tasks)
+
+    @property
+    def filtered_rate_K(self) -> FloatArray:
+        """rho, shape (K,), each in [0, 1]."""
+        return self._filtered_rate_K.copy()
+
+    def update(self, filtered_K: IntArray, finished_K: IntArray) -> None:
+        """Take in a set of finished groups; tasks with none of them keep their value.
+
+        Args:
+            filtered_K: groups without a gradient, shape (K,).
+            finished_K: all groups that finished, shape (K,).
+        """
+        seen_K = finished_K > 0
+        rate_K = filtered_K[seen_K] / finished_K[seen_K]
+        self._filtered_rate_K[seen_K] = self._decay * self._filtered_rate_K[seen_K] + (1 - self._decay) * rate_K
+
+    def inflation_K(self, max_inflation: float) -> FloatArray:
+        """m_k = min(1 / (1 - rho_k), M_acc): prompts to generate for one that is kept, shape (K,)."""
+        acceptance_K = np.maximum(1 - self._filtered_rate_K, 1 / max_inflation)
+        return 1 / acceptance_K
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON-able state."""
+        return {"filtered_rate": self._filtered_rate_K.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self._filtered_rate_K = np.asarray(state["filtered_rate"], dtype=np.float64)

@@ -1,0 +1,174 @@
+"""The one object that holds state: weights z, acceptance rho, accuracies J, and the random numbers behind the draws."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.objective import residual_weights
+from mt_grpo_recipe.algorithm.ratio_sampler import RoundsSampler, Selection
+from mt_grpo_recipe.algorithm.task_weights import (
+    FixedWeights,
+    ImprovementAwareWeights,
+    RegularizedWeights,
+    WeightRule,
+)
+from mt_grpo_recipe.config.schema import MTGRPOConfig, WeightsConfig
+
+STATE_VERSION = 1
+
+
+class StateMismatch(ValueError):
+    """A checkpoint of another set-up; the message names what differs."""
+
+
+def build_rule(config: WeightsConfig, num_tasks: int) -> WeightRule:
+    """Make the rule that `mt_grpo.weights` asks for."""
+    if config.rule == "fixed":
+        return FixedWeights(np.asarray(config.initial or np.ones(num_tasks), dtype=np.float64))
+    if config.rule == "regularized":
+        return RegularizedWeights(num_tasks, config.learning_rate, config.weight_decay)
+    return ImprovementAwareWeights(
+        num_tasks, config.learning_rate, config.weight_decay, config.trade_off, config.improvement_clip
+    )
+
+
+class TaskController:
+    """Decides, step by step, what to sample and how the tasks weigh.
+
+    A step is `begin_step` (gives a sampler to run), `observe` (what the sampler brought), then `update_weights` once
+    for every improvement measured, and `metrics`.
+
+    Args:
+        tasks: names of the K tasks, distinct.
+        batch_size: B, prompts a batch.
+        config: checked settings.
+    """
+
+    def __init__(self, tasks: list[str], batch_size: int, config: MTGRPOConfig):
+        self.tasks = list(tasks)
+        self.batch_size = batch_size
+        self._config = config
+        self._rule = build_rule(config.weights, len(tasks))
+        self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
+        self._accuracy_K = np.full(len(tasks), math.nan)
+        self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
+        self._steps = 0
+        self._metrics: dict[str, dict[int, float]] = {}
+
+    @property
+    def weights_K(self) -> FloatArray:
+        """z, shape (K,)."""
+        return self._rule.weights_K
+
+    @property
+    def needs_improvement(self) -> bool:
+        """Whether the rule reads I_k."""
+        return self._rule.needs_improvement
+
+    def begin_step(self) -> RoundsSampler:
+        """Draw this step's quotas and return the sampler that fills them."""
+        self._steps += 1
+        self._metrics = {"weight": dict(enumerate(self.weights_K.tolist()))}
+        # With loss_weighting=task the tasks are sampled alike and z acts in the loss alone (Eq. 6).
+        uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
+        shares_K = uniform_K if self._config.loss_weighting == "task" else self.weights_K
+        return RoundsSampler(shares_K, self._tracker, self._config.sampler, self.batch_size, self._rng)
+
+    def observe(self, selection: Selection, correct_K: FloatArray) -> None:
+        """Take in what the step generated.
+
+        Args:
+            selection: what the sampler chose, and its counts.
+            correct_K: sum over all finished groups of the share of right rollouts, shape (K,); J_k is its mean.
+        """
+        seen_K = selection.finished_K > 0
+        step_accuracy_K = np.divide(correct_K, selection.finished_K, out=np.zeros(len(seen_K)), where=seen_K)
+        decay = self._config.weights.accuracy_decay
+        first_K = seen_K & np.isnan(self._accuracy_K)
+        self._accuracy_K[first_K] = step_accuracy_K[first_K]
+        self._accuracy_K[seen_K] = decay * self._accuracy_K[seen_K] + (1 - decay) * step_accuracy_K[seen_K]
+
+        batch_size = max(int(selection.chosen_K.sum()), 1)
+        self._put("target_share", selection.quota_K / selection.quota_K.sum())
+        self._put("batch_share", selection.chosen_K / batch_size)
+        self._put("zero_grad_rate", selection.filtered_K / np.maximum(selection.finished_K, 1), seen_K)
+        self._put("accuracy", step_accuracy_K, seen_K)
+        self._put("generated", selection.launched_K)
+        self._put("shortfall", selection.shortfall_K)
+
+    def update_weights(self, improvement_K: FloatArray) -> None:
+        """Move z by one update of the rule.
+
+        Args:
+            improvement_K: I_k, shape (K,); NaN for a task the batch did not hold, which counts as no improvement.
+        """
+        measured_K = ~np.isnan(improvement_K)
+        self._put("improvement", improvement_K, measured_K)
+        # A task never seen yet has no accuracy: the mean of the others keeps it from being pushed either way.
+        known_K = ~np.isnan(self._accuracy_K)
+        fallback = self._accuracy_K[known_K].mean() if known_K.any() else 0.0
+        accuracy_K = np.where(known_K, self._accuracy_K, fallback)
+        self._rule.update(accuracy_K, np.where(measured_K, improvement_K, 0.0))
+
+    def loss_weights_K(self, selection: Selection) -> FloatArray | None:
+        """Weight of each task's samples in the policy loss, shape (K,); None where all are one."""
+        if self._config.loss_weighting == "residual":
+            return residual_weights(selection.quota_K, selection.chosen_K, self._config.max_loss_weight)
+        if self._config.loss_weighting == "task":
+            return self.weights_K * len(self.tasks)
+        return None
+
+    def _put(self, name: str, values_K: FloatArray | IntArray, where_K: np.ndarray | None = None) -> None:
+        tasks = range(len(self.tasks)) if where_K is None else np.flatnonzero(where_K).tolist()
+        self._metrics[name] = {task: float(values_K[task]) for task in tasks}
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Numbers of the current step: metric name -> task -> value; a task without a value is left out."""
+        return {
+            name: {self.tasks[task]: value for task, value in by_task.items()}
+            for name, by_task in self._metrics.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """All state as JSON-able values; floats survive JSON exactly."""
+        return {
+            "version": STATE_VERSION,
+            "tasks": self.tasks,
+            "seed": self._config.seed,
+            "rule": self._config.weights.rule,
+            "batch_size": self.batch_size,
+            "steps": self._steps,
+            "weights": self._rule.state_dict(),
+            "acceptance": self._tracker.state_dict(),
+            "accuracy": [None if math.isnan(a) else a for a in self._accuracy_K.tolist()],
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave.
+
+        Raises:
+            StateMismatch: the state belongs to other tasks, another rule, seed or batch size.
+        """
+        mine = self.state_dict()
+        differing = [
+            f"{key}: the checkpoint has {state.get(key)!r}, this run has {mine[key]!r}"
+            for key in ("version", "tasks", "rule", "seed", "batch_size")
+            if state.get(key) != mine[key]
+        ]
+        if differing:
+            raise StateMismatch(
+                "The checkpoint was written by a different set-up and cannot be resumed. "
+                + "; ".join(differing)
+                + ". Restore the old settings, or start afresh with trainer.resume_mode=disable."
+            )
+        self._steps = state["steps"]
+        self._rule.load_state_dict(state["weights"])
+        self._tracker.load_state_dict(state["acceptance"])
+        self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
+        self._rng.bit_generator.state = state["rng"]

@@ -1,0 +1,138 @@
+"""Group-relative advantages, the clipped surrogate, and what they say about each task.
+
+Letters: N samples (rollouts), T tokens, P prompts (groups), K tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+
+EQUAL_REWARDS_TOLERANCE = 1e-6
+"""Rewards of a group closer than this are equal: the group has no gradient."""
+
+CORRECT_THRESHOLD = 1 - 1e-6
+"""A rollout counts as correct from this reward on when its reward function names no accuracy."""
+
+
+def has_spread(values: Sequence[float] | FloatArray) -> bool:
+    """Whether the values of one group differ. Max minus min: a standard deviation of equal floats need not be zero."""
+    array = np.asarray(values, dtype=np.float64)
+    return bool(array.max() - array.min() > EQUAL_REWARDS_TOLERANCE)
+
+
+def group_advantages(scores_N: torch.Tensor, group_N: Sequence[str] | np.ndarray, scale_by_std: bool) -> torch.Tensor:
+    """A_i = (r_i - mean r) / (std r + 1e-6) within each group; exactly zero where a group's rewards are equal.
+
+    Args:
+        scores_N: reward of each rollout, shape (N,).
+        group_N: group name of each rollout, length N.
+        scale_by_std: divide by the unbiased standard deviation (GRPO), or not (Dr. GRPO, arXiv 2503.20783).
+
+    Returns:
+        Advantages, shape (N,). A group of one rollout has advantage zero.
+    """
+    _, inverse_N = np.unique(np.asarray(group_N), return_inverse=True)
+    advantages_N = torch.zeros_like(scores_N)
+    for group in range(int(inverse_N.max()) + 1 if len(inverse_N) else 0):
+        rows = torch.from_numpy(np.flatnonzero(inverse_N == group))
+        rewards_G = scores_N[rows]
+        if not has_spread(rewards_G.tolist()):
+            continue
+        centred_G = rewards_G - rewards_G.mean()
+        advantages_N[rows] = centred_G / (rewards_G.std() + 1e-6) if scale_by_std else centred_G
+    return advantages_N
+
+
+def clipped_surrogate(
+    log_ratio_NT: torch.Tensor,
+    advantages_NT: torch.Tensor,
+    clip_low: float,
+    clip_high: float,
+    dual_clip: float,
+) -> torch.Tensor:
+    """Per-token min(r A, clip(r, 1 - low, 1 + high) A), to be maximised (GRPO, arXiv 2402.03300, Eq. 3).
+
+    Args:
+        log_ratio_NT: log pi_theta - log pi_old, shape (N, T); limited to +-20 before exp.
+        advantages_NT: shape (N, T).
+        clip_low: epsilon below one, 0.2.
+        clip_high: epsilon above one, 0.28 with clip-higher (DAPO, arXiv 2503.14476).
+        dual_clip: c > 1: where A < 0 the value is at least c A (arXiv 1912.09729).
+
+    Returns:
+        Surrogate of each token, shape (N, T).
+    """
+    ratio_NT = log_ratio_NT.clamp(-20.0, 20.0).exp()
+    clipped_NT = ratio_NT.clamp(1 - clip_low, 1 + clip_high)
+    surrogate_NT = torch.minimum(ratio_NT * advantages_NT, clipped_NT * advantages_NT)
+    return torch.where(advantages_NT < 0, torch.maximum(surrogate_NT, dual_clip * advantages_NT), surrogate_NT)
+
+
+def sequence_means(values_NT: torch.Tensor, mask_NT: torch.Tensor) -> torch.Tensor:
+    """Mean over the unmasked tokens of each sequence, shape (N,); zero where all are masked."""
+    mask_NT = mask_NT.to(values_NT.dtype)
+    return (values_NT * mask_NT).sum(-1) / mask_NT.sum(-1).clamp(min=1)
+
+
+def task_means(values_N: Sequence[float] | FloatArray, task_N: Sequence[int] | IntArray, num_tasks: int) -> FloatArray:
+    """Mean of the values of each task, shape (K,); NaN for a task without values."""
+    task_N = np.asarray(task_N, dtype=np.int64)
+    count_K = np.bincount(task_N, minlength=num_tasks)
+    total_K = np.bincount(task_N, weights=np.asarray(values_N, dtype=np.float64), minlength=num_tasks)
+    return np.divide(total_K, count_K, out=np.full(num_tasks, np.nan), where=count_K > 0)
+
+
+def task_improvement(
+    log_ratio_NT: torch.Tensor,
+    advantages_NT: torch.Tensor,
+    mask_NT: torch.Tensor,
+    task_N: Sequence[int] | IntArray,
+    num_tasks: int,
+    clip_low: float,
+    clip_high: float,
+    dual_clip: float,
+) -> FloatArray:
+    """I_k = J_GRPO,k(theta_{t+1}) - J_GRPO,k(theta_t) (arXiv 2602.05547, Eq. 8).
+
+    The samples and advantages stay those of theta_t, so before the update every ratio is one.
+
+    Args:
+        log_ratio_NT: log-probabilities after the update minus those before it, shape (N, T).
+        advantages_NT: shape (N, T).
+        mask_NT: one on response tokens, shape (N, T).
+        task_N: task index of each sample, length N.
+        num_tasks: K.
+        clip_low, clip_high, dual_clip: as in `clipped_surrogate`.
+
+    Returns:
+        Change of the mean (over samples) of the per-sequence token mean, shape (K,); NaN for a task without samples.
+    """
+    clip = (clip_low, clip_high, dual_clip)
+    after_NT = clipped_surrogate(log_ratio_NT, advantages_NT, *clip)
+    before_NT = clipped_surrogate(torch.zeros_like(log_ratio_NT), advantages_NT, *clip)
+    change_N = sequence_means(after_NT - before_NT, mask_NT)
+    return task_means(change_N.double().numpy(), task_N, num_tasks)
+
+
+def residual_weights(quota_K: IntArray, count_K: IntArray, max_weight: float) -> FloatArray:
+    """w_k = (n_k / sum n) / (c_k / sum c): loss weights that give a batch the mixture its quotas asked for.
+
+    Exactly one for every task when the quotas were met. Since E[n_k] = B z_k, the expected mixture is z.
+
+    Args:
+        quota_K: n_k, groups wanted of each task, shape (K,), at least one in all.
+        count_K: c_k, groups of each task in the batch, shape (K,).
+        max_weight: bound that keeps a task with a handful of groups from taking the gradient.
+
+    Returns:
+        Weights, shape (K,); zero for a task without groups, whose share nothing can restore.
+    """
+    target_K = quota_K / quota_K.sum()
+    share_K = count_K / max(int(count_K.sum()), 1)
+    weight_K = np.divide(target_K, share_K, out=np.zeros(len(target_K)), where=count_K > 0)
+    return np.minimum(weight_K, max_weight)

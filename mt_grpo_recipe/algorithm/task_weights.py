@@ -1,0 +1,163 @@
+"""Rules that move the distribution z over the K tasks.
+
+Letters: K tasks; `_K` marks an array with one entry a task. Every rule keeps logits xi with z = softmax(xi) and is
+updated once a step (or once a mini-batch) from the accuracies J_K and the improvements I_K that the step showed.
+Paper: "Multi-Task GRPO: Reliable LLM Reasoning Across Tasks", arXiv 2602.05547.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from mt_grpo_recipe.algorithm.arrays import FloatArray, as_vector
+
+
+def softmax(logits_K: FloatArray) -> FloatArray:
+    """Return softmax of a vector, shape (K,), stable for large logits."""
+    exp_K = np.exp(logits_K - logits_K.max())
+    return exp_K / exp_K.sum()
+
+
+def improvement_scores(
+    improvement_K: FloatArray, accuracy_K: FloatArray, improvement_clip: float, trade_off: float
+) -> FloatArray:
+    """s_k = clip(I_k, -c, c) + lambda * J_k (Subroutine 1, line 3).
+
+    Args:
+        improvement_K: I_k, change of the task's clipped surrogate through the policy update (Eq. 8), shape (K,).
+        accuracy_K: J_k, mean accuracy of the task in [0, 1], shape (K,).
+        improvement_clip: c > 0.
+        trade_off: lambda >= 0; large values follow the worst accuracy, zero follows improvement alone.
+    """
+    return np.clip(improvement_K, -improvement_clip, improvement_clip) + trade_off * accuracy_K
+
+
+def logit_gradient(weights_K: FloatArray, scores_K: FloatArray) -> FloatArray:
+    """g_k = z_k (s_k - sum_j z_j s_j): gradient of sum_k softmax(xi)_k s_k with respect to xi, shape (K,)."""
+    return weights_K * (scores_K - weights_K @ scores_K)
+
+
+class WeightRule(Protocol):
+    """What the controller asks of a rule."""
+
+    needs_improvement: bool
+
+    @property
+    def weights_K(self) -> FloatArray:
+        """z, shape (K,), non-negative, sums to one."""
+        ...
+
+    def update(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> None:
+        """Move z after one policy update. Both arrays have shape (K,)."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON-able state from which `load_state_dict` continues exactly."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        ...
+
+
+class FixedWeights:
+    """z never moves: uniform, or as given."""
+
+    needs_improvement = False
+
+    def __init__(self, weights_K: FloatArray):
+        self._weights_K = as_vector(weights_K) / np.sum(weights_K)
+
+    @property
+    def weights_K(self) -> FloatArray:
+        """z, shape (K,)."""
+        return self._weights_K.copy()
+
+    def update(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> None:
+        """Do nothing."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing changes over time, so nothing is kept."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+
+class _AdamWLogits:
+    """Logits xi moved by AdamW on a gradient that the subclass supplies; z = softmax(xi)."""
+
+    needs_improvement = False
+
+    def __init__(self, num_tasks: int, learning_rate: float, weight_decay: float):
+        self._xi = torch.zeros(num_tasks, dtype=torch.float64)
+        self._optimizer = torch.optim.AdamW(
+            [self._xi], lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=weight_decay
+        )
+
+    @property
+    def weights_K(self) -> FloatArray:
+        """z = softmax(xi), shape (K,)."""
+        return softmax(self._xi.numpy())
+
+    def _scores(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> FloatArray:
+        raise NotImplementedError
+
+    def update(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> None:
+        """One AdamW step on xi along g (see `logit_gradient`)."""
+        scores_K = self._scores(as_vector(accuracy_K), as_vector(improvement_K))
+        self._xi.grad = torch.from_numpy(logit_gradient(self.weights_K, scores_K))
+        self._optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Logits and both AdamW moments as lists of floats, and the number of updates made."""
+        moments = self._optimizer.state[self._xi]
+        return {
+            "logits": self._xi.tolist(),
+            "exp_avg": moments["exp_avg"].tolist() if moments else None,
+            "exp_avg_sq": moments["exp_avg_sq"].tolist() if moments else None,
+            "updates": int(moments["step"]) if moments else 0,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self._xi.copy_(torch.tensor(state["logits"], dtype=torch.float64))
+        self._optimizer.state.clear()
+        if state["updates"]:
+            self._optimizer.state[self._xi] = {
+                "step": torch.tensor(float(state["updates"])),
+                "exp_avg": torch.tensor(state["exp_avg"], dtype=torch.float64),
+                "exp_avg_sq": torch.tensor(state["exp_avg_sq"], dtype=torch.float64),
+            }
+
+
+class ImprovementAwareWeights(_AdamWLogits):
+    """IWU (Subroutine 1): weight moves to tasks that are weak or have stopped improving."""
+
+    needs_improvement = True
+
+    def __init__(
+        self, num_tasks: int, learning_rate: float, weight_decay: float, trade_off: float, improvement_clip: float
+    ):
+        super().__init__(num_tasks, learning_rate, weight_decay)
+        self._trade_off = trade_off
+        self._improvement_clip = improvement_clip
+
+    def _scores(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> FloatArray:
+        return improvement_scores(improvement_K, accuracy_K, self._improvement_clip, self._trade_off)
+
+
+class RegularizedWeights(_AdamWLogits):
+    """Subroutine 2 (the ablation): s_k = J_k and xi <- xi - beta (g + eta xi).
+
+    AdamW's decoupled decay is the term beta * eta * xi, which pulls z back to uniform.
+    """
+
+    def __init__(self, num_tasks: int, learning_rate: float, regularization: float):
+        super().__init__(num_tasks, learning_rate, weight_decay=regularization)
+
+    def _scores(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> FloatArray:
+        return accuracy_K

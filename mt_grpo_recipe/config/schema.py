@@ -1,0 +1,164 @@
+"""What `mt_grpo.*` may say: typed fields with bounds. Defaults are those of arXiv 2602.05547, three-task experiment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used; the message says what was given, what is allowed and what to do."""
+
+
+def _require(condition: bool, name: str, value: object, allowed: str) -> None:
+    if not condition:
+        raise ConfigError(f"mt_grpo.{name}={value!r} cannot be used: it must be {allowed}.")
+
+
+def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    _require(value in choices, name, value, "one of " + ", ".join(choices))
+
+
+@dataclass
+class WeightsConfig:
+    """How the distribution z over tasks moves."""
+
+    rule: str = "improvement_aware"
+    """fixed | improvement_aware (Subroutine 1) | regularized (Subroutine 2)."""
+    initial: list[float] | None = None
+    """z of rule `fixed`, in the order of the tasks; null is uniform."""
+    learning_rate: float = 0.025
+    """beta, step size of AdamW on the logits."""
+    weight_decay: float = 1e-5
+    """AdamW's decay of the logits; for rule `regularized` this is eta."""
+    trade_off: float = 0.2
+    """lambda, weight of the accuracy beside the improvement."""
+    improvement_clip: float = 0.1
+    """c, bound of the improvement."""
+    accuracy_decay: float = 0.0
+    """Weight of the past in the moving average of J_k; 0 takes the accuracy of the step alone."""
+
+    def __post_init__(self) -> None:
+        _require_choice("weights.rule", self.rule, ("fixed", "improvement_aware", "regularized"))
+        _require(self.learning_rate > 0, "weights.learning_rate", self.learning_rate, "above 0")
+        _require(self.weight_decay >= 0, "weights.weight_decay", self.weight_decay, "0 or more")
+        _require(
+            self.trade_off >= 0 and math.isfinite(self.trade_off),
+            "weights.trade_off",
+            self.trade_off,
+            "0 or more (it is the paper's lambda; 0.2 and 0.25 were used with three tasks)",
+        )
+        _require(self.improvement_clip > 0, "weights.improvement_clip", self.improvement_clip, "above 0")
+        _require(0 <= self.accuracy_decay < 1, "weights.accuracy_decay", self.accuracy_decay, "in [0, 1)")
+        if self.initial is not None:
+            _require(self.rule == "fixed", "weights.initial", self.initial, "null unless weights.rule=fixed")
+            valid = all(math.isfinite(w) and w >= 0 for w in self.initial) and sum(self.initial) > 0
+            _require(valid, "weights.initial", self.initial, "a list of numbers, none negative, not all zero")
+
+
+@dataclass
+class ImprovementConfig:
+    """How I_k is measured."""
+
+    granularity: str = "step"
+    """step: once after the policy update | mini_batch: after every mini-batch | off: never (I_k = 0)."""
+
+    def __post_init__(self) -> None:
+        _require_choice("improvement.granularity", self.granularity, ("step", "mini_batch", "off"))
+
+
+@dataclass
+class SamplerConfig:
+    """How the batch of a step is generated and chosen (Algorithm 2)."""
+
+    schedule: str = "rounds"
+    """rounds: Algorithm 2, one round after another."""
+    filter: str = "strict"
+    """strict: keep groups with some but not all rollouts right | lenient: rewards not all equal | off: keep all."""
+    ratio: bool = True
+    """Keep the batch at the shares that z asks for."""
+    quota: str = "multinomial"
+    """multinomial: n ~ Multinomial(B, z) | stratified: |n_k - B z_k| < 1."""
+    oversample: float = 3.0
+    """M_os: groups generated a round, in batches."""
+    inflate: bool = True
+    """Generate more for tasks whose groups are often filtered."""
+    max_inflation: float = 5.0
+    """M_acc, bound of that."""
+    max_resample_rounds: int = 10
+    """N_rs: rounds after the first."""
+    acceptance_decay: float = 0.9
+    """Weight of the past in the moving average rho_k."""
+    poll_interval_s: float = 0.05
+    """Seconds between two looks for finished groups."""
+    stall_timeout_s: float = 3600.0
+    """Seconds without any finished group after which those in flight are given up."""
+
+    def __post_init__(self) -> None:
+        _require_choice("sampler.schedule", self.schedule, ("rounds",))
+        _require_choice("sampler.filter", self.filter, ("strict", "lenient", "off"))
+        _require_choice("sampler.quota", self.quota, ("multinomial", "stratified"))
+        _require(self.oversample >= 1, "sampler.oversample", self.oversample, "1 or more")
+        _require(self.max_inflation >= 1, "sampler.max_inflation", self.max_inflation, "1 or more")
+        _require(self.max_resample_rounds >= 0, "sampler.max_resample_rounds", self.max_resample_rounds, "0 or more")
+        _require(0 <= self.acceptance_decay < 1, "sampler.acceptance_decay", self.acceptance_decay, "in [0, 1)")
+        _require(self.poll_interval_s > 0, "sampler.poll_interval_s", self.poll_interval_s, "above 0")
+        _require(self.stall_timeout_s > 0, "sampler.stall_timeout_s", self.stall_timeout_s, "above 0")
+        _require(
+            not (self.ratio and self.filter == "off"),
+            "sampler.ratio",
+            self.ratio,
+            "false while sampler.filter=off (nothing is dropped, so there is no ratio to preserve)",
+        )
+
+    def round_size(self, batch_size: int) -> int:
+        """Groups generated a round: M_os * B, or B where nothing is filtered."""
+        return batch_size if self.filter == "off" else math.ceil(self.oversample * batch_size)
+
+    def budget(self, batch_size: int) -> int:
+        """Groups a step may launch in all: the first round and N_rs more."""
+        return self.round_size(batch_size) * (1 + self.max_resample_rounds)
+
+
+@dataclass
+class MTGRPOConfig:
+    """The group `mt_grpo` of the training config."""
+
+    task_key: list[str] = field(default_factory=lambda: ["extra_info.task"])
+    """Fields that name a row's task, joined with "-"."""
+    tasks: list[str] | None = None
+    """Tasks to train, in this order; null is every task of the data, in order of first appearance."""
+    seed: int = 0
+    """Seed of the quotas, the launch order and the order of the prompts."""
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
+    improvement: ImprovementConfig = field(default_factory=ImprovementConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    loss_weighting: str = "none"
+    """none | residual: quota share over batch share | task: K z_k (Eq. 6), with z left out of the sampling."""
+    max_loss_weight: float = 5.0
+    """Bound of the residual weights."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.task_key) > 0, "task_key", self.task_key, "a list of at least one field")
+        _require(self.seed >= 0, "seed", self.seed, "0 or more")
+        _require_choice("loss_weighting", self.loss_weighting, ("none", "residual", "task"))
+        _require(self.max_loss_weight >= 1, "max_loss_weight", self.max_loss_weight, "1 or more")
+        if self.tasks is not None:
+            distinct = len(self.tasks) > 0 and len(set(self.tasks)) == len(self.tasks)
+            _require(distinct, "tasks", self.tasks, "null or a list of distinct task names")
+            initial = self.weights.initial
+            if initial is not None:
+                allowed = f"a list of {len(self.tasks)} numbers, one a task"
+                _require(len(initial) == len(self.tasks), "weights.initial", initial, allowed)
+        _require(
+            not (self.weights.rule == "improvement_aware" and self.improvement.granularity == "off"),
+            "improvement.granularity",
+            "off",
+            "step or mini_batch with weights.rule=improvement_aware, which reads the improvement",
+        )
+        _require(
+            not (self.loss_weighting == "task" and self.sampler.ratio),
+            "loss_weighting",
+            "task",
+            "none or residual with sampler.ratio=true (the batch already holds the shares z)",
+        )
