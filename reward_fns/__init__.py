@@ -1,0 +1,22 @@
+"""Rewards of the tasks: one file a task, a registry, and `compute_score`, the function verl calls.
+
+Tell verl 0.9.1 to use it:
+
+    reward.custom_reward_function.path=pkg://reward_fns
+    reward.custom_reward_function.name=compute_score
+    +reward.custom_reward_function.reward_kwargs.<option>=<value>     # optional, reaches the task as <option>=<value>
+
+verl calls it as `compute_score(data_source=, solution_str=, ground_truth=, extra_info=, **reward_kwargs)`, in a thread
+of a reward worker, with the decoded response without the prompt and without special tokens. `score` becomes the reward
+of the last token; all keys, `acc` and `format` among them, travel on as `reward_extra_info`, from which validation and
+the sampler take `acc`. (`reward.reward_kwargs`, without `custom_reward_function`, is another setting: the length
+penalty of the `dapo` reward manager. It does not come here.)
+
+To add a task, see README.md in this directory.
+"""
+
+from reward_fns.extraction import extract_answer
+from reward_fns.registry import known_tasks, register
+from reward_fns.scoring import compute_score
+
+__all__ = ["compute_score", "extract_answer", "known_tasks", "register"]

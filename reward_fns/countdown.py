@@ -1,0 +1,53 @@
+r"""Countdown: reach the target with every given number used exactly once and + - * / only.
+
+    ground_truth {"numbers": "8,73,96", "target": 31}, answer "96 - 73 + 8"  ->  correct
+
+An answer may go on with "= 31": a right-hand side must be the target itself. Minus signs in front are allowed; with a
+positive target they reach nothing that subtraction does not. A number must be written as it was given: "08" is wrong.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from reward_fns.arithmetic import evaluate, tokenize
+from reward_fns.registry import register
+from reward_fns.truth import read_whole_number
+
+
+@dataclass(frozen=True)
+class Puzzle:
+    """The numbers to use, as sorted decimal texts, and the value to reach."""
+
+    numbers: tuple[str, ...]
+    target: int
+
+
+def read_puzzle(fields: dict[str, Any], **_: Any) -> Puzzle:
+    """Numbers from "8,73,96" or a list, target from 31 or "31"; raises ValueError for anything else."""
+    numbers = fields.get("numbers")
+    if isinstance(numbers, str):
+        numbers = numbers.split(",")
+    if not isinstance(numbers, list) or not numbers:
+        raise ValueError("the field 'numbers' must be a list of numbers or text such as '8,73,96'")
+    values = [read_whole_number(number, "numbers") for number in numbers]
+    if min(values) < 0:
+        raise ValueError("the field 'numbers' must not hold negative numbers")
+    return Puzzle(tuple(sorted(map(str, values))), read_whole_number(fields.get("target"), "target"))
+
+
+@register("countdown", truth=read_puzzle)
+def reaches_the_target(answer: str, puzzle: Puzzle, **_: Any) -> bool:
+    """Whether the answer is an expression of exactly these numbers whose exact value is the target."""
+    try:
+        tokens = tokenize(answer)
+        if "=" in tokens:
+            at = tokens.index("=")
+            tokens, right = tokens[:at], tokens[at + 1 :]
+            if right != tokenize(str(puzzle.target)):
+                return False
+        # Compared as text and before anything is computed: a number of a million digits is never turned into an int.
+        if tuple(sorted(token for token in tokens if token.isdecimal())) != puzzle.numbers:
+            return False
+        return evaluate(tokens) == puzzle.target
+    except ArithmeticError:
+        return False

@@ -1,0 +1,134 @@
+"""Which function checks which task: `register` and the lookup behind `compute_score`.
+
+Files of this package are imported at the first lookup, and so are the entry points of group `mt_grpo.rewards` of
+installed packages, so a new task needs no list to be edited.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, TypeVar
+
+from reward_fns.truth import read_target
+
+ENTRY_POINT_GROUP = "mt_grpo.rewards"
+
+CheckFn = TypeVar("CheckFn", bound=Callable[..., bool])
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A registered task: `read_truth` validates the row's ground truth, `check` compares an answer with it."""
+
+    name: str
+    check: Callable[..., bool]
+    read_truth: Callable[..., Any]
+
+    @property
+    def where(self) -> str:
+        return f"{self.check.__module__}.{self.check.__qualname__}"
+
+
+_tasks: dict[str, Task] = {}
+_lock = threading.RLock()
+_discovered = False
+
+
+def register(*names: str, truth: Callable[..., Any] = read_target) -> Callable[[CheckFn], CheckFn]:
+    """Decorator that makes `check(answer, truth, **context) -> bool` the judge of the tasks called `names`.
+
+    `answer` is the text inside the response's final box, stripped and never empty. `truth` is what the function given
+    as `truth=` made of the row's ground truth; the default hands over its `target` as a string. `context` holds
+    `data_source`, `extra_info` and whatever `reward_kwargs` sets.
+
+    Whatever the truth function raises is reported as a fault of the data. Whatever the check raises is logged and
+    counts as a wrong answer: no response of a model may end a training run.
+
+    Raises ValueError for a name that is taken or unusable, TypeError for a function that cannot take the context.
+    """
+    if not names:
+        raise ValueError('register() needs at least one task name: @register("my-task")')
+
+    def decorate(check: CheckFn) -> CheckFn:
+        for function in (check, truth):
+            _require_context_parameter(function)
+        with _lock:
+            for name in names:
+                if not _NAME.fullmatch(name):
+                    raise ValueError(
+                        f"{name!r} cannot name a reward task: use ASCII letters, digits, '_', '.' and inner '-'"
+                    )
+                task = Task(name, check, truth)
+                if name in _tasks:
+                    raise ValueError(
+                        f"reward task {name!r} is registered twice: by {_tasks[name].where} and by {task.where}; "
+                        "rename one of them"
+                    )
+                _tasks[name] = task
+        return check
+
+    return decorate
+
+
+def task_for(data_source: Any) -> Task:
+    """The task with the longest name that is `data_source`, or is followed in it by "-" or ":".
+
+    `countdown-mini-train` and `countdown` are both the task `countdown`; `countdowns` is not.
+    Raises ValueError that lists the known names.
+    """
+    tasks = known_tasks()
+    if isinstance(data_source, str):
+        cuts = [len(data_source), *(match.start() for match in re.finditer("[-:]", data_source))]
+        for cut in sorted(cuts, reverse=True):
+            if data_source[:cut] in tasks:
+                return tasks[data_source[:cut]]
+    raise ValueError(
+        f"no reward function for data_source {data_source!r}; known: {', '.join(sorted(tasks))}. A data_source is a "
+        'known name, alone or followed by "-" and anything. To add a task, write one file in reward_fns/ with a '
+        f'function decorated by @register("name"), or an entry point of group {ENTRY_POINT_GROUP!r} in your own package'
+    )
+
+
+def known_tasks() -> Mapping[str, Task]:
+    """All tasks by name, after every task file and entry point was imported."""
+    global _discovered
+    with _lock:
+        if not _discovered:
+            _import_task_files()
+            _load_entry_points()
+            _discovered = True
+        return dict(_tasks)
+
+
+def _import_task_files() -> None:
+    import reward_fns
+
+    for module in pkgutil.iter_modules(reward_fns.__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"reward_fns.{module.name}")
+
+
+def _load_entry_points() -> None:
+    for entry_point in metadata.entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            entry_point.load()
+        except Exception as error:
+            raise RuntimeError(
+                f"the reward entry point {entry_point.name!r} = {entry_point.value!r} does not load ({error}); "
+                "repair or uninstall the package that brings it"
+            ) from error
+
+
+def _require_context_parameter(function: Callable[..., Any]) -> None:
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise TypeError(
+            f"{function.__module__}.{function.__qualname__} must end in **context (data_source, extra_info and "
+            "reward_kwargs arrive there): def check(answer, truth, **context) -> bool"
+        )

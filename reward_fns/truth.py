@@ -1,0 +1,62 @@
+"""Reading the `ground_truth` field of a row.
+
+Rows pass through parquet, pandas and Ray before they arrive here, so one and the same truth may be a dict, a struct
+with None in the fields of other tasks, a JSON string, a bare value or numpy's version of any of them. All of these
+become one dict. A truth that does not fit its task is a fault of the data: these functions raise ValueError and never
+guess.
+"""
+
+import json
+from typing import Any
+
+
+def as_fields(ground_truth: Any) -> dict[str, Any]:
+    """The truth as a dict of plain Python values, without the fields that are None; a bare value is its `target`.
+
+    >>> as_fields({"numbers": None, "target": "alice"})
+    {'target': 'alice'}
+    >>> as_fields("alice")
+    {'target': 'alice'}
+    """
+    value = _plain(ground_truth)
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            parsed = json.loads(value)
+        except ValueError:  # a set such as {1, 2} is a legitimate answer in mathematics
+            parsed = value
+        value = parsed if isinstance(parsed, dict) else value
+    if not isinstance(value, dict):
+        value = {"target": value}
+    return {str(key): field for key, field in value.items() if field is not None}
+
+
+def read_target(fields: dict[str, Any], **_: Any) -> str:
+    """The `target` field, stripped; raises ValueError where it is missing, blank or not text."""
+    target = fields.get("target")
+    if not isinstance(target, str) or not target.strip():
+        raise ValueError("the field 'target' must be a string that is not blank")
+    return target.strip()
+
+
+def read_whole_number(value: Any, field: str) -> int:
+    """An int given as such, as decimal text or, as pandas makes of columns with gaps, as a whole float."""
+    if isinstance(value, str):
+        digits = value.strip()
+        if digits.removeprefix("-").isdecimal() and digits.isascii() and len(digits) <= 100:
+            return int(digits)
+    elif isinstance(value, float) and value.is_integer():
+        return int(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"the field {field!r} must hold whole numbers, not {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    """Numpy scalars and arrays as Python values, through dicts and lists."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _plain(field) for key, field in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,137 @@
+"""Properties of the rewards over generated text, against `independent.py`, and bounds on the work they do."""
+
+import importlib.util
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reward_fns import arithmetic, compute_score, extract_answer
+
+_spec = importlib.util.spec_from_file_location("independent", Path(__file__).with_name("independent.py"))
+assert _spec and _spec.loader
+independent = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(independent)
+
+NUMBERS, TARGET = [3, 8, 8, 12], 24
+ROWS = [
+    ("countdown-mini-train", {"numbers": "3,8,8,12", "target": TARGET}),
+    ("zebra-mini-train", {"target": "carol"}),
+    ("arc-mini-train", {"target": "0 0 9"}),
+]
+# Pieces that are likelier than single characters to reach the interesting branches.
+WORDS = r"\boxed{ \boxed { } \{ <answer> </answer> Assistant: <|im_start|>assistant <|im_end|> carol Carol"
+SYMBOLS = r"3 8 8 12 24 1 0 + - * / ( ) = . ** \times \div \cdot \frac{ \left( \right)"
+CHARACTERS = (
+    "\\ \n\x00\ud800\u0663\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}\N{MINUS SIGN}\N{MIDDLE DOT}\N{NO-BREAK SPACE}"
+)
+PIECES = st.sampled_from([*WORDS.split(), *SYMBOLS.split(), *CHARACTERS, "0 0 9"])
+ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60)
+TEXTS = st.lists(PIECES | ANY_TEXT, max_size=30).map("".join)
+
+
+def expressions():
+    """Well-formed arithmetic over the numbers of the puzzle, in a few spellings."""
+    numbers = st.permutations(NUMBERS)
+
+    @st.composite
+    def build(draw):
+        leaves = [str(number) for number in draw(numbers)]
+        while len(leaves) > 1:
+            at = draw(st.integers(0, len(leaves) - 2))
+            template = draw(
+                st.sampled_from(["({}+{})", "({} - {})", "{}*{}", "({}/{})", "({}+-{})", "-({}*{})"])
+                | st.sampled_from([r"\frac{{{}}}{{{}}}", r"({} \times {})", "({} \N{DIVISION SIGN} {})", "{}-{}"])
+            )
+            leaves[at : at + 2] = [template.format(leaves[at], leaves[at + 1])]
+        return leaves[0] + draw(st.sampled_from(["", "=24", " = 24 ", "= 25"]))
+
+    return build()
+
+
+@settings(max_examples=500, deadline=None)
+@given(TEXTS, st.sampled_from(ROWS))
+def test_any_text_gets_one_of_three_scores_and_nothing_is_raised(text, row):
+    result = compute_score(row[0], text, row[1])
+    assert list(result) == ["score", "acc", "format"]
+    assert (result["score"], result["acc"], result["format"]) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}
+
+
+@settings(max_examples=1000, deadline=None)
+@given(TEXTS)
+def test_extraction_agrees_with_an_independent_one(text):
+    assert extract_answer(text) == independent.final_answer(text)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(TEXTS | expressions(), st.sampled_from([0, 0, 0, 1, -1]))
+def test_countdown_agrees_with_python_s_own_parser(answer, error):
+    # The target is what the expression is worth, or misses it by one: right answers are as common as wrong ones.
+    value = independent.countdown_value(answer.partition("=")[0], NUMBERS)
+    target = error + (int(value) if value is not None and value.denominator == 1 else TARGET)
+    answer = answer.replace("24", str(target))
+    response = rf"\boxed{{{answer}}}"
+    answer = independent.final_answer(response)
+    correct = answer is not None and independent.countdown_value(answer, NUMBERS) == target
+    result = compute_score("countdown-mini-train", response, {"numbers": NUMBERS, "target": target})
+    assert result["acc"] == float(correct)
+
+
+@settings(max_examples=500, deadline=None)
+@given(expressions())
+def test_exact_values_agree_with_python_s_own_parser(answer):
+    left = answer.partition("=")[0]
+    try:
+        value = arithmetic.evaluate(arithmetic.tokenize(left))
+    except ArithmeticError:
+        value = None
+    assert value == independent.countdown_value(left, NUMBERS)
+    assert value is None or isinstance(value, Fraction)
+
+
+@given(TEXTS)
+def test_no_text_before_the_final_box_changes_the_score(text):
+    data_source, truth = ROWS[1]
+    assert compute_score(data_source, text + r" \boxed{carol}", truth)["acc"] == 1.0 or "ssistant" in text
+
+
+HOSTILE = {
+    "a megabyte of digits": r"\boxed{" + "9" * 1_000_000 + "}",
+    "a megabyte of opening brackets": r"\boxed{" + "(" * 1_000_000 + "}",
+    "deep but short brackets": r"\boxed{" + "(" * 400 + "3" + ")" * 400 + "}",
+    "nested fractions": r"\boxed{" + r"\frac{" * 100 + "3" + "}{3}" * 100 + "}",
+    "many minus signs": r"\boxed{" + "-" * 990 + "3}",
+    "a megabyte of braces": r"\boxed{" + "{" * 1_000_000,
+    "a megabyte of backslashes": r"\boxed{" + "\\" * 1_000_000 + "}",
+    "100,000 boxes": r"\boxed{3}" * 100_000,
+    "100,000 boxes within each other": r"\boxed{" * 100_000 + "3" + "}" * 100_000,
+    "100,000 words boxed without a brace": r"\boxed" * 100_000,
+    "boxed and a megabyte of blanks": r"\boxed" + " " * 1_000_000 + "{3}",
+    "100,000 answer tags": "<answer>" * 100_000,
+    "a tower of powers": r"\boxed{" + "9**" * 300 + "9}",
+    "a long product": r"\boxed{" + "*".join(["12"] * 300) + "}",
+    "a megabyte of prompts": "Assistant:" * 100_000 + r"\boxed{3}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_hostile_text_costs_bounded_work(name, row):
+    """Counted in Python function calls and lines rather than seconds: a few per character would be in the millions."""
+    steps = 0
+
+    def count(frame, event, argument):
+        nonlocal steps
+        steps += 1
+        return count
+
+    sys.settrace(count)
+    try:
+        result = compute_score(row[0], HOSTILE[name], row[1])
+    finally:
+        sys.settrace(None)
+    assert result["acc"] == 0.0
+    assert steps < 450_000 if name == "100,000 words boxed without a brace" else steps < 50_000

@@ -1,0 +1,83 @@
+"""Registering tasks: names, duplicates, what reaches a task, and what a failing task does."""
+
+import logging
+
+import pytest
+
+from reward_fns import compute_score, known_tasks, register, registry
+
+
+@pytest.fixture(autouse=True)
+def scratch_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_tasks", dict(known_tasks()))
+
+
+def test_the_built_in_tasks_are_found_without_a_list():
+    assert {"countdown", "zebra", "arc"} <= set(known_tasks())
+
+
+def test_a_duplicate_name_is_refused_and_both_places_are_named():
+    with pytest.raises(ValueError, match=r"'zebra' is registered twice: by reward_fns\.zebra\..* and by .*other"):
+
+        @register("zebra")
+        def other(answer, truth, **context):
+            return True
+
+
+@pytest.mark.parametrize("name", ["", " zebra", "a b", "rg:x", "a-", "-a", "n\u00e4me"])
+def test_names_that_cannot_be_found_again_are_refused(name):
+    with pytest.raises(ValueError, match="cannot name a reward task"):
+        register(name)(lambda answer, truth, **context: True)
+
+
+def test_a_function_that_cannot_take_the_context_is_refused_at_once():
+    with pytest.raises(TypeError, match=r"must end in \*\*context"):
+        register("bare")(lambda answer, truth: True)
+
+
+def test_no_name_is_refused():
+    with pytest.raises(ValueError, match="at least one task name"):
+        register()
+
+
+def test_the_longest_name_wins():
+    register("zebra-nova")(lambda answer, truth, **context: answer == "nova")
+    register("zebra-nova-2")(lambda answer, truth, **context: answer == "nova two")
+    truth = {"target": "carol"}
+    assert compute_score("zebra-nova-train", r"\boxed{nova}", truth)["acc"] == 1.0
+    assert compute_score("zebra-nova-2-train", r"\boxed{nova two}", truth)["acc"] == 1.0
+    assert compute_score("zebra-novae-train", r"\boxed{carol}", truth)["acc"] == 1.0
+
+
+def test_reward_kwargs_and_the_row_reach_the_task():
+    seen = {}
+
+    @register("curious")
+    def curious(answer, truth, **context):
+        seen.update(context, truth=truth)
+        return True
+
+    compute_score("curious-train", r"\boxed{1}", "t", {"index": 4}, tolerance=0.5)
+    assert seen == {"truth": "t", "data_source": "curious-train", "extra_info": {"index": 4}, "tolerance": 0.5}
+
+
+def test_a_check_that_fails_is_logged_and_counts_as_wrong(caplog):
+    @register("broken")
+    def broken(answer, truth, **context):
+        raise KeyError("oops")
+
+    with caplog.at_level(logging.ERROR):
+        assert compute_score("broken", r"\boxed{1}", "t") == {"score": 0.1, "acc": 0.0, "format": 1.0}
+    assert "broken" in caplog.text and "counted as wrong" in caplog.text and "oops" in caplog.text
+
+
+def test_an_entry_point_that_does_not_load_is_named(monkeypatch):
+    class Lost:
+        name, value = "lost", "no_such_package:rewards"
+
+        def load(self):
+            raise ModuleNotFoundError("No module named 'no_such_package'")
+
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [Lost()])
+    with pytest.raises(RuntimeError, match="'lost' = 'no_such_package:rewards' does not load"):
+        registry._load_entry_points()
