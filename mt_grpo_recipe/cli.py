@@ -1,6 +1,36 @@
 """The `mt-grpo` command."""
 
+from __future__ import annotations
 
-def main() -> None:
-    """Run the `mt-grpo` command line."""
-    raise SystemExit("mt-grpo: no command yet")
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "prepare": ("data_prep.cli", "make training and test data"),
+    "doctor": (
+        "mt_grpo_recipe.doctor",
+        "say what is wrong with this machine or a training command, and how to mend it",
+    ),
+    "simulate": ("mt_grpo_recipe.simulate", "compare samplers on a simulated rollout engine"),
+    "report": ("mt_grpo_recipe.report.cli", "figures and tables from the logs of any runs"),
+}
+"""Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what it is for."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the `mt-grpo` command line; exits with status 1 and one sentence on bad input."""
+    parser = argparse.ArgumentParser(prog="mt-grpo", description="Multi-Task GRPO as a plugin for verl.")
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    given = (argv if argv is not None else sys.argv[1:])[:1]
+    for name, (module_name, purpose) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=purpose, description=purpose)
+        # Only the command that runs is imported: some bring in matplotlib, reasoning-gym or verl.
+        if given == [name]:
+            importlib.import_module(module_name).add_arguments(subparser)
+    args = parser.parse_args(argv)
+    try:
+        status = importlib.import_module(COMMANDS[args.command][0]).run(args)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(f"mt-grpo {args.command}: {error}") from error
+    raise SystemExit(status or 0)

@@ -1,0 +1,36 @@
+"""Entry point `mt_grpo` of group `verl.plugins`: registers estimator, loss and trainer with verl 0.9.1.
+
+verl imports this package in every process and hides its failures at level DEBUG, so failures are reported here.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
+
+logger = logging.getLogger(__name__)
+
+
+def register() -> None:
+    """Register with verl what `+mt_grpo=<method>` switches on; log an error and register nothing if that fails."""
+    version = installed_verl_version()
+    if version != VERL_VERSION:
+        logger.error(
+            "mt-grpo-recipe works with verl %s, but verl %s is installed: nothing was registered, and "
+            "trainer.v1.trainer_mode=mt_grpo will be unknown. Run: pip install verl==%s",
+            VERL_VERSION,
+            version,
+            VERL_VERSION,
+        )
+        return
+    try:
+        # The platform has to be known before the trainer's imports ask verl for the device.
+        import mt_grpo_recipe.cpu  # noqa: F401
+        from mt_grpo_recipe.verl_plugin import advantage, policy_loss, trainer  # noqa: F401
+    except Exception:
+        logger.exception("mt-grpo-recipe could not be registered with verl; run `mt-grpo doctor` to see what is wrong")
+        raise
+
+
+register()

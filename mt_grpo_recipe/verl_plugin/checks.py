@@ -1,0 +1,138 @@
+"""What is refused, or put right with a word about it, before anything expensive starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import ray
+from omegaconf import DictConfig, open_dict
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
+
+logger = logging.getLogger(__name__)
+REWARD_MODULE = "reward_fns"
+
+
+def check_version() -> None:
+    """Refuse another verl than the one whose private names this plugin uses."""
+    version = installed_verl_version()
+    if version != VERL_VERSION:
+        raise ConfigError(
+            f"verl {version} is installed; mt-grpo-recipe needs {VERL_VERSION}: pip install verl=={VERL_VERSION}"
+        )
+
+
+def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
+    """Refuse settings of verl that contradict the method; set `dataloader_num_workers` to 0.
+
+    Args:
+        config: verl's whole training config; changed in place.
+        mt_grpo: the checked section `mt_grpo`.
+    """
+    rollout_n = config.actor_rollout_ref.rollout.n
+    if rollout_n < 2:
+        raise ConfigError(
+            f"actor_rollout_ref.rollout.n={rollout_n}: a group of one rollout has no advantage. Use 2 or more "
+            "(8 or 72 in the paper)."
+        )
+    if config.algorithm.adv_estimator == "gae" or config.get("critic", {}).get("enable"):
+        raise ConfigError(
+            "trainer mode mt_grpo has no critic: use algorithm.adv_estimator=mt_grpo and critic.enable=False."
+        )
+    if mt_grpo.loss_weighting != "none" and config.actor_rollout_ref.actor.policy_loss.loss_mode != "mt_grpo":
+        raise ConfigError(
+            f"mt_grpo.loss_weighting={mt_grpo.loss_weighting} needs "
+            "actor_rollout_ref.actor.policy_loss.loss_mode=mt_grpo, the loss that applies the weights."
+        )
+    if mt_grpo.improvement.granularity == "mini_batch" and config.actor_rollout_ref.actor.ppo_epochs != 1:
+        raise ConfigError("mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1.")
+    if config.reward.reward_model.enable and not config.reward.reward_model.enable_resource_pool:
+        raise ConfigError(
+            "The sampler needs each reward when a group ends: use a rule-based reward, or give the reward model "
+            "machines of its own with reward.reward_model.enable_resource_pool=True."
+        )
+    if config.skip.rollout_tq.enable:
+        raise ConfigError(
+            "skip.rollout_tq.enable=True replays stored rollouts, which no task can be asked for: set it to False."
+        )
+    workers = config.data.dataloader_num_workers
+    with open_dict(config):
+        if workers:
+            logger.warning(
+                "data.dataloader_num_workers=%d is set to 0: workers prefetch prompts before the task weights that "
+                "should choose them exist.",
+                workers,
+            )
+            config.data.dataloader_num_workers = 0
+        config.data.gen_batch_size = 1
+
+
+def check_data(config: DictConfig, num_rows: int, data_sources: Iterable[str]) -> None:
+    """Refuse a batch larger than the data, and rows that no reward function knows.
+
+    Args:
+        config: verl's whole training config.
+        num_rows: rows of the tasks to train.
+        data_sources: every distinct `data_source` of training and validation data.
+    """
+    batch_size = config.data.train_batch_size
+    if batch_size > num_rows:
+        raise ConfigError(
+            f"data.train_batch_size={batch_size} is larger than the training data ({num_rows} rows): a batch would "
+            f"hold a prompt twice. Use a batch of at most {num_rows}, or more data."
+        )
+    if REWARD_MODULE not in str(config.reward.custom_reward_function.path):
+        return
+    from reward_fns.registry import task_for
+
+    for data_source in sorted(set(data_sources)):
+        task_for(data_source)
+
+
+@ray.remote(num_cpus=0)
+def _plugin_problem() -> str | None:
+    """Run on a Ray node: say why the plugin does not work there, or None."""
+    try:
+        from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+    except ImportError as error:
+        return f"verl cannot be imported: {error}"
+    if installed_verl_version() != VERL_VERSION:
+        return f"verl {installed_verl_version()} is installed instead of {VERL_VERSION}"
+    return (
+        None if "mt_grpo" in TRAINER_REGISTRY else "the plugin is installed but could not register (see the log there)"
+    )
+
+
+def check_nodes() -> None:
+    """Refuse to start while a node of the Ray cluster lacks the plugin.
+
+    Raises:
+        ConfigError: names each node and what is wrong with it.
+    """
+    problems = []
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    if len(nodes) < 2:
+        return  # This process runs on the only node, with the plugin.
+    checks = {
+        node["NodeManagerAddress"]: _plugin_problem.options(
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+        ).remote()
+        for node in nodes
+    }
+    for address, check in checks.items():
+        try:
+            problem = ray.get(check)
+        except ray.exceptions.RayError as error:
+            # A missing package shows as a failure to load the task itself.
+            problem = f"mt-grpo-recipe cannot be imported ({type(error).__name__})"
+        if problem:
+            problems.append(f"{address}: {problem}")
+    if problems:
+        raise ConfigError(
+            "mt-grpo-recipe does not work on every machine of the Ray cluster. "
+            + "; ".join(problems)
+            + ". Install it in the environment that Ray uses there: pip install mt-grpo-recipe."
+        )

@@ -1,0 +1,185 @@
+"""Collects finished groups, tells the sampler what came of them, launches what it asks for, hands over the batch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import transfer_queue as tq
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD
+from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection, classify
+from mt_grpo_recipe.config.schema import SamplerConfig
+
+logger = logging.getLogger(__name__)
+PARTITION = "train"
+
+
+@dataclass
+class StepRecord:
+    """What the sampler did in one step, for the parts of the step that follow."""
+
+    selection: Selection
+    task_of_uid: dict[str, int]
+    """Task of every group in the batch."""
+    overhead_s: float
+    """Seconds spent on decisions and on reading rewards, without launching and waiting."""
+
+
+@dataclass
+class _Waiting:
+    """Groups launched in this step."""
+
+    uids: list[str] = field(default_factory=list)
+    tasks: list[int] = field(default_factory=list)
+    """Uid and task by launch id."""
+    launch_of: dict[str, int] = field(default_factory=dict)
+    """uid -> launch id, of groups whose end was not told yet."""
+
+
+class EmptyBatch(RuntimeError):
+    """The step's budget was spent and not one group carries a gradient."""
+
+
+def uid_of_key(key: str) -> str:
+    """Group of a trajectory key `{uid}_{session}_{output}`."""
+    return key.split("_")[0]
+
+
+class TaskReplayBuffer(ReplayBuffer):
+    """verl's synchronous buffer, with the choice of the training batch left to a `TaskController`.
+
+    Args:
+        launch: task indices -> uids; submits one prompt of each task for generation, in that order.
+        config: the sampler section.
+        **kwargs: what verl gives a replay buffer.
+    """
+
+    def __init__(self, launch: Callable[[list[int]], list[str]], config: SamplerConfig, **kwargs: Any):
+        super().__init__(poll_interval=config.poll_interval_s, **kwargs)
+        self._launch = launch
+        self._config = config
+        self.controller: TaskController | None = None
+        self.record: StepRecord | None = None
+
+    def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
+        """Validation goes verl's way; a training batch is generated, filtered and chosen as the controller decides.
+
+        Raises:
+            EmptyBatch: no group of the step is worth training on; all of them are cleared away.
+        """
+        if partition_id != PARTITION:
+            return super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
+        assert self.controller is not None, "the controller is set when the data is loaded"
+        overhead_s = -time.perf_counter()
+        sampler = self.controller.begin_step()
+        overhead_s += time.perf_counter()
+        correct_K = np.zeros(len(self.controller.tasks))
+        waiting = _Waiting()
+        last_end = time.monotonic()
+        while not sampler.done or waiting.launch_of:
+            tasks = sampler.ask()
+            if tasks:
+                uids = self._launch(tasks)
+                waiting.launch_of.update(
+                    zip(uids, range(len(waiting.uids), len(waiting.uids) + len(uids)), strict=True)
+                )
+                waiting.uids += uids
+                waiting.tasks += tasks
+            poll_s = -time.perf_counter()
+            self._sync_metadata_from_transfer_queue()
+            ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting.launch_of.keys()
+            if ended:
+                outcomes = self._read_outcomes(ended)
+            elif waiting.launch_of and time.monotonic() - last_end > self._config.stall_timeout_s:
+                logger.error(
+                    "No group has finished for %.0f s (mt_grpo.sampler.stall_timeout_s): %d groups are given up.",
+                    self._config.stall_timeout_s,
+                    len(waiting.launch_of),
+                )
+                outcomes = dict.fromkeys(waiting.launch_of, (Outcome.FAILED, 0.0))
+            else:
+                outcomes = {}
+            for uid, (outcome, accuracy) in outcomes.items():
+                launch_id = waiting.launch_of.pop(uid)
+                sampler.tell(launch_id, outcome)
+                if outcome is not Outcome.FAILED:
+                    correct_K[waiting.tasks[launch_id]] += accuracy
+                last_end = time.monotonic()
+            poll_s += time.perf_counter()
+            overhead_s += poll_s
+            if waiting.launch_of and not outcomes:
+                # Where listing a large queue takes long, look less often rather than keep the queue busy.
+                time.sleep(max(self.poll_interval, 4 * poll_s))
+
+        overhead_s -= time.perf_counter()
+        selection = sampler.select()
+        self.controller.observe(selection, correct_K)
+        overhead_s += time.perf_counter()
+        chosen = [waiting.uids[launch_id] for launch_id in selection.launch_ids]
+        tasks_of_chosen = [waiting.tasks[launch_id] for launch_id in selection.launch_ids]
+        self.record = StepRecord(selection, dict(zip(chosen, tasks_of_chosen, strict=True)), overhead_s)
+        self._log_shortfall(global_steps, selection)
+        return self._hand_over(chosen), {}
+
+    def _read_outcomes(self, uids: Collection[str]) -> dict[str, tuple[Outcome, float]]:
+        """Outcome and accuracy (share of right rollouts) of groups that ended."""
+        failed = self.failure_keys[PARTITION] & set(uids)
+        outcomes = dict.fromkeys(failed, (Outcome.FAILED, 0.0))
+        # A session may have several outputs; all carry the reward of the last one.
+        last_output: dict[tuple[str, str], tuple[int, str]] = {}
+        for key in self.partitions[PARTITION]:
+            uid, session, output = key.split("_")
+            if uid in uids and uid not in failed and int(output) >= last_output.get((uid, session), (-1, ""))[0]:
+                last_output[uid, session] = (int(output), key)
+        rewards: dict[str, list[float]] = {uid: [] for uid in uids if uid not in failed}
+        correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
+        if last_output:
+            keys = [key for _, key in last_output.values()]
+            data = tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=["rm_scores", "extra_fields"])
+            for key, scores, extra in zip(keys, data["rm_scores"], data["extra_fields"], strict=True):
+                reward = float(scores.sum())
+                info = getattr(extra, "data", extra).get("reward_extra_info", {})
+                accuracy = info.get("acc")
+                rewards[uid_of_key(key)].append(reward)
+                correct[uid_of_key(key)].append((reward if accuracy is None else accuracy) >= CORRECT_THRESHOLD)
+        for uid, rewards_G in rewards.items():
+            outcome = classify(rewards_G, correct[uid], self._config.filter)
+            outcomes[uid] = (outcome, float(np.mean(correct[uid])) if rewards_G else 0.0)
+        return outcomes
+
+    def _hand_over(self, chosen: list[str]) -> KVBatchMeta:
+        """Clear every group that was not chosen, and return the chosen ones in order of launch."""
+        known = {uid_of_key(key) for key in self.partitions[PARTITION]} | self.prompt_global_steps[PARTITION].keys()
+        self._clear_groups(PARTITION, known - set(chosen))
+        if not chosen:
+            raise EmptyBatch("no group of this step carries a gradient")
+        batch = self._materialize_batch(PARTITION, chosen, dict(self.partitions[PARTITION]))
+        position = {uid: i for i, uid in enumerate(chosen)}
+        batch.reorder(
+            sorted(range(len(batch)), key=lambda row: (position[uid_of_key(batch.keys[row])], batch.keys[row]))
+        )
+        return batch
+
+    def _log_shortfall(self, global_steps: int, selection: Selection) -> None:
+        assert self.controller is not None
+        short = [
+            f"{self.controller.tasks[task]} {selection.chosen_K[task]} of {selection.quota_K[task]}"
+            for task in np.flatnonzero(selection.shortfall_K)
+        ]
+        failed = int(selection.failed_K.sum())
+        if short or failed:
+            logger.warning(
+                "Step %d: short of its quota after %d rounds: %s; %d groups failed.",
+                global_steps,
+                selection.rounds,
+                ", ".join(short) or "none",
+                failed,
+            )

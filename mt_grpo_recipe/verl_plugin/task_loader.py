@@ -1,0 +1,152 @@
+"""The resampling dataloader: hands out prompts of the tasks that were asked for, in that order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.controller import StateMismatch
+from mt_grpo_recipe.config import ConfigError
+
+
+def task_name(row: Mapping[str, Any], task_key: Sequence[str]) -> str:
+    """Name of a row's task: the fields of `task_key`, dots going into nested fields, joined with "-".
+
+    Raises:
+        ConfigError: a field is missing; the message lists what the row has.
+    """
+    parts = []
+    for path in task_key:
+        value: Any = row
+        for part in path.split("."):
+            if not isinstance(value, Mapping) or value.get(part) is None:
+                has = (
+                    sorted(map(str, value)) if isinstance(value, Mapping) else f"a value of type {type(value).__name__}"
+                )
+                raise ConfigError(
+                    f"mt_grpo.task_key={list(task_key)} names the field {path!r}, but a row of the data has no "
+                    f"{part!r} there; it has {has}. Name fields that every row has, such as [extra_info.task], or "
+                    "[extra_info.difficulty,extra_info.type] for the data released with the paper."
+                )
+            value = value[part]
+        parts.append(str(value))
+    return "-".join(parts)
+
+
+def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, np.ndarray]:
+    """Row numbers of each task to train, in the order of `tasks`, or of first appearance.
+
+    Args:
+        names: task of every row.
+        tasks: tasks to train; None is all.
+
+    Raises:
+        ConfigError: a task has no rows.
+    """
+    found: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        found.setdefault(name, []).append(row)
+    unknown = [task for task in tasks or [] if task not in found]
+    if unknown or not found:
+        raise ConfigError(
+            f"mt_grpo.tasks names {unknown}, of which data.train_files has no row. The data has: {sorted(found)}. "
+            "Take names from that list, add the missing data, or leave mt_grpo.tasks=null to train all of them."
+        )
+    return {task: np.asarray(found[task], dtype=np.int64) for task in tasks or found}
+
+
+class TaskLoader:
+    """Stands where verl keeps its train dataloader; each `next` gives one prompt of the next task in the queue.
+
+    Every task goes through its rows in a seeded random order, without replacement; when all are used a new order
+    starts. Nothing is prefetched: a row is read when it is asked for.
+
+    Args:
+        rows_of: row numbers of each task.
+        read: row number -> the row, as the dataset gives it.
+        collate: list of rows -> verl's batch dict.
+        seed: seed of the orders.
+    """
+
+    def __init__(
+        self,
+        rows_of: Mapping[str, np.ndarray],
+        read: Callable[[int], dict[str, Any]],
+        collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
+        seed: int,
+    ):
+        self._tasks = list(rows_of)
+        self._rows_of = list(rows_of.values())
+        self._read = read
+        self._collate = collate
+        self._seed = seed
+        self._queue: deque[int] = deque()
+        self._drawn = [0] * len(self._tasks)
+        self._order: list[tuple[int, np.ndarray] | None] = [None] * len(self._tasks)
+
+    def request(self, tasks: Sequence[int]) -> None:
+        """Queue one prompt of each of these tasks (indices), in this order."""
+        self._queue.extend(tasks)
+
+    def next_row(self, task: int) -> int:
+        """Take the task's next row number."""
+        rows = self._rows_of[task]
+        epoch, position = divmod(self._drawn[task], len(rows))
+        order = self._order[task]
+        if order is None or order[0] != epoch:
+            rng = np.random.default_rng(np.random.SeedSequence([self._seed, 1, task, epoch]))
+            order = self._order[task] = (epoch, rng.permutation(rows))
+        self._drawn[task] += 1
+        return int(order[1][position])
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        if not self._queue:
+            raise RuntimeError("TaskLoader was asked for a prompt before a task was requested")
+        return self._collate([self._read(self.next_row(self._queue.popleft()))])
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many prompts each task has given, and of how many rows."""
+        return {
+            "seed": self._seed,
+            "rows": {task: len(rows) for task, rows in zip(self._tasks, self._rows_of, strict=True)},
+            "drawn": dict(zip(self._tasks, self._drawn, strict=True)),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken.
+
+        Raises:
+            StateMismatch: the state belongs to other data, another seed or another loader.
+        """
+        mine = self.state_dict()
+        if state.get("seed") != mine["seed"] or state.get("rows") != mine["rows"]:
+            raise StateMismatch(
+                "The checkpoint's data order belongs to different data and cannot be resumed: it has seed "
+                f"{state.get('seed')} and rows {state.get('rows')}, this run has seed {mine['seed']} and rows "
+                f"{mine['rows']}. Restore data and seed, or start afresh with trainer.resume_mode=disable."
+            )
+        self._queue.clear()
+        self._drawn = [state["drawn"][task] for task in self._tasks]
+
+
+class RecordingLoader:
+    """A dataloader that remembers the batches of its latest pass, so that what verl adds to them can be read."""
+
+    def __init__(self, loader: Any):
+        self._loader = loader
+        self.batches: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.batches = []
+        for batch in self._loader:
+            self.batches.append(batch)
+            yield batch

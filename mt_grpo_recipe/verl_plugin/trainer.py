@@ -1,0 +1,287 @@
+"""Trainer mode `mt_grpo`: verl's synchronous trainer with the task controller in its loop."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transfer_queue as tq
+from omegaconf import DictConfig
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.dataset.rl_dataset import collate_fn
+from verl.utils.debug import marked_timer
+from verl.workers.utils.padding import response_from_nested
+
+from mt_grpo_recipe.algorithm.arrays import FloatArray
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.objective import task_improvement
+from mt_grpo_recipe.config import load_config
+from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY, task_slugs
+from mt_grpo_recipe.verl_plugin import checks
+from mt_grpo_recipe.verl_plugin.checkpoint import read_state, write_state
+from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
+from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer, uid_of_key
+from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
+
+logger = logging.getLogger(__name__)
+
+
+@register_trainer("mt_grpo")
+class MTGRPOTrainer(PPOTrainerSync):
+    """One step: the buffer generates and chooses the batch, verl updates the policy, I_k is measured, z moves.
+
+    Args:
+        config: verl's training config with the section `mt_grpo`.
+    """
+
+    def __init__(self, config: DictConfig):
+        checks.check_version()
+        self.mt_grpo = load_config(config.get("mt_grpo"))
+        checks.check_training_config(config, self.mt_grpo)
+        checks.check_nodes()
+        super().__init__(config)
+        # verl asks in several places whether the mode is "sync", and this one is: no prompt outlives its step.
+        self.trainer_mode = "sync"
+
+    # ------------------------------------------------------------------ data
+
+    def _build_replay_buffer(self) -> TaskReplayBuffer:
+        sampler = self.config.trainer.v1.sampler
+        return TaskReplayBuffer(
+            launch=self._launch,
+            config=self.mt_grpo.sampler,
+            trainer_mode="sync",
+            trainer_config=self.config.trainer.v1.get("sync", {}),
+            max_off_policy_threshold=sampler.max_off_policy_threshold,
+            max_off_policy_strategy=sampler.max_off_policy_strategy,
+            sampler_kwargs=sampler.sampler_kwargs,
+            refill_fn=self._add_prompts_to_generate,
+        )
+
+    def _init_dataloader(self) -> None:
+        super()._init_dataloader()
+        key = self.mt_grpo.task_key
+        columns = sorted({path.split(".")[0] for path in key})
+        table = self.train_dataset.dataframe
+        table = table.select_columns([column for column in columns if column in table.column_names])
+        rows_of = group_rows([task_name(row, key) for row in table], self.mt_grpo.tasks)
+        data_sources = [
+            source
+            for dataset in (self.train_dataset, self.val_dataset)
+            for source in dataset.dataframe.unique(self.config.data.reward_fn_key)
+        ]
+        checks.check_data(self.config, sum(map(len, rows_of.values())), data_sources)
+
+        self.tasks = list(rows_of)
+        self._slugs = task_slugs(self.tasks)
+        self.train_dataloader = TaskLoader(rows_of, self.train_dataset.__getitem__, collate_fn, self.mt_grpo.seed)
+        self.val_dataloader = RecordingLoader(self.val_dataloader)
+        self.controller = TaskController(self.tasks, self.config.data.train_batch_size, self.mt_grpo)
+        self.replay_buffer.controller = self.controller
+        self._run_all_steps()
+        logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
+
+    def _run_all_steps(self) -> None:
+        """Keep verl's loop from ending at an epoch: a task sampler has none."""
+        if self.config.trainer.total_training_steps is None:
+            logger.warning(
+                "trainer.total_epochs=%s means %d steps here, counted as rows over batch size; a task sampler does not "
+                "go through the data in epochs. Set trainer.total_training_steps to say how long to train.",
+                self.config.trainer.total_epochs,
+                self.total_training_steps,
+            )
+        self.steps_per_epoch = max(self.steps_per_epoch, self.total_training_steps, 1)
+
+    def _launch(self, tasks: list[int]) -> list[str]:
+        """Submit one prompt of each task, in this order, and return their uids."""
+        self.train_dataloader.request(tasks)
+        self._launched_uids: list[str] = []
+        self._add_prompts_to_generate(len(tasks))
+        return self._launched_uids
+
+    def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
+        self._launched_uids = list(batch["uid"])
+        return super()._submit_batch_to_rollout(batch)
+
+    # ------------------------------------------------------------------ one step
+
+    def prepare_step(self) -> dict:
+        """Launch nothing yet: the buffer asks for prompts once the step's quotas are drawn."""
+        return {}
+
+    def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
+        try:
+            batch = super()._step_once(metrics, timing_raw, sample_batch_size)
+        except EmptyBatch:
+            logger.error(
+                "Step %d is skipped: after its whole budget no group carries a gradient. The policy is left as it is.",
+                self.global_steps,
+            )
+            self.on_sample_end()
+            batch = KVBatchMeta(partition_id="train", keys=[], tags=[])
+        metrics.update(self._task_metrics(skipped=not batch.keys))
+        record = self.replay_buffer.record
+        timing_raw["mt_grpo_sampler"] = record.overhead_s
+        return batch
+
+    def _task_metrics(self, skipped: bool) -> dict[str, float]:
+        metrics = {
+            f"{PREFIX}/{name}/{self._slugs[task]}": value
+            for name, by_task in self.controller.metrics().items()
+            for task, value in by_task.items()
+        }
+        selection = self.replay_buffer.record.selection
+        metrics[f"{PREFIX}/rounds"] = selection.rounds
+        metrics[f"{PREFIX}/failed_groups"] = int(selection.failed_K.sum())
+        metrics[f"{PREFIX}/skipped_update"] = float(skipped)
+        return metrics
+
+    def _task_of_row(self, key: str) -> int | None:
+        """Task of a trajectory, or None for verl's padding rows."""
+        return self.replay_buffer.record.task_of_uid.get(uid_of_key(key))
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        batch = super()._compute_advantage(batch, metrics)
+        weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
+        if weights_K is None:
+            return batch
+        for task, weight in zip(self.tasks, weights_K.tolist(), strict=True):
+            metrics[f"{PREFIX}/loss_weight/{self._slugs[task]}"] = weight
+        fields = ["advantages", "rollout_is_weights"]
+        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        lengths = data["advantages"].offsets().diff()
+        row_weights = [1.0 if (task := self._task_of_row(key)) is None else weights_K[task] for key in batch.keys]
+        values = torch.tensor(row_weights, dtype=torch.float32).repeat_interleave(lengths)
+        if "rollout_is_weights" in data:
+            values = values * data["rollout_is_weights"].values()
+        weights = torch.nested.nested_tensor_from_jagged(values, data["advantages"].offsets())
+        output = TensorDict({"rollout_is_weights": weights}, batch_size=len(batch))
+        return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=output)
+
+    def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
+        if self.mt_grpo.improvement.granularity != "mini_batch":
+            batch = super()._update_actor(batch, metrics)
+            self._move_weights(batch)
+            return batch
+        updates = []
+        for part in self._mini_batches(batch):
+            updates.append({})
+            super()._update_actor(part, updates[-1])
+            self._move_weights(part)
+        metrics.update({name: float(np.mean([update[name] for update in updates])) for name in updates[0]})
+        return batch
+
+    def _mini_batches(self, batch: KVBatchMeta) -> list[KVBatchMeta]:
+        """The mini-batches that verl would make of this batch: a slice of every data-parallel rank's share."""
+        actor = self.config.actor_rollout_ref.actor
+        ranks = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
+        size = actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n // ranks
+        shares = np.arange(len(batch)).reshape(ranks, -1)
+        return [
+            KVBatchMeta(
+                partition_id=batch.partition_id,
+                keys=[batch.keys[row] for row in rows],
+                tags=[batch.tags[row] for row in rows],
+            )
+            for start in range(0, shares.shape[1], size)
+            for rows in [shares[:, start : start + size].reshape(-1)]
+        ]
+
+    def _move_weights(self, batch: KVBatchMeta) -> None:
+        improvement_K = np.full(len(self.tasks), np.nan)
+        if self.controller.needs_improvement:
+            with marked_timer("improvement", self.timing_raw, color="olive"):
+                improvement_K = self._measure_improvement(batch)
+        self.controller.update_weights(improvement_K)
+
+    def _measure_improvement(self, batch: KVBatchMeta) -> FloatArray:
+        """I_k of the update that was just made on this batch, shape (K,)."""
+        real = [row for row, key in enumerate(batch.keys) if self._task_of_row(key) is not None]
+        request = KVBatchMeta(
+            partition_id=batch.partition_id,
+            keys=batch.keys,
+            tags=batch.tags,
+            extra_info={
+                "calculate_entropy": False,
+                "compute_loss": False,
+                "temperature": self.config.actor_rollout_ref.rollout.temperature,
+            },
+        )
+        self.actor_rollout_wg.compute_log_prob(request)
+        keys = [batch.keys[row] for row in real]
+        fields = ["log_probs", "old_log_probs", "advantages", "response_mask"]
+        data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
+        after = response_from_nested(data["log_probs"], data["response_mask"]).to_padded_tensor(0.0)
+        clip_low, clip_high, dual_clip = clip_bounds(self.config.actor_rollout_ref.actor)
+        return task_improvement(
+            log_ratio_NT=after - data["old_log_probs"].to_padded_tensor(0.0),
+            advantages_NT=data["advantages"].to_padded_tensor(0.0),
+            mask_NT=data["response_mask"].to_padded_tensor(0),
+            task_N=[self._task_of_row(key) for key in keys],
+            num_tasks=len(self.tasks),
+            clip_low=clip_low,
+            clip_high=clip_high,
+            dual_clip=dual_clip,
+        )
+
+    def _compute_metrics(
+        self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
+    ) -> None:
+        if batch.keys:
+            super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+            return
+        metrics["training/global_step"] = global_steps
+        metrics.update({f"timing_s/{name}": value for name, value in timing_raw.items()})
+
+    # ------------------------------------------------------------------ validation
+
+    def _val_metrics_update(
+        self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, *args: Any, **kwargs: Any
+    ) -> dict:
+        metrics = super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
+        accuracy_of = self._validation_accuracy(sample_uids, reward_extra_infos_dict["acc"])
+        slugs = self._slugs | task_slugs([task for task in accuracy_of if task not in self._slugs])
+        metrics.update({f"{TASK_ACCURACY}/{slugs[task]}": accuracy for task, accuracy in accuracy_of.items()})
+        trained = [accuracy_of[task] for task in self.tasks if task in accuracy_of]
+        if trained:
+            metrics[WORST_TASK_ACCURACY] = min(trained)
+            metrics[AVERAGE_ACCURACY] = float(np.mean(trained))
+        return metrics
+
+    def _validation_accuracy(self, uids: list[str], accuracies: list[float]) -> dict[str, float]:
+        """Mean accuracy over all samples of each task of the validation data."""
+        task_of_uid: dict[str, str] = {}
+        for batch in self.val_dataloader.batches:
+            for row, uid in enumerate(batch["uid"]):
+                fields = {name: column[row] for name, column in batch.items()}
+                task_of_uid[uid] = task_name(fields, self.mt_grpo.task_key)
+        samples: dict[str, list[float]] = {}
+        for uid, accuracy in zip(uids, accuracies, strict=True):
+            samples.setdefault(task_of_uid[uid], []).append(float(accuracy))
+        return {task: float(np.mean(values)) for task, values in samples.items()}
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _checkpoint_folder(self) -> Path:
+        trainer = self.config.trainer
+        if trainer.resume_mode == "resume_path":
+            return Path(os.getcwd()) / trainer.resume_from_path
+        return Path(os.getcwd()) / trainer.default_local_dir / f"global_step_{self.global_steps}"
+
+    def _save_checkpoint(self) -> None:
+        # Before verl's own files: it names the checkpoint as the latest only when everything is written.
+        folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
+        write_state(folder, self.controller.state_dict())
+        super()._save_checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.global_steps > 0:
+            self.controller.load_state_dict(read_state(self._checkpoint_folder()))

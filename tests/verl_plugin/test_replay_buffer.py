@@ -1,0 +1,169 @@
+"""The buffer over an imitated queue: what it launches, keeps, clears and reports."""
+
+import importlib.util
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import verl.trainer.ppo.v1.replay_buffer as verl_buffer
+from omegaconf import OmegaConf
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.config import load_config
+from mt_grpo_recipe.verl_plugin import replay_buffer
+from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
+
+spec = importlib.util.spec_from_file_location("fake_queue", Path(__file__).with_name("fake_queue.py"))
+fake_queue = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(fake_queue)
+
+RIGHT, WRONG, MALFORMED = (1.0, 1.0), (0.1, 0.0), (0.0, 0.0)
+MIXED = [RIGHT, WRONG, WRONG, RIGHT]
+
+
+def make_buffer(monkeypatch, outcome, tasks=("a", "b"), batch_size=8, **settings):
+    config = load_config(OmegaConf.create({"sampler": {"poll_interval_s": 1e-4, "quota": "stratified", **settings}}))
+    rollout = fake_queue.FakeRollout(outcome)
+    for module in (replay_buffer, verl_buffer):
+        monkeypatch.setattr(module, "tq", rollout)
+    buffer = TaskReplayBuffer(
+        launch=rollout.launch,
+        config=config.sampler,
+        trainer_mode="sync",
+        trainer_config=OmegaConf.create({}),
+        max_off_policy_threshold=8,
+        max_off_policy_strategy="drop",
+        sampler_kwargs=OmegaConf.create({}),
+        refill_fn=None,
+    )
+    buffer.controller = TaskController(list(tasks), batch_size, config)
+    return buffer, rollout
+
+
+def sample(buffer):
+    return buffer.sample(global_steps=1, partition_id="train", batch_size=buffer.controller.batch_size)[0]
+
+
+def shares(buffer, batch):
+    uids = {key.split("_")[0] for key in batch.keys}
+    tasks = [buffer.record.task_of_uid[uid] for uid in uids]
+    return np.bincount(tasks, minlength=len(buffer.controller.tasks))
+
+
+def test_the_batch_holds_the_quotas_in_whole_groups_and_nothing_is_left_in_the_queue(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED if task or number % 2 else [WRONG] * 4)
+    batch = sample(buffer)
+    assert shares(buffer, batch).tolist() == buffer.record.selection.quota_K.tolist() == [4, 4]
+    assert len(batch) == 8 * 4
+    groups = [key.split("_")[0] for key in batch.keys]
+    assert all(groups[i] == groups[i - i % 4] for i in range(len(groups)))
+    assert set(rollout.items) == set(batch.keys)
+
+
+def test_groups_are_chosen_and_ordered_by_launch_not_by_finish(monkeypatch):
+    buffer, _ = make_buffer(monkeypatch, lambda task, number: MIXED, tasks=("a",))
+    batch = sample(buffer)
+    # 24 groups were launched and end newest first; the first eight launched make the batch.
+    assert list(dict.fromkeys(key.split("_")[0] for key in batch.keys)) == [f"uid{i}" for i in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("filter_mode", "group", "kept"),
+    [
+        ("strict", MIXED, True),
+        ("strict", [WRONG, MALFORMED, WRONG, WRONG], False),
+        ("strict", [RIGHT] * 4, False),
+        ("lenient", [WRONG, MALFORMED, WRONG, WRONG], True),
+        ("lenient", [WRONG] * 4, False),
+        ("lenient", [(1.0, None), (0.1, None)] * 2, True),
+        ("strict", [(1.0, None), (0.1, None)] * 2, True),
+        ("off", [WRONG] * 4, True),
+    ],
+)
+def test_the_filter_decides_which_groups_count(monkeypatch, filter_mode, group, kept):
+    buffer, _ = make_buffer(
+        monkeypatch, lambda task, number: group, filter=filter_mode, ratio=filter_mode != "off", max_resample_rounds=1
+    )
+    if kept:
+        assert len(sample(buffer)) == 32
+    else:
+        with pytest.raises(EmptyBatch):
+            sample(buffer)
+
+
+def test_a_hopeless_task_ends_within_the_budget_with_its_shortfall_logged(monkeypatch, caplog):
+    buffer, rollout = make_buffer(
+        monkeypatch, lambda task, number: [WRONG] * 4 if task == 0 else MIXED, max_resample_rounds=3
+    )
+    with caplog.at_level(logging.WARNING):
+        batch = sample(buffer)
+    assert len(rollout.launched) == 3 * 8 * 4
+    assert shares(buffer, batch).tolist() == [0, 8]
+    assert "short of its quota after 4 rounds: a 0 of 4" in caplog.text
+    assert buffer.controller.metrics()["shortfall"] == {"a": 4.0, "b": 0.0}
+    assert buffer.controller.metrics()["zero_grad_rate"] == {"a": 1.0, "b": 0.0}
+
+
+def test_no_signal_anywhere_is_an_empty_batch_and_leaves_the_queue_clean(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: [RIGHT] * 4, max_resample_rounds=2)
+    with pytest.raises(EmptyBatch):
+        sample(buffer)
+    assert rollout.items == {}
+    assert buffer.controller.metrics()["accuracy"] == {"a": 1.0, "b": 1.0}
+
+
+def test_failed_groups_and_rewards_that_are_no_number_are_replaced_and_never_trained_on(monkeypatch):
+    def outcome(task, number):
+        if number % 3 == 0:
+            return None
+        return [(float("nan"), 1.0), *MIXED[1:]] if number % 3 == 1 else MIXED
+
+    buffer, _ = make_buffer(monkeypatch, outcome)
+    batch = sample(buffer)
+    assert {int(key.split("_")[0][3:]) % 3 for key in batch.keys} == {2}
+    assert buffer.record.selection.failed_K.sum() > 0
+    assert buffer.controller.metrics()["accuracy"] == {"a": 0.5, "b": 0.5}
+
+
+def test_without_a_filter_failed_groups_are_replaced_one_for_one(monkeypatch):
+    buffer, rollout = make_buffer(
+        monkeypatch, lambda task, number: None if number < 2 else MIXED, filter="off", ratio=False
+    )
+    batch = sample(buffer)
+    assert len(rollout.launched) == 10
+    assert shares(buffer, batch).tolist() == buffer.record.selection.quota_K.tolist()
+
+
+def test_rollouts_that_never_end_are_given_up(monkeypatch, caplog):
+    buffer, _ = make_buffer(monkeypatch, lambda task, number: "running" if number == 5 else MIXED, stall_timeout_s=0.05)
+    batch = sample(buffer)
+    assert len(batch) == 32
+    assert "1 groups are given up" in caplog.text
+
+
+def test_leftovers_of_an_earlier_step_are_cleared_and_not_trained_on(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
+    rollout.items["old"] = {"is_prompt": True, "status": "finished", "global_steps": 0}
+    rollout.items["old_0_0"] = {"status": "success", "seq_len": 5}
+    batch = sample(buffer)
+    assert "old" not in rollout.items and "old_0_0" not in rollout.items
+    assert not any(key.startswith("old") for key in batch.keys)
+
+
+def test_of_several_outputs_of_a_session_the_last_one_counts(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED, tasks=("a",), batch_size=1, oversample=1.0)
+    original = rollout.kv_list
+
+    def with_second_outputs():
+        listed = original()["train"]
+        for key in [key for key in listed if key.endswith("_0_0")]:
+            second = key[:-1] + "1"
+            rollout.items[second] = listed[second] = {"status": "success", "seq_len": 5}
+            rollout.fields[second] = rollout.fields[key.replace("_0_0", "_1_0")]
+        return {"train": listed}
+
+    monkeypatch.setattr(rollout, "kv_list", with_second_outputs)
+    sample(buffer)
+    # Session 0 was right at first, but its last output carries the wrong session's reward: 1 of 4 is right.
+    assert buffer.controller.metrics()["accuracy"] == {"a": 0.25}
