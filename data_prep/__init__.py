@@ -1,0 +1,1 @@
+"""Training and test data: puzzles with checkable answers, seed in, parquet out."""

@@ -19,8 +19,8 @@ SIZES: dict[str, dict[str, int]] = {
 
 _QUESTION = (
     "Write an arithmetic expression that is equal to {target}, with each of the numbers {numbers} in it exactly once. "
-    "You may use +, -, *, / and parentheses. Explain how you find it, then give the expression alone, without an equals "
-    "sign, inside \\boxed{{}}, for example \\boxed{{(4 + 2) * 7}}."
+    "You may use +, -, *, / and parentheses. Explain how you find it, then give the expression alone, without an "
+    "equals sign, inside \\boxed{{}}, for example \\boxed{{(4 + 2) * 7}}."
 )
 
 

@@ -52,6 +52,14 @@ def task_name(text: str) -> str:
     return name
 
 
+def parse_tasks(text: str) -> list[str]:
+    """Return the tasks of a comma-separated list such as "countdown:mini,arc:mini"; errors as in `task_name`."""
+    names = [task_name(part) for part in text.split(",") if part.strip()]
+    if len(set(names)) < len(names):
+        raise ValueError(f"a task is named twice in {text!r}")
+    return names
+
+
 def stream(task: str, seed: int) -> Iterator[Puzzle]:
     """Yield puzzles of `task` without end, repeats included; each task has its own random stream under one `seed`."""
     family, size = task_name(task).split("-")

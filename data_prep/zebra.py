@@ -45,7 +45,9 @@ def _full_stream(size: str, seed: int) -> Iterator[Puzzle]:
         index += 1
         puzzle, tail, _ = item["question"].partition(_TAIL)
         if not tail:
-            raise RuntimeError(f"reasoning-gym words its zebra question differently than expected: {item['question']!r}")
+            raise RuntimeError(
+                f"reasoning-gym words its zebra question differently than expected: {item['question']!r}"
+            )
         answer = item["answer"].lower()
         prompt = framed(_QUESTION.format(puzzle=puzzle.strip()))
         yield Puzzle(prompt=prompt, ground_truth={"target": answer}, key=prompt, solution=answer)
@@ -61,7 +63,9 @@ def _mini_stream(seed: int) -> Iterator[Puzzle]:
         letter_of = _letters(rng, list(house_of))
         clues = [_compact(clue, letter_of) for clue in sorted(puzzle.clues)]
         rng.shuffle(clues)
-        in_house = [sorted(letter_of[item] for item, where in house_of.items() if where == house) for house in (1, 2, 3)]
+        in_house = [
+            sorted(letter_of[item] for item, where in house_of.items() if where == house) for house in (1, 2, 3)
+        ]
         answer = " ".join("".join(pair) for pair in in_house)
         yield Puzzle(
             prompt=f"houses {' '.join(clues)}",
