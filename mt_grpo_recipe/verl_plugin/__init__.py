@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from mt_grpo_recipe.plugin_loading import loud_import
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
 
 logger = logging.getLogger(__name__)
@@ -24,13 +25,10 @@ def register() -> None:
             VERL_VERSION,
         )
         return
-    try:
+    with loud_import("mt_grpo"):
         # The platform has to be known before the trainer's imports ask verl for the device.
         import mt_grpo_recipe.cpu  # noqa: F401
         from mt_grpo_recipe.verl_plugin import advantage, policy_loss, trainer  # noqa: F401
-    except Exception:
-        logger.exception("mt-grpo-recipe could not be registered with verl; run `mt-grpo doctor` to see what is wrong")
-        raise
 
 
 register()

@@ -49,6 +49,7 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
         )
     if mt_grpo.improvement.granularity == "mini_batch" and config.actor_rollout_ref.actor.ppo_epochs != 1:
         raise ConfigError("mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1.")
+    _check_micro_batches(config)
     if config.reward.reward_model.enable and not config.reward.reward_model.enable_resource_pool:
         raise ConfigError(
             "The sampler needs each reward when a group ends: use a rule-based reward, or give the reward model "
@@ -68,6 +69,26 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
             )
             config.data.dataloader_num_workers = 0
         config.data.gen_batch_size = 1
+
+
+def _check_micro_batches(config: DictConfig) -> None:
+    """Refuse fixed micro-batches that whole mini-batches, which a short batch is padded to, cannot be cut into."""
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    rows = actor.ppo_mini_batch_size * rollout.n
+    for name, dynamic, micro_batch in (
+        ("actor.ppo_micro_batch_size_per_gpu", actor.use_dynamic_bsz, actor.ppo_micro_batch_size_per_gpu),
+        (
+            "rollout.log_prob_micro_batch_size_per_gpu",
+            rollout.log_prob_use_dynamic_bsz,
+            rollout.log_prob_micro_batch_size_per_gpu,
+        ),
+    ):
+        if not dynamic and micro_batch and rows % micro_batch:
+            raise ConfigError(
+                f"actor_rollout_ref.{name}={micro_batch} does not divide a mini-batch of {rows} rollouts "
+                f"(ppo_mini_batch_size {actor.ppo_mini_batch_size} x rollout.n {rollout.n}), so a batch that fell "
+                "short could not be trained on. Use actor_rollout_ref.actor.use_dynamic_bsz=True, or a divisor."
+            )
 
 
 def check_data(config: DictConfig, num_rows: int, data_sources: Iterable[str]) -> None:

@@ -29,8 +29,10 @@ class StepRecord:
     selection: Selection
     task_of_uid: dict[str, int]
     """Task of every group in the batch."""
-    overhead_s: float
-    """Seconds spent on decisions and on reading rewards, without launching and waiting."""
+    decide_s: float
+    """Seconds spent on the sampler and the controller."""
+    poll_s: float
+    """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
 
 
 @dataclass
@@ -42,6 +44,26 @@ class _Waiting:
     """Uid and task by launch id."""
     launch_of: dict[str, int] = field(default_factory=dict)
     """uid -> launch id, of groups whose end was not told yet."""
+
+    def add(self, uids: list[str], tasks: list[int]) -> None:
+        """Book groups that were just launched."""
+        self.launch_of.update({uid: len(self.uids) + i for i, uid in enumerate(uids)})
+        self.uids += uids
+        self.tasks += tasks
+
+
+class Stopwatch:
+    """Adds up the seconds spent inside its `with` blocks."""
+
+    def __init__(self) -> None:
+        self.total_s = self.last_s = 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.last_s = time.perf_counter() - self._start
+        self.total_s += self.last_s
 
 
 class EmptyBatch(RuntimeError):
@@ -78,56 +100,55 @@ class TaskReplayBuffer(ReplayBuffer):
         if partition_id != PARTITION:
             return super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         assert self.controller is not None, "the controller is set when the data is loaded"
-        overhead_s = -time.perf_counter()
-        sampler = self.controller.begin_step()
-        overhead_s += time.perf_counter()
+        decide, poll = Stopwatch(), Stopwatch()
+        with decide:
+            sampler = self.controller.begin_step()
         correct_K = np.zeros(len(self.controller.tasks))
         waiting = _Waiting()
         last_end = time.monotonic()
         while not sampler.done or waiting.launch_of:
-            tasks = sampler.ask()
+            with decide:
+                tasks = sampler.ask()
             if tasks:
-                uids = self._launch(tasks)
-                waiting.launch_of.update(
-                    zip(uids, range(len(waiting.uids), len(waiting.uids) + len(uids)), strict=True)
-                )
-                waiting.uids += uids
-                waiting.tasks += tasks
-            poll_s = -time.perf_counter()
-            self._sync_metadata_from_transfer_queue()
-            ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting.launch_of.keys()
-            if ended:
-                outcomes = self._read_outcomes(ended)
-            elif waiting.launch_of and time.monotonic() - last_end > self._config.stall_timeout_s:
-                logger.error(
-                    "No group has finished for %.0f s (mt_grpo.sampler.stall_timeout_s): %d groups are given up.",
-                    self._config.stall_timeout_s,
-                    len(waiting.launch_of),
-                )
-                outcomes = dict.fromkeys(waiting.launch_of, (Outcome.FAILED, 0.0))
-            else:
-                outcomes = {}
-            for uid, (outcome, accuracy) in outcomes.items():
-                launch_id = waiting.launch_of.pop(uid)
-                sampler.tell(launch_id, outcome)
-                if outcome is not Outcome.FAILED:
-                    correct_K[waiting.tasks[launch_id]] += accuracy
+                waiting.add(self._launch(tasks), tasks)
+            with poll:
+                outcomes = self._poll(waiting, stalled_s=time.monotonic() - last_end)
+            with decide:
+                for uid, (outcome, accuracy) in outcomes.items():
+                    launch_id = waiting.launch_of.pop(uid)
+                    sampler.tell(launch_id, outcome)
+                    if outcome is not Outcome.FAILED:
+                        correct_K[waiting.tasks[launch_id]] += accuracy
+            if outcomes:
                 last_end = time.monotonic()
-            poll_s += time.perf_counter()
-            overhead_s += poll_s
-            if waiting.launch_of and not outcomes:
+            elif waiting.launch_of:
                 # Where listing a large queue takes long, look less often rather than keep the queue busy.
-                time.sleep(max(self.poll_interval, 4 * poll_s))
-
-        overhead_s -= time.perf_counter()
-        selection = sampler.select()
-        self.controller.observe(selection, correct_K)
-        overhead_s += time.perf_counter()
+                time.sleep(max(self.poll_interval, 4 * poll.last_s))
+        with decide:
+            selection = sampler.select()
+            self.controller.observe(selection, correct_K)
         chosen = [waiting.uids[launch_id] for launch_id in selection.launch_ids]
         tasks_of_chosen = [waiting.tasks[launch_id] for launch_id in selection.launch_ids]
-        self.record = StepRecord(selection, dict(zip(chosen, tasks_of_chosen, strict=True)), overhead_s)
+        self.record = StepRecord(
+            selection, dict(zip(chosen, tasks_of_chosen, strict=True)), decide.total_s, poll.total_s
+        )
         self._log_shortfall(global_steps, selection)
         return self._hand_over(chosen), {}
+
+    def _poll(self, waiting: _Waiting, stalled_s: float) -> dict[str, tuple[Outcome, float]]:
+        """Outcome and accuracy of the groups that ended since the last look, or of all in flight once they stall."""
+        self._sync_metadata_from_transfer_queue()
+        ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting.launch_of.keys()
+        if ended:
+            return self._read_outcomes(ended)
+        if waiting.launch_of and stalled_s > self._config.stall_timeout_s:
+            logger.error(
+                "No group has finished for %.0f s (mt_grpo.sampler.stall_timeout_s): %d groups are given up.",
+                self._config.stall_timeout_s,
+                len(waiting.launch_of),
+            )
+            return dict.fromkeys(waiting.launch_of, (Outcome.FAILED, 0.0))
+        return {}
 
     def _read_outcomes(self, uids: Collection[str]) -> dict[str, tuple[Outcome, float]]:
         """Outcome and accuracy (share of right rollouts) of groups that ended."""

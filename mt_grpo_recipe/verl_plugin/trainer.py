@@ -128,7 +128,8 @@ class MTGRPOTrainer(PPOTrainerSync):
             batch = KVBatchMeta(partition_id="train", keys=[], tags=[])
         metrics.update(self._task_metrics(skipped=not batch.keys))
         record = self.replay_buffer.record
-        timing_raw["mt_grpo_sampler"] = record.overhead_s
+        timing_raw["mt_grpo_decide"] = record.decide_s
+        timing_raw["mt_grpo_poll"] = record.poll_s
         return batch
 
     def _task_metrics(self, skipped: bool) -> dict[str, float]:

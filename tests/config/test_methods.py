@@ -1,0 +1,65 @@
+"""Every shipped method composes into verl's config, and does what its name says."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import mt_grpo_recipe.config
+from mt_grpo_recipe.config import MTGRPOConfig, load_config
+from mt_grpo_recipe.doctor import compose_config
+from mt_grpo_recipe.verl_plugin.checks import check_training_config
+
+METHODS = sorted(path.stem for path in (Path(mt_grpo_recipe.config.__file__).parent / "mt_grpo").glob("*.yaml"))
+HOOKS = {
+    "algorithm.adv_estimator": "mt_grpo",
+    "actor_rollout_ref.actor.policy_loss.loss_mode": "mt_grpo",
+    "trainer.v1.trainer_mode": "mt_grpo",
+    "reward.custom_reward_function.path": "pkg://reward_fns",
+    "data.dataloader_num_workers": 0,
+    "actor_rollout_ref.actor.use_kl_loss": False,
+    "actor_rollout_ref.rollout.temperature": 1.0,
+}
+
+
+def compose_method(name, *overrides):
+    return compose_config([f"+mt_grpo={name}", *overrides])
+
+
+def test_the_three_methods_are_there():
+    assert {"grpo", "dapo", "mt_grpo"} <= set(METHODS)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_composes_validates_and_sets_every_hook(name):
+    config = compose_method(name, "actor_rollout_ref.rollout.n=8")
+    section = load_config(config.mt_grpo)
+    check_training_config(config, section)
+    assert {key: OmegaConf.select(config, key) for key in HOOKS} == HOOKS
+
+
+def test_the_yaml_lists_every_setting_with_the_default_of_the_dataclass():
+    config = OmegaConf.to_container(compose_method("mt_grpo").mt_grpo)
+    assert config == OmegaConf.to_container(OmegaConf.structured(MTGRPOConfig))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "filter_mode", "ratio", "clip_high"),
+    [
+        ("mt_grpo", "improvement_aware", "strict", True, 0.28),
+        ("dapo", "fixed", "strict", False, 0.28),
+        ("grpo", "fixed", "off", False, 0.2),
+    ],
+)
+def test_methods_differ_in_what_the_method_is(name, rule, filter_mode, ratio, clip_high):
+    config = compose_method(name)
+    section = load_config(config.mt_grpo)
+    assert (section.weights.rule, section.sampler.filter, section.sampler.ratio) == (rule, filter_mode, ratio)
+    assert config.actor_rollout_ref.actor.clip_ratio_low == 0.2
+    assert config.actor_rollout_ref.actor.clip_ratio_high == clip_high
+
+
+def test_a_setting_is_overridden_on_the_command_line():
+    config = compose_method("mt_grpo", "mt_grpo.weights.trade_off=0.25", "mt_grpo.sampler.quota=stratified")
+    section = load_config(config.mt_grpo)
+    assert (section.weights.trade_off, section.sampler.quota) == (0.25, "stratified")

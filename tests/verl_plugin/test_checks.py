@@ -1,0 +1,73 @@
+"""What is refused before anything expensive starts, and in which words."""
+
+import logging
+
+import pytest
+
+from mt_grpo_recipe.config import ConfigError, load_config
+from mt_grpo_recipe.doctor import compose_config
+from mt_grpo_recipe.verl_plugin import checks
+
+
+def check(*overrides):
+    config = compose_config(["actor_rollout_ref.rollout.n=8", "data.train_batch_size=32", *overrides])
+    checks.check_training_config(config, load_config(config.mt_grpo))
+    return config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["mt_grpo.weights.trade_off=-0.1"], r"mt_grpo\.weights\.trade_off=-0\.1 cannot be used: it must be 0 or more"),
+        (["+mt_grpo.lamda=1"], "lamda"),
+        (["actor_rollout_ref.rollout.n=1"], r"rollout\.n=1: a group of one rollout has no advantage"),
+        (["critic.enable=True"], "has no critic"),
+        (
+            ["mt_grpo.loss_weighting=residual", "actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"],
+            "loss_mode=mt_grpo",
+        ),
+        (
+            ["mt_grpo.improvement.granularity=mini_batch", "actor_rollout_ref.actor.ppo_epochs=2"],
+            r"granularity=mini_batch needs actor_rollout_ref\.actor\.ppo_epochs=1",
+        ),
+        (["reward.reward_model.enable=True"], "The sampler needs each reward when a group ends"),
+        (["skip.rollout_tq.enable=True"], r"skip\.rollout_tq\.enable"),
+        (
+            [
+                "actor_rollout_ref.actor.use_dynamic_bsz=False",
+                "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=48",
+            ],
+            r"ppo_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
+        ),
+    ],
+)
+def test_contradictions_are_refused_in_plain_words(overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        check(*overrides)
+
+
+def test_dataloader_workers_are_set_to_zero_and_it_is_said(caplog):
+    with caplog.at_level(logging.WARNING):
+        config = check("data.dataloader_num_workers=4")
+    assert config.data.dataloader_num_workers == 0
+    assert config.data.gen_batch_size == 1
+    assert "data.dataloader_num_workers=4 is set to 0" in caplog.text
+
+
+def test_no_section_is_refused_with_the_flag_that_adds_it():
+    with pytest.raises(ConfigError, match=r"\+mt_grpo=mt_grpo"):
+        load_config(None)
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    config = check()
+    with pytest.raises(ConfigError, match=r"train_batch_size=32 is larger than the training data \(31 rows\)"):
+        checks.check_data(config, 31, [])
+    checks.check_data(config, 32, [])
+
+
+def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"sudoku-easy-train.*countdown"):
+        checks.check_data(check(), 100, ["countdown-mini-train", "sudoku-easy-train"])
+    checks.check_data(check("reward.custom_reward_function.path=my_rewards.py"), 100, ["sudoku-easy-train"])
