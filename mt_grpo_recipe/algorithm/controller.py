@@ -17,7 +17,7 @@ from mt_grpo_recipe.algorithm.task_weights import (
     RegularizedWeights,
     WeightRule,
 )
-from mt_grpo_recipe.config.schema import MTGRPOConfig, WeightsConfig
+from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, WeightsConfig
 
 STATE_VERSION = 1
 
@@ -27,9 +27,19 @@ class StateMismatch(ValueError):
 
 
 def build_rule(config: WeightsConfig, num_tasks: int) -> WeightRule:
-    """Make the rule that `mt_grpo.weights` asks for."""
+    """Make the rule that `mt_grpo.weights` asks for.
+
+    Raises:
+        ConfigError: `weights.initial` has another length than the tasks that the data holds.
+    """
     if config.rule == "fixed":
-        return FixedWeights(np.asarray(config.initial or np.ones(num_tasks), dtype=np.float64))
+        initial = np.ones(num_tasks) if config.initial is None else np.asarray(config.initial, dtype=np.float64)
+        if len(initial) != num_tasks:
+            raise ConfigError(
+                f"mt_grpo.weights.initial has {len(initial)} numbers for {num_tasks} tasks: give one a task, "
+                "in the order of mt_grpo.tasks."
+            )
+        return FixedWeights(initial)
     if config.rule == "regularized":
         return RegularizedWeights(num_tasks, config.learning_rate, config.weight_decay)
     return ImprovementAwareWeights(

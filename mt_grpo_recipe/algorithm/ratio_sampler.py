@@ -61,12 +61,15 @@ def stratified_counts(shares_K: FloatArray, total: int, rng: np.random.Generator
         rng: one uniform number and one permutation are drawn from it.
     """
     order_K = rng.permutation(len(shares_K))
-    edges = np.concatenate([[0.0], np.cumsum(shares_K[order_K]) * total])
+    # Entries without a share stay out of the cumulated edges: rounding there could hand them a count.
+    order = order_K[shares_K[order_K] > 0]
+    edges = np.concatenate([[0.0], np.cumsum(shares_K[order]) * total])
     edges[-1] = total
-    # One random offset for all edges keeps each count within floor and ceil of its expectation.
-    counts = np.diff(np.floor(edges + rng.random()).astype(np.int64))
-    counts_K = np.empty(len(shares_K), dtype=np.int64)
-    counts_K[order_K] = counts
+    # One random offset for all edges keeps each count within floor and ceil of its expectation. Summed floats may
+    # pass `total` by an ulp, and the last count would then be negative.
+    counts = np.diff(np.floor(np.minimum(edges, total) + rng.random()).astype(np.int64))
+    counts_K = np.zeros(len(shares_K), dtype=np.int64)
+    counts_K[order] = counts
     return counts_K
 
 
@@ -269,9 +272,9 @@ def select_groups(
         quota_K=target_K,
         chosen_K=chosen_K,
         shortfall_K=np.maximum(target_K - chosen_K, 0),
-        launched_K=groups.launched_K,
+        launched_K=groups.launched_K.copy(),
         finished_K=filtered_K + groups.kept_K,
-        filtered_K=filtered_K,
-        failed_K=groups.counts_K[Outcome.FAILED],
+        filtered_K=filtered_K.copy(),
+        failed_K=groups.counts_K[Outcome.FAILED].copy(),
         rounds=rounds,
     )

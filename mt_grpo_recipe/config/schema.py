@@ -15,6 +15,14 @@ def _require(condition: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"mt_grpo.{name}={value!r} cannot be used: it must be {allowed}.")
 
 
+def _require_positive(name: str, value: float) -> None:
+    _require(0 < value < math.inf, name, value, "a number above 0")
+
+
+def _require_at_least(name: str, value: float, least: float) -> None:
+    _require(least <= value < math.inf, name, value, f"a number, {least} or more")
+
+
 def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     _require(value in choices, name, value, "one of " + ", ".join(choices))
 
@@ -40,15 +48,15 @@ class WeightsConfig:
 
     def __post_init__(self) -> None:
         _require_choice("weights.rule", self.rule, ("fixed", "improvement_aware", "regularized"))
-        _require(self.learning_rate > 0, "weights.learning_rate", self.learning_rate, "above 0")
-        _require(self.weight_decay >= 0, "weights.weight_decay", self.weight_decay, "0 or more")
+        _require_positive("weights.learning_rate", self.learning_rate)
+        _require_at_least("weights.weight_decay", self.weight_decay, 0)
         _require(
             self.trade_off >= 0 and math.isfinite(self.trade_off),
             "weights.trade_off",
             self.trade_off,
             "0 or more (it is the paper's lambda; 0.2 and 0.25 were used with three tasks)",
         )
-        _require(self.improvement_clip > 0, "weights.improvement_clip", self.improvement_clip, "above 0")
+        _require_positive("weights.improvement_clip", self.improvement_clip)
         _require(0 <= self.accuracy_decay < 1, "weights.accuracy_decay", self.accuracy_decay, "in [0, 1)")
         if self.initial is not None:
             _require(self.rule == "fixed", "weights.initial", self.initial, "null unless weights.rule=fixed")
@@ -98,12 +106,12 @@ class SamplerConfig:
         _require_choice("sampler.schedule", self.schedule, ("rounds",))
         _require_choice("sampler.filter", self.filter, ("strict", "lenient", "off"))
         _require_choice("sampler.quota", self.quota, ("multinomial", "stratified"))
-        _require(self.oversample >= 1, "sampler.oversample", self.oversample, "1 or more")
-        _require(self.max_inflation >= 1, "sampler.max_inflation", self.max_inflation, "1 or more")
-        _require(self.max_resample_rounds >= 0, "sampler.max_resample_rounds", self.max_resample_rounds, "0 or more")
+        _require_at_least("sampler.oversample", self.oversample, 1)
+        _require_at_least("sampler.max_inflation", self.max_inflation, 1)
+        _require_at_least("sampler.max_resample_rounds", self.max_resample_rounds, 0)
         _require(0 <= self.acceptance_decay < 1, "sampler.acceptance_decay", self.acceptance_decay, "in [0, 1)")
-        _require(self.poll_interval_s > 0, "sampler.poll_interval_s", self.poll_interval_s, "above 0")
-        _require(self.stall_timeout_s > 0, "sampler.stall_timeout_s", self.stall_timeout_s, "above 0")
+        _require_positive("sampler.poll_interval_s", self.poll_interval_s)
+        _require_positive("sampler.stall_timeout_s", self.stall_timeout_s)
         _require(
             not (self.ratio and self.filter == "off"),
             "sampler.ratio",
@@ -142,7 +150,7 @@ class MTGRPOConfig:
         _require(len(self.task_key) > 0, "task_key", self.task_key, "a list of at least one field")
         _require(self.seed >= 0, "seed", self.seed, "0 or more")
         _require_choice("loss_weighting", self.loss_weighting, ("none", "residual", "task"))
-        _require(self.max_loss_weight >= 1, "max_loss_weight", self.max_loss_weight, "1 or more")
+        _require_at_least("max_loss_weight", self.max_loss_weight, 1)
         if self.tasks is not None:
             distinct = len(self.tasks) > 0 and len(set(self.tasks)) == len(self.tasks)
             _require(distinct, "tasks", self.tasks, "null or a list of distinct task names")
