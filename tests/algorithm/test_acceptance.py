@@ -1,0 +1,45 @@
+"""rho_k, the tracked share of filtered prompts."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
+
+
+def test_update_by_hand_and_tasks_without_groups_keep_their_value():
+    tracker = AcceptanceTracker(3, decay=0.9)
+    tracker.update(np.array([3, 0, 0]), np.array([4, 0, 5]))
+    # 0.9 * 0 + 0.1 * 3/4 | nothing seen | 0.1 * 0
+    assert tracker.filtered_rate_K == pytest.approx([0.075, 0.0, 0.0])
+    tracker.update(np.array([0, 2, 5]), np.array([0, 2, 5]))
+    # kept | 0.1 * 1 | 0.1 * 1
+    assert tracker.filtered_rate_K == pytest.approx([0.075, 0.1, 0.1])
+    tracker.update(np.array([1, 1, 0]), np.array([2, 4, 1]))
+    # 0.9 * 0.075 + 0.1 * 0.5 = 0.1175 | 0.09 + 0.025 = 0.115 | 0.09
+    assert tracker.filtered_rate_K == pytest.approx([0.1175, 0.115, 0.09])
+
+
+def test_inflation_by_hand_and_its_bound():
+    tracker = AcceptanceTracker(4, decay=0.0)
+    tracker.update(np.array([0, 3, 9, 7]), np.array([1, 4, 10, 7]))
+    # rho = 0, 0.75, 0.9, 1: 1 / (1 - rho) = 1, 4, 10 -> 5, infinite -> 5
+    assert tracker.inflation_K(5.0) == pytest.approx([1.0, 4.0, 5.0, 5.0])
+    assert tracker.inflation_K(1.0) == pytest.approx([1.0] * 4)
+
+
+def test_what_it_hands_out_is_a_copy():
+    tracker = AcceptanceTracker(2, decay=0.5)
+    tracker.filtered_rate_K[:] = 1.0
+    assert tracker.filtered_rate_K == pytest.approx([0.0, 0.0])
+
+
+def test_state_survives_json():
+    tracker = AcceptanceTracker(2, decay=0.9)
+    tracker.update(np.array([1, 2]), np.array([3, 7]))
+    restored = AcceptanceTracker(2, decay=0.9)
+    restored.load_state_dict(json.loads(json.dumps(tracker.state_dict())))
+    assert (restored.filtered_rate_K == tracker.filtered_rate_K).all()

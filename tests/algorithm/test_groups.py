@@ -1,0 +1,158 @@
+"""Classification of groups, quotas, and the ledger of a step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mt_grpo_recipe.algorithm.ratio_sampler import (
+    GroupLedger,
+    Outcome,
+    classify,
+    draw_quotas,
+    select_groups,
+    stratified_counts,
+)
+
+KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("rewards", "correct", "strict", "lenient"),
+    [
+        ([1.0, 0.0], [True, False], KEPT, KEPT),
+        ([1.0, 1.0], [True, True], FILTERED, FILTERED),
+        ([0.0, 0.0], [False, False], FILTERED, FILTERED),
+        ([0.1, 0.0], [False, False], FILTERED, KEPT),  # format alone differs
+        ([0.1] * 72, [False] * 72, FILTERED, FILTERED),
+        ([1.0, math.nan], [True, False], FAILED, FAILED),
+        ([1.0, math.inf], [True, False], FAILED, FAILED),
+        ([], [], FAILED, FAILED),
+        ([1.0], [True], FILTERED, FILTERED),
+    ],
+)
+def test_classify(rewards, correct, strict, lenient):
+    assert classify(rewards, correct, "strict") is strict
+    assert classify(rewards, correct, "lenient") is lenient
+    off = FAILED if strict is FAILED else KEPT
+    assert classify(rewards, correct, "off") is off
+
+
+shares = st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(lambda values: sum(values) > 1e-3)
+
+
+@given(shares, st.integers(0, 5000), st.integers(0, 2**32))
+def test_stratified_counts_add_up_and_stay_within_one(values, total, seed):
+    shares_K = np.array(values) / sum(values)
+    counts_K = stratified_counts(shares_K, total, np.random.default_rng(seed))
+    assert counts_K.sum() == total
+    assert (np.abs(counts_K - total * shares_K) < 1 + 1e-9).all()
+    assert (counts_K >= 0).all()
+    assert (counts_K[shares_K == 0] == 0).all()
+
+
+def test_stratified_counts_are_right_on_average():
+    shares_K, total, draws = np.array([0.43, 0.11, 0.46]), 7, 4000
+    counts = [stratified_counts(shares_K, total, np.random.default_rng(seed)) for seed in range(draws)]
+    # A count is one of two neighbours: its deviation is at most 1/2, that of the mean 0.5 / sqrt(4000) = 0.008.
+    assert np.mean(counts, axis=0) == pytest.approx(total * shares_K, abs=4 * 0.008)
+
+
+def test_stratified_counts_of_whole_numbers_are_exact():
+    for seed in range(20):
+        counts_K = stratified_counts(np.array([0.5, 0.25, 0.25]), 8, np.random.default_rng(seed))
+        assert counts_K.tolist() == [4, 2, 2]
+
+
+@pytest.mark.parametrize("quota", ["multinomial", "stratified"])
+def test_quotas_add_up_to_the_batch_and_follow_the_weights(quota):
+    weights_K = np.array([0.2, 0.0, 0.8])
+    draws = [draw_quotas(weights_K, 10, quota, np.random.default_rng(seed)) for seed in range(2000)]
+    assert {int(quota_K.sum()) for quota_K in draws} == {10}
+    assert {int(quota_K[1]) for quota_K in draws} == {0}
+    # Multinomial: deviation sqrt(10 * 0.2 * 0.8) = 1.27, of the mean 0.028.
+    assert np.mean(draws, axis=0) == pytest.approx([2, 0, 8], abs=4 * 0.029)
+
+
+def test_multinomial_quotas_do_spread_and_stratified_ones_do_not():
+    rng = np.random.default_rng(0)
+    weights_K = np.array([0.5, 0.5])
+    multinomial = [draw_quotas(weights_K, 32, "multinomial", rng)[0] for _ in range(500)]
+    assert np.std(multinomial) == pytest.approx(math.sqrt(32 / 4), rel=0.15)
+    assert {draw_quotas(weights_K, 32, "stratified", rng)[0] for _ in range(50)} == {16}
+
+
+def test_the_ledger_counts_by_task():
+    ledger = GroupLedger(3)
+    ledger.launch([0, 2, 2])
+    ledger.launch([])
+    ledger.launch([0])
+    assert ledger.launched_K.tolist() == [2, 0, 2]
+    assert ledger.tell(2, KEPT) == 2
+    assert ledger.tell(0, FILTERED) == 0
+    assert ledger.tell(3, FAILED) == 0
+    assert (ledger.in_flight, ledger.kept_K.tolist()) == (1, [0, 0, 1])
+
+
+@pytest.mark.parametrize("launch_id", [-1, 2, 99])
+def test_the_ledger_refuses_a_group_that_was_never_launched(launch_id):
+    ledger = GroupLedger(2)
+    ledger.launch([0, 1])
+    with pytest.raises(ValueError, match=f"group {launch_id} is not in flight"):
+        ledger.tell(launch_id, KEPT)
+
+
+def test_the_ledger_refuses_a_second_outcome():
+    ledger = GroupLedger(2)
+    ledger.launch([0, 1])
+    ledger.tell(1, FILTERED)
+    with pytest.raises(ValueError, match="group 1 is not in flight"):
+        ledger.tell(1, KEPT)
+    assert (ledger.in_flight, ledger.kept_K.tolist()) == (1, [0, 0])
+
+
+def told(tasks, outcomes):
+    ledger = GroupLedger(2)
+    ledger.launch(tasks)
+    for launch_id, outcome in enumerate(outcomes):
+        ledger.tell(launch_id, outcome)
+    return ledger
+
+
+def test_selection_takes_the_quota_in_order_of_launch_then_fills():
+    ledger = told([0, 0, 0, 1, 0, 1], [KEPT, FILTERED, KEPT, FAILED, KEPT, KEPT])
+    quota_K = np.array([1, 2])
+    # Within quota: 0 (task 0), 5 (task 1). One place is left: 2, launched before 4.
+    selection = select_groups(ledger, quota_K, quota_K, batch_size=3, rounds=1)
+    assert selection.launch_ids == [0, 2, 5]
+    assert selection.chosen_K.tolist() == [2, 1]
+    assert selection.shortfall_K.tolist() == [0, 1]
+    assert selection.launched_K.tolist() == [4, 2]
+    assert selection.finished_K.tolist() == [4, 1]
+    assert selection.filtered_K.tolist() == [1, 0]
+    assert selection.failed_K.tolist() == [0, 1]
+
+
+def test_selection_without_limits_takes_the_first_launched():
+    ledger = told([0, 0, 0, 1], [KEPT, FILTERED, KEPT, KEPT])
+    assert select_groups(ledger, np.array([1, 1]), None, batch_size=2, rounds=1).launch_ids == [0, 2]
+
+
+def test_a_selection_does_not_change_when_the_ledger_goes_on():
+    ledger = told([0, 1], [KEPT, KEPT])
+    quota_K = np.array([1, 1])
+    selection = select_groups(ledger, quota_K, quota_K, batch_size=2, rounds=1)
+    ledger.launch([0])
+    ledger.tell(2, FILTERED)
+    assert selection.launched_K.tolist() == [1, 1]
+    assert selection.filtered_K.tolist() == [0, 0]
+
+
+def test_selection_of_nothing():
+    selection = select_groups(told([0], [FILTERED]), np.array([1, 1]), np.array([1, 1]), batch_size=2, rounds=1)
+    assert selection.launch_ids == []
+    assert selection.shortfall_K.tolist() == [1, 1]

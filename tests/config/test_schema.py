@@ -1,0 +1,91 @@
+"""Bounds of the settings, and what the messages say."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from omegaconf import OmegaConf
+
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
+from mt_grpo_recipe.config.schema import SamplerConfig, WeightsConfig
+
+
+def load(**section):
+    return load_config(OmegaConf.create(section))
+
+
+def test_an_empty_section_is_the_papers_three_task_setting():
+    config = load()
+    assert config == MTGRPOConfig()
+    assert (config.weights.learning_rate, config.weights.weight_decay) == (0.025, 1e-5)
+    assert (config.weights.trade_off, config.weights.improvement_clip) == (0.2, 0.1)
+    sampler = config.sampler
+    assert (sampler.oversample, sampler.max_inflation, sampler.max_resample_rounds) == (3.0, 5.0, 10)
+    assert (sampler.filter, sampler.quota, config.loss_weighting) == ("strict", "multinomial", "none")
+
+
+def test_a_missing_section_says_what_to_add():
+    with pytest.raises(ConfigError, match=r"hydra\.searchpath=\[pkg://mt_grpo_recipe\.config\] \+mt_grpo=mt_grpo"):
+        load_config(None)
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"weights": {"trade_off": -0.1}}, r"mt_grpo\.weights\.trade_off=-0\.1 cannot be used.*0 or more.*lambda"),
+        ({"weights": {"trade_off": math.inf}}, r"weights\.trade_off"),
+        ({"weights": {"rule": "sharpest"}}, r"weights\.rule='sharpest'.*fixed, improvement_aware, regularized"),
+        ({"weights": {"learning_rate": 0}}, r"weights\.learning_rate"),
+        ({"weights": {"learning_rate": math.nan}}, r"weights\.learning_rate"),
+        ({"weights": {"weight_decay": -1e-5}}, r"weights\.weight_decay"),
+        ({"weights": {"improvement_clip": 0}}, r"weights\.improvement_clip"),
+        ({"weights": {"accuracy_decay": 1.0}}, r"weights\.accuracy_decay.*\[0, 1\)"),
+        ({"weights": {"initial": [1, 2]}}, r"weights\.initial.*null unless weights\.rule=fixed"),
+        ({"weights": {"rule": "fixed", "initial": [1, -1]}}, r"weights\.initial.*none negative"),
+        ({"weights": {"rule": "fixed", "initial": [0, 0]}}, r"weights\.initial.*not all zero"),
+        ({"weights": {"rule": "fixed", "initial": [1, 1]}, "tasks": ["a"]}, r"weights\.initial.*1 numbers"),
+        ({"improvement": {"granularity": "token"}}, r"improvement\.granularity"),
+        ({"improvement": {"granularity": "off"}}, r"improvement\.granularity.*improvement_aware"),
+        ({"sampler": {"filter": "loose"}}, r"sampler\.filter='loose'.*strict, lenient, off"),
+        ({"sampler": {"filter": "off"}}, r"sampler\.ratio=True.*false while sampler\.filter=off"),
+        ({"sampler": {"quota": "even"}}, r"sampler\.quota"),
+        ({"sampler": {"schedule": "waves"}}, r"sampler\.schedule='waves'"),
+        ({"sampler": {"oversample": 0.5}}, r"sampler\.oversample=0\.5.*1 or more"),
+        ({"sampler": {"oversample": math.inf}}, r"sampler\.oversample"),
+        ({"sampler": {"max_inflation": 0.9}}, r"sampler\.max_inflation"),
+        ({"sampler": {"max_resample_rounds": -1}}, r"sampler\.max_resample_rounds"),
+        ({"sampler": {"acceptance_decay": 1.0}}, r"sampler\.acceptance_decay"),
+        ({"sampler": {"poll_interval_s": 0}}, r"sampler\.poll_interval_s"),
+        ({"sampler": {"stall_timeout_s": -1}}, r"sampler\.stall_timeout_s"),
+        ({"task_key": []}, r"task_key"),
+        ({"tasks": []}, r"tasks"),
+        ({"tasks": ["a", "a"]}, r"tasks.*distinct"),
+        ({"seed": -1}, r"seed"),
+        ({"loss_weighting": "all"}, r"loss_weighting"),
+        ({"loss_weighting": "task"}, r"loss_weighting.*sampler\.ratio"),
+        ({"max_loss_weight": 0.5}, r"max_loss_weight"),
+        ({"sampler": {"oversampling": 2}}, r"oversampling"),
+        ({"lamda": 0.2}, r"lamda"),
+        ({"sampler": {"oversample": "many"}}, r"oversample"),
+    ],
+)
+def test_a_bad_setting_is_refused_and_named(section, message):
+    with pytest.raises(ConfigError, match=message):
+        load(**section)
+
+
+def test_the_budget_is_the_first_round_and_every_resampling_round():
+    # 2.5 * 3 = 7.5 -> 8 groups a round, 1 + 2 rounds
+    sampler = SamplerConfig(oversample=2.5, max_resample_rounds=2)
+    assert (sampler.round_size(3), sampler.budget(3)) == (8, 24)
+    unfiltered = SamplerConfig(filter="off", ratio=False, max_resample_rounds=2)
+    assert (unfiltered.round_size(3), unfiltered.budget(3)) == (3, 9)
+
+
+def test_loss_weighting_by_task_goes_with_unweighted_sampling():
+    assert load(loss_weighting="task", sampler={"ratio": False, "filter": "off"}).loss_weighting == "task"
+
+
+def test_initial_weights_of_the_fixed_rule():
+    assert WeightsConfig(rule="fixed", initial=[0.5, 0.5]).initial == [0.5, 0.5]
