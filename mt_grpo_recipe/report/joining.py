@@ -1,0 +1,76 @@
+"""Join the attempts at one run into one course of training."""
+
+from __future__ import annotations
+
+from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY
+from mt_grpo_recipe.report.attempts import Attempt, Records
+
+STEP_SECONDS = "timing_s/step"
+"""Seconds of a training step. verl times validation apart from it."""
+
+
+def is_training(data: dict[str, float]) -> bool:
+    """Whether a record comes from a training step, and not from a validation alone."""
+    return any(name == STEP_SECONDS or name.startswith((f"{PREFIX}/", "actor/")) for name in data)
+
+
+def is_validation(data: dict[str, float]) -> bool:
+    """Whether a record holds validation accuracies."""
+    return any(name in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY) or name.startswith(f"{TASK_ACCURACY}/") for name in data)
+
+
+def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
+    """Join attempts in their order: one that starts at step s replaces what earlier ones wrote from s on.
+
+    Returns:
+        The metrics by step, steps rising, and sentences on steps that are lost for good.
+    """
+    joined: Records = {}
+    problems: list[str] = []
+    for attempt in attempts:
+        if not attempt.records:
+            continue
+        start = min(attempt.records)
+        dropped = [step for step in joined if step > start]
+        if any(is_training(joined[step]) for step in dropped):
+            # Mere overlap is how a resume looks; only steps that no later attempt wrote again are worth a word.
+            gone = [step for step in dropped if step not in attempt.records]
+            if gone:
+                problems.append(f"steps {_span(gone)} are left out: {attempt.path.name} went back to step {start}")
+        for step in dropped:
+            del joined[step]
+        if is_training(attempt.records[start]):
+            joined.pop(start, None)
+        for step, data in attempt.records.items():
+            # A resumed run validates at the step it resumes from: that step's training metrics stay.
+            joined.setdefault(step, {}).update(data)
+    return {step: joined[step] for step in sorted(joined)}, problems
+
+
+def unfinished(records: Records) -> list[str]:
+    """Sentences on what a joined log lacks: steps in between, validations, its end."""
+    trained = [step for step, data in records.items() if is_training(data)]
+    if not trained:
+        return ["no training step is logged yet"]
+    problems = []
+    missing = sorted(set(range(trained[0], trained[-1] + 1)) - set(trained))
+    if missing:
+        problems.append(f"steps {_span(missing)} are missing")
+    validated = [step for step, data in records.items() if is_validation(data)]
+    if not validated:
+        problems.append("no validation is logged")
+    elif validated[-1] < trained[-1]:
+        # verl validates on the last step, so a log that ends without is one of a run that did not end.
+        problems.append(f"unfinished: it stops at step {trained[-1]}, last validated at step {validated[-1]}")
+    return problems
+
+
+def _span(steps: list[int]) -> str:
+    """Write rising steps as ranges: [3, 4, 5, 9] is "3-5, 9"."""
+    spans: list[list[int]] = []
+    for step in steps:
+        if spans and step == spans[-1][1] + 1:
+            spans[-1][1] = step
+        else:
+            spans.append([step, step])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in spans)

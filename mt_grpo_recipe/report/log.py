@@ -1,0 +1,141 @@
+"""A run's log: attempts joined into one typed `Run`."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.metrics import PREFIX, TASK_ACCURACY, TASK_METRICS
+from mt_grpo_recipe.report.attempts import Records, read_attempt
+from mt_grpo_recipe.report.identity import identify
+from mt_grpo_recipe.report.joining import is_training, join, unfinished
+
+
+class RunLogError(ValueError):
+    """A run that cannot be read at all; the message says which and what to give instead."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric over the steps that have it: `steps` and `values`, both of shape (n,), steps rising."""
+
+    steps: IntArray
+    values: FloatArray
+
+    @property
+    def first(self) -> float:
+        """The first value; NaN where there is none."""
+        return float(self.values[0]) if len(self.values) else math.nan
+
+    @property
+    def last(self) -> float:
+        """The last value; NaN where there is none."""
+        return float(self.values[-1]) if len(self.values) else math.nan
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, all its attempts joined.
+
+    Attributes:
+        path: the directory or file that was given.
+        method: name of the method, such as "mt_grpo".
+        seed: the run's seed; None where nothing says it.
+        label: name to show in place of the method's; None to show the method.
+        files: the log files, in the order joined.
+        records: metrics by step, steps rising.
+        problems: sentences on what the files lack; empty for a log that is whole.
+    """
+
+    path: Path
+    method: str
+    seed: int | None
+    label: str | None
+    files: tuple[Path, ...]
+    records: Records
+    problems: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What a table calls the run: the group and the seed."""
+        return self.group if self.seed is None else f"{self.group}, seed {self.seed}"
+
+    @property
+    def group(self) -> str:
+        """Runs of one group differ in the seed alone."""
+        return self.label or self.method
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, in the order in which the log first names them."""
+        prefixes = [f"{PREFIX}/{name}/" for name in TASK_METRICS] + [f"{TASK_ACCURACY}/"]
+        found: dict[str, None] = {}
+        for data in self.records.values():
+            for metric in data:
+                found.update({metric.removeprefix(p): None for p in prefixes if metric.startswith(p)})
+        return tuple(found)
+
+    @cached_property
+    def train_steps(self) -> IntArray:
+        """Steps that were trained, shape (n,)."""
+        return np.array([step for step, data in self.records.items() if is_training(data)], dtype=np.int64)
+
+    def series(self, metric: str) -> Series:
+        """One metric over the steps that have it; empty where none has."""
+        found = [(step, data[metric]) for step, data in self.records.items() if metric in data]
+        return Series(
+            np.array([step for step, _ in found], dtype=np.int64),
+            np.array([value for _, value in found], dtype=np.float64),
+        )
+
+    def late_mean(self, metric: str, count: int) -> float:
+        """Mean of a metric over the last `count` training steps, those without it left out; NaN where none has it."""
+        series = self.series(metric)
+        recent = series.values[np.isin(series.steps, self.train_steps[-count:])]
+        return float(recent.mean()) if len(recent) else math.nan
+
+
+def read_run(path: Path | str) -> Run:
+    """Read a run: a directory with one or more `*.jsonl` files, one an attempt, or a single file.
+
+    Attempts are joined in the natural order of their file names (`attempt-2` before `attempt-10`). An attempt that
+    starts at step s replaces what earlier ones wrote from s on: those steps belong to a model that was thrown away.
+
+    Raises:
+        RunLogError: nothing is there, or nothing readable.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
+    files = [path] if path.is_file() else sorted(path.glob("*.jsonl"), key=_natural)
+    if not files:
+        raise RunLogError(
+            f"{path} holds no *.jsonl log: was the run started with trainer.logger=[console,file] "
+            "and VERL_FILE_LOGGER_PATH pointing there?"
+        )
+    attempts = [read_attempt(file) for file in files]
+    problems = [problem for attempt in attempts for problem in attempt.problems]
+    if not any(attempt.records for attempt in attempts):
+        raise RunLogError(f"{path} holds no step that can be read ({'; '.join(problems) or 'the logs are empty'})")
+    records, lost = join(attempts)
+    method, seed, label, identity_problems = identify(path)
+    return Run(
+        path=path,
+        method=method,
+        seed=seed,
+        label=label,
+        files=tuple(attempt.path for attempt in attempts if attempt.records),
+        records=records,
+        problems=tuple(identity_problems + problems + lost + unfinished(records)),
+    )
+
+
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    parts = re.split(r"(\d+)", path.stem)
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in parts]
