@@ -1,9 +1,10 @@
 """The tiny model's two parts, untrained: a character tokenizer and a Qwen2 of under a million parameters."""
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from tokenizers import AddedToken
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
-PAD, EOS, UNKNOWN, BOX = "<pad>", "<eos>", "<unk>", "\\boxed{"
+PAD, EOS, BOX = "<pad>", "<eos>", "\\boxed{"
 
 # A question, a newline, then ">" and the answer. Short, since every character is a token to generate or to read.
 CHAT_TEMPLATE = (
@@ -15,30 +16,28 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Return a tokenizer with one token a printable ASCII character, "\\n", and one for the opening of a box.
+def build_tokenizer() -> Qwen2Tokenizer:
+    """Return a tokenizer with one token a byte, and one for the opening of a box.
 
-    Every answer opens with the same seven characters `\\boxed{`; as one token they cost one step of generation.
+    It is Qwen2's own class, without a single merge: `AutoTokenizer` picks that class for a Qwen2 model whatever the
+    files say. Every answer opens with the same seven characters; as one token they cost one step of generation.
     """
-    characters = ["\n", *(chr(code) for code in range(32, 127))]
-    vocabulary = {token: index for index, token in enumerate([PAD, EOS, UNKNOWN, BOX, *characters])}
-    core = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
-    pieces = Regex(r"\\boxed\{|[\s\S]")
-    core.pre_tokenizer = pre_tokenizers.Split(pieces, behavior="isolated")
-    core.decoder = decoders.Fuse()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=core,
+    vocabulary = {token: index for index, token in enumerate([PAD, EOS, *sorted(ByteLevel.alphabet())])}
+    tokenizer = Qwen2Tokenizer(
+        vocab=vocabulary,
+        merges=[],
         pad_token=PAD,
         eos_token=EOS,
-        unk_token=UNKNOWN,
-        clean_up_tokenization_spaces=False,
-        chat_template=CHAT_TEMPLATE,
+        unk_token=PAD,  # never produced: every byte has its token
         padding_side="left",
         model_max_length=256,
+        chat_template=CHAT_TEMPLATE,
     )
+    tokenizer.add_tokens([AddedToken(BOX, special=False, normalized=False)])
+    return tokenizer
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+def build_model(tokenizer: Qwen2Tokenizer) -> Qwen2ForCausalLM:
     """Return a freshly initialised model whose vocabulary is exactly the tokenizer's.
 
     Equal vocabularies matter: an inference engine masks ids the tokenizer does not know, a trainer does not, and their
@@ -47,11 +46,11 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
     return Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=len(tokenizer),
-            hidden_size=128,
-            intermediate_size=384,
+            hidden_size=96,
+            intermediate_size=288,
             num_hidden_layers=4,
-            num_attention_heads=4,
-            num_key_value_heads=4,
+            num_attention_heads=3,
+            num_key_value_heads=3,
             max_position_embeddings=256,
             rope_theta=10_000.0,
             tie_word_embeddings=True,
