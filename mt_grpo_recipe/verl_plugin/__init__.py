@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from mt_grpo_recipe.cpu import register_platform
 from mt_grpo_recipe.plugin_loading import loud_import
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
 
@@ -27,7 +28,7 @@ def register() -> None:
         return
     with loud_import("mt_grpo"):
         # The platform has to be known before the trainer's imports ask verl for the device.
-        import mt_grpo_recipe.cpu  # noqa: F401
+        register_platform()
         from mt_grpo_recipe.verl_plugin import advantage, policy_loss, trainer  # noqa: F401
 
 
