@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from reward_fns.extraction import extract_answer
+from reward_fns.isolation import IsolatedCallError
 from reward_fns.registry import Task, task_for
 from reward_fns.truth import as_fields
 
@@ -31,12 +32,15 @@ def compute_score(
 
     Raises:
         ValueError: unknown `data_source`, or a ground truth its task cannot use; both are faults of the data.
+        ImportError: the task needs a package that is not installed.
     """
     task = task_for(data_source)
     context = {**kwargs, "data_source": data_source, "extra_info": extra_info}
     try:
         # Before the answer is looked at, so that a bad row is found whatever the model wrote.
         truth = task.read_truth(as_fields(ground_truth), **context)
+    except ImportError:  # a package is missing: neither the data's fault nor the model's
+        raise
     except Exception as error:
         raise ValueError(
             f"data_source {data_source!r}: bad ground_truth {_shortened(ground_truth)}: {error}. Mend or drop the row"
@@ -53,6 +57,11 @@ def compute_score(
 def _is_correct(task: Task, answer: str, truth: Any, context: dict[str, Any]) -> bool:
     try:
         return bool(task.check(answer, truth, **context))
+    except ImportError:
+        raise
+    except IsolatedCallError as error:
+        logger.warning("reward task %r on the answer %s: %s; counted as wrong", task.name, _shortened(answer), error)
+        return False
     except Exception:
         logger.exception(
             "reward task %r (%s) failed on the answer %s: counted as wrong", task.name, task.where, _shortened(answer)

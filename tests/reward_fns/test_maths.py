@@ -1,0 +1,109 @@
+"""Mathematics: what counts as equal, what is refused, and that hostile answers end."""
+
+import threading
+
+import pytest
+
+from reward_fns import compute_score
+
+
+def accuracy(reference, answer):
+    return compute_score("math_train", rf"So \boxed{{{answer}}}", reference)["acc"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("3", "3"),
+        ("3", "03"),
+        ("3", "3.0"),
+        ("3", "x = 3"),
+        ("3", "$3$"),
+        ("3000", "3,000"),
+        ("3000", "3{,}000"),
+        (r"10\%", "10"),
+        (r"\$18.90", "18.9"),
+        (r"\frac{1}{2}", "0.5"),
+        (r"\frac12", r"\dfrac{2}{4}"),
+        (r"11\sqrt2", r"11\sqrt{2}"),
+        (r"2\sqrt{2}", r"\sqrt{8}"),
+        ("x^2+2x+1", "(x+1)^2"),
+        ("(1,2)", "(1, 2)"),
+        ("1,2", "2, 1"),
+        ("5", r"5\text{ cm}"),
+        (r"90^\circ", "90"),
+        (r"\text{Friday}", "Friday"),
+        ("y=2x+1", "y = 1 + 2x"),
+        (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+    ],
+)
+def test_equal_values_are_correct(reference, answer):
+    assert accuracy(reference, answer) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("3", "4"),
+        ("3", "2 or 3"),
+        ("3", "2, 3"),
+        ("3", "4=3"),
+        ("3", "2+2=3"),
+        ("3", "1=2=3"),
+        ("3", r"7 \equiv 3"),
+        ("3", r"3 \approx 3.1"),
+        ("3", "4$ $3"),
+        ("12", "1 2"),
+        ("(1,2]", "(1,2)"),
+        ("x", "y"),
+        ("3", "x"),
+        ("3", "="),
+        ("3", "x ="),
+        ("3", "\x00"),
+        ("3", "\ud800"),
+        (r"\frac{1}{3}", "0.333"),
+    ],
+)
+def test_other_values_are_wrong(reference, answer):
+    assert accuracy(reference, answer) == 0.0
+
+
+@pytest.mark.parametrize("data_source", ["math", "math_train", "test_math", "test_amc", "test_aime", "math-easy-train"])
+def test_the_released_names_are_known(data_source):
+    assert compute_score(data_source, r"\boxed{70}", "70")["acc"] == 1.0
+    assert compute_score(data_source, r"\boxed{70}", {"target": 70})["acc"] == 1.0
+
+
+@pytest.mark.parametrize("answer", ["9^{9^{9^9}}", "10000000!", "(" * 140 + "3" + ")" * 140, r"\sqrt{" * 60 + "}" * 60])
+def test_an_answer_without_end_is_wrong_in_the_end(answer, monkeypatch):
+    monkeypatch.setattr("reward_fns.maths.CPU_SECONDS", 0.5)
+    assert accuracy("3", answer) == 0.0
+
+
+def test_an_answer_runs_no_code(tmp_path):
+    for answer in (f"__import__('os').system('touch {tmp_path}/pwned')", f"open('{tmp_path}/pwned', 'w')"):
+        assert accuracy("3", answer) == 0.0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_works_in_a_thread():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(accuracy(r"\frac12", "0.5")))
+    thread.start()
+    thread.join()
+    assert results == [1.0]
+
+
+def test_a_missing_package_is_an_error_and_not_a_wrong_answer(monkeypatch):
+    def missing(*arguments, **options):
+        raise ImportError("No module named 'math_verify'")
+
+    monkeypatch.setattr("reward_fns.maths.call", missing)
+    with pytest.raises(ImportError, match="math_verify"):
+        accuracy(r"\frac12", "0.5")
+
+
+@pytest.mark.parametrize("reference", [None, "", "  ", {"target": None}, {"target": True}, ["1"]])
+def test_a_reference_that_is_none_is_refused(reference):
+    with pytest.raises(ValueError, match="bad ground_truth"):
+        accuracy(reference, "3")

@@ -1,0 +1,72 @@
+"""SciKnowEval: letters, judgements and short answers."""
+
+import pytest
+
+from reward_fns import compute_score
+
+
+def accuracy(truth, answer):
+    return compute_score("sciknoweval-chemistry-train", rf"\boxed{{{answer}}}", truth)["acc"]
+
+
+CHOICE = {"target": "B", "type": "mcq-4-choices"}
+JUDGEMENT = {"target": "True", "type": "true_or_false"}
+SHORT = {"target": "Sodium chloride", "type": "filling"}
+NUMBER = {"target": "1.50", "type": "filling"}
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "expected"),
+    [
+        (CHOICE, "B", 1.0),
+        (CHOICE, "b", 1.0),
+        (CHOICE, "(B)", 1.0),
+        (CHOICE, "B.", 1.0),
+        (CHOICE, r"\text{B}", 1.0),
+        (CHOICE, r"\textbf{(B)}", 1.0),
+        (CHOICE, "A", 0.0),
+        (CHOICE, "A, B", 0.0),
+        (CHOICE, "A or B", 0.0),
+        (CHOICE, "B. Methane", 0.0),
+        (CHOICE, "BB", 0.0),
+        (CHOICE, "\u0412", 0.0),  # Cyrillic
+        ("B", "(b)", 1.0),
+        (JUDGEMENT, "true", 1.0),
+        (JUDGEMENT, "T", 1.0),
+        (JUDGEMENT, "Yes.", 1.0),
+        (JUDGEMENT, "False", 0.0),
+        (JUDGEMENT, "true or false", 0.0),
+        ({"target": True}, "true", 1.0),
+        ("false", "F", 1.0),
+        (SHORT, "sodium  chloride.", 1.0),
+        (SHORT, r"\text{Sodium chloride}", 1.0),
+        (SHORT, "chloride", 0.0),
+        (NUMBER, "1.5", 1.0),
+        (NUMBER, "15e-1", 1.0),
+        (NUMBER, "1.51", 0.0),
+        (NUMBER, "1.5 mol", 0.0),
+        ({"target": 2, "type": "filling"}, "2.0", 1.0),
+        ({"target": ["NaCl", "sodium chloride"], "type": "filling"}, "nacl", 1.0),
+        ({"target": "C", "type": "filling"}, "c", 1.0),  # carbon, not the third choice
+        ({"target": "C", "type": "filling"}, "(C)", 0.0),
+    ],
+)
+def test_answers(truth, answer, expected):
+    assert accuracy(truth, answer) == expected
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        {"target": "AB", "type": "mcq-4-choices"},
+        {"target": "maybe", "type": "true_or_false"},
+        {"target": "x", "type": "open-ended-qa"},
+        {"target": [], "type": "filling"},
+        {"target": ".", "type": "filling"},
+        {"type": "filling"},
+        None,
+    ],
+)
+def test_a_truth_that_rules_cannot_judge_is_refused(truth):
+    with pytest.raises(ValueError, match="bad ground_truth"):
+        accuracy(truth, "B")
