@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import ray
 from omegaconf import DictConfig, open_dict
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
@@ -146,7 +147,7 @@ def check_nodes() -> None:
     for address, check in checks.items():
         try:
             problem = ray.get(check)
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             # A missing package shows as a failure to load the task itself.
             problem = f"mt-grpo-recipe cannot be imported ({type(error).__name__})"
         if problem:

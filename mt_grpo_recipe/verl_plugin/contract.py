@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from importlib import metadata
+from typing import Any
 
 VERL_VERSION = "0.9.1"
 
@@ -61,7 +62,7 @@ def contract_breaches() -> list[str]:
     for module_name, names in REQUIRED_NAMES.items():
         module = importlib.import_module(module_name)
         for dotted, parameters in names.items():
-            target = module
+            target: Any = module
             for part in dotted.split("."):
                 target = getattr(target, part, None)
             if target is None:

@@ -153,7 +153,7 @@ class TaskReplayBuffer(ReplayBuffer):
     def _read_outcomes(self, uids: Collection[str]) -> dict[str, tuple[Outcome, float]]:
         """Outcome and accuracy (share of right rollouts) of groups that ended."""
         failed = self.failure_keys[PARTITION] & set(uids)
-        outcomes = dict.fromkeys(failed, (Outcome.FAILED, 0.0))
+        outcomes: dict[str, tuple[Outcome, float]] = {uid: (Outcome.FAILED, 0.0) for uid in failed}
         # A session may have several outputs; all carry the reward of the last one.
         last_output: dict[tuple[str, str], tuple[int, str]] = {}
         for key in self.partitions[PARTITION]:
@@ -164,7 +164,8 @@ class TaskReplayBuffer(ReplayBuffer):
         correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
         if last_output:
             keys = [key for _, key in last_output.values()]
-            data = tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=["rm_scores", "extra_fields"])
+            fields = ["rm_scores", "extra_fields"]
+            data: Any = tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=fields)
             for key, scores, extra in zip(keys, data["rm_scores"], data["extra_fields"], strict=True):
                 reward = float(scores.sum())
                 info = getattr(extra, "data", extra).get("reward_extra_info", {})

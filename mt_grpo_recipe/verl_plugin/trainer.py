@@ -27,10 +27,15 @@ from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORS
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import read_state, write_state
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
-from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer, uid_of_key
+from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, EmptyBatch, StepRecord, TaskReplayBuffer, uid_of_key
 from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
 
 logger = logging.getLogger(__name__)
+
+
+def _fetch(keys: list[str], *fields: str) -> Any:
+    """Fields of training rows, as nested tensors of shape (N, T*); a field that no row has is left out."""
+    return tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=list(fields))
 
 
 @register_trainer("mt_grpo")
@@ -40,6 +45,11 @@ class MTGRPOTrainer(PPOTrainerSync):
     Args:
         config: verl's training config with the section `mt_grpo`.
     """
+
+    # verl assigns these without types, or with those of its own classes.
+    replay_buffer: TaskReplayBuffer  # pyright: ignore[reportIncompatibleVariableOverride]
+    train_dataset: Any
+    val_dataset: Any
 
     def __init__(self, config: DictConfig):
         checks.check_version()
@@ -102,12 +112,11 @@ class MTGRPOTrainer(PPOTrainerSync):
     def _launch(self, tasks: list[int]) -> list[str]:
         """Submit one prompt of each task, in this order, and return their uids."""
         self.train_dataloader.request(tasks)
-        self._launched_uids: list[str] = []
         self._add_prompts_to_generate(len(tasks))
         return self._launched_uids
 
     def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
-        self._launched_uids = list(batch["uid"])
+        self._launched_uids = [str(uid) for uid in batch["uid"]]
         return super()._submit_batch_to_rollout(batch)
 
     # ------------------------------------------------------------------ one step
@@ -125,12 +134,17 @@ class MTGRPOTrainer(PPOTrainerSync):
                 self.global_steps,
             )
             self.on_sample_end()
-            batch = KVBatchMeta(partition_id="train", keys=[], tags=[])
+            batch = KVBatchMeta(partition_id=PARTITION, keys=[], tags=[])
         metrics.update(self._task_metrics(skipped=not batch.keys))
-        record = self.replay_buffer.record
-        timing_raw["mt_grpo_decide"] = record.decide_s
-        timing_raw["mt_grpo_poll"] = record.poll_s
+        timing_raw["mt_grpo_decide"] = self._record.decide_s
+        timing_raw["mt_grpo_poll"] = self._record.poll_s
         return batch
+
+    @property
+    def _record(self) -> StepRecord:
+        """What the sampler did in this step."""
+        assert self.replay_buffer.record is not None, "the step has not sampled yet"
+        return self.replay_buffer.record
 
     def _task_metrics(self, skipped: bool) -> dict[str, float]:
         metrics = {
@@ -138,7 +152,7 @@ class MTGRPOTrainer(PPOTrainerSync):
             for name, by_task in self.controller.metrics().items()
             for task, value in by_task.items()
         }
-        selection = self.replay_buffer.record.selection
+        selection = self._record.selection
         metrics[f"{PREFIX}/rounds"] = selection.rounds
         metrics[f"{PREFIX}/failed_groups"] = int(selection.failed_K.sum())
         metrics[f"{PREFIX}/skipped_update"] = float(skipped)
@@ -146,17 +160,16 @@ class MTGRPOTrainer(PPOTrainerSync):
 
     def _task_of_row(self, key: str) -> int | None:
         """Task of a trajectory, or None for verl's padding rows."""
-        return self.replay_buffer.record.task_of_uid.get(uid_of_key(key))
+        return self._record.task_of_uid.get(uid_of_key(key))
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)
-        weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
+        weights_K = self.controller.loss_weights_K(self._record.selection)
         if weights_K is None:
             return batch
         for task, weight in zip(self.tasks, weights_K.tolist(), strict=True):
             metrics[f"{PREFIX}/loss_weight/{self._slugs[task]}"] = weight
-        fields = ["advantages", "rollout_is_weights"]
-        data = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=fields)
+        data = _fetch(batch.keys, "advantages", "rollout_is_weights")
         lengths = data["advantages"].offsets().diff()
         row_weights = [1.0 if (task := self._task_of_row(key)) is None else weights_K[task] for key in batch.keys]
         values = torch.tensor(row_weights, dtype=torch.float32).repeat_interleave(lengths)
@@ -164,7 +177,7 @@ class MTGRPOTrainer(PPOTrainerSync):
             values = values * data["rollout_is_weights"].values()
         weights = torch.nested.nested_tensor_from_jagged(values, data["advantages"].offsets())
         output = TensorDict({"rollout_is_weights": weights}, batch_size=len(batch))
-        return tq.kv_batch_put(keys=batch.keys, partition_id=batch.partition_id, fields=output)
+        return tq.kv_batch_put(keys=batch.keys, partition_id=PARTITION, fields=output)
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         if self.mt_grpo.improvement.granularity != "mini_batch":
@@ -204,7 +217,6 @@ class MTGRPOTrainer(PPOTrainerSync):
 
     def _measure_improvement(self, batch: KVBatchMeta) -> FloatArray:
         """I_k of the update that was just made on this batch, shape (K,)."""
-        real = [row for row, key in enumerate(batch.keys) if self._task_of_row(key) is not None]
         request = KVBatchMeta(
             partition_id=batch.partition_id,
             keys=batch.keys,
@@ -216,16 +228,15 @@ class MTGRPOTrainer(PPOTrainerSync):
             },
         )
         self.actor_rollout_wg.compute_log_prob(request)
-        keys = [batch.keys[row] for row in real]
-        fields = ["log_probs", "old_log_probs", "advantages", "response_mask"]
-        data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=fields)
+        task_of_key = {key: task for key in batch.keys if (task := self._task_of_row(key)) is not None}
+        data = _fetch(list(task_of_key), "log_probs", "old_log_probs", "advantages", "response_mask")
         after = response_from_nested(data["log_probs"], data["response_mask"]).to_padded_tensor(0.0)
         clip_low, clip_high, dual_clip = clip_bounds(self.config.actor_rollout_ref.actor)
         return task_improvement(
             log_ratio_NT=after - data["old_log_probs"].to_padded_tensor(0.0),
             advantages_NT=data["advantages"].to_padded_tensor(0.0),
             mask_NT=data["response_mask"].to_padded_tensor(0),
-            task_N=[self._task_of_row(key) for key in keys],
+            task_N=list(task_of_key.values()),
             num_tasks=len(self.tasks),
             clip_low=clip_low,
             clip_high=clip_high,

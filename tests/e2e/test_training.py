@@ -1,0 +1,174 @@
+"""Real verl, Ray and vLLM on the CPU: two steps, SIGKILL, and a resumed run that goes on where the checkpoint was."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
+pytestmark = pytest.mark.e2e
+
+
+def read_log(path):
+    return {row["step"]: row["data"] for row in map(json.loads, path.read_text().splitlines())}
+
+
+def by_task(data, name):
+    return {task: data[f"mt_grpo/{name}/{task}"] for task in TASKS}
+
+
+class Run:
+    """One directory that any number of attempts train in."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.attempts = 0
+
+    def command(self, steps):
+        return [
+            *(sys.executable, "-m", "verl.trainer.main_ppo"),
+            *("hydra.searchpath=[pkg://mt_grpo_recipe.config]", "+platform=cpu", "+mt_grpo=mt_grpo"),
+            f"data.train_files={self.folder}/data/train.parquet",
+            f"data.val_files={self.folder}/data/test.parquet",
+            *("data.train_batch_size=6", "data.max_prompt_length=128", "data.max_response_length=32"),
+            f"actor_rollout_ref.model.path={ROOT}/run_scripts/tiny_model/checkpoint",
+            *("actor_rollout_ref.actor.optim.lr=1e-4", "actor_rollout_ref.actor.ppo_mini_batch_size=6"),
+            *("actor_rollout_ref.rollout.n=4", "mt_grpo.sampler.quota=stratified"),
+            *("mt_grpo.sampler.max_resample_rounds=1", "mt_grpo.loss_weighting=residual"),
+            *(f"trainer.total_training_steps={steps}", "trainer.test_freq=2", "trainer.save_freq=2"),
+            *(f"trainer.default_local_dir={self.checkpoints}", "trainer.resume_mode=auto"),
+            *("trainer.logger=[console,file]", f"hydra.run.dir={self.folder}/hydra"),
+        ]
+
+    def start(self, steps, *overrides):
+        self.attempts += 1
+        self.metrics = self.folder / f"metrics-{self.attempts}.jsonl"
+        self.output = self.folder / f"output-{self.attempts}.log"
+        with self.output.open("w") as output:
+            return subprocess.Popen(
+                [*self.command(steps), *overrides],
+                env=os.environ | {"VERL_FILE_LOGGER_PATH": str(self.metrics)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def saved_steps(self):
+        marker = self.checkpoints / "latest_checkpointed_iteration.txt"
+        return int(marker.read_text() or 0) if marker.exists() else 0
+
+    def state(self, step):
+        folder = self.checkpoints / f"global_step_{step}"
+        return json.loads((folder / "mt_grpo.json").read_text()), torch.load(folder / "data.pt", weights_only=False)
+
+    def tail(self):
+        return self.output.read_text()[-5000:]
+
+
+def stop_ray():
+    subprocess.run([str(Path(sys.executable).with_name("ray")), "stop", "--force"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training")
+    subprocess.run(
+        [Path(sys.executable).with_name("mt-grpo"), "prepare", "--train", "60", "--test", "4", "-o", folder / "data"],
+        check=True,
+    )
+    yield Run(folder)
+    stop_ray()
+
+
+@pytest.fixture(scope="module")
+def killed(run):
+    """The run, trained until its first checkpoint stands, then killed in the middle of a later step."""
+    process = run.start(50)
+    deadline = time.monotonic() + 900
+    while run.saved_steps() < 2:
+        assert process.poll() is None and time.monotonic() < deadline, run.tail()
+        time.sleep(0.2)
+    time.sleep(1.0)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    stop_ray()
+    run.first_metrics = run.metrics
+    return run
+
+
+@pytest.fixture(scope="module")
+def resumed(killed):
+    """The killed run, resumed for two more steps."""
+    killed.resumed_from = killed.saved_steps()
+    process = killed.start(killed.resumed_from + 2)
+    assert process.wait(timeout=900) == 0, killed.tail()
+    return killed
+
+
+def test_the_batch_holds_the_shares_it_was_asked_for(killed):
+    steps = read_log(killed.first_metrics)
+    for step in (1, 2):
+        data = steps[step]
+        assert sum(by_task(data, "batch_share").values()) == pytest.approx(1)
+        if data["mt_grpo/rounds"] == 1:
+            assert by_task(data, "batch_share") == pytest.approx(by_task(data, "target_share"))
+        for task, weight in by_task(data, "weight").items():
+            assert abs(data[f"mt_grpo/target_share/{task}"] - weight) < 1 / 6
+
+
+def test_uniform_weights_move_with_the_first_update(killed):
+    steps = read_log(killed.first_metrics)
+    assert by_task(steps[1], "weight") == pytest.approx(dict.fromkeys(TASKS, 1 / 3))
+    assert by_task(steps[2], "weight") != pytest.approx(dict.fromkeys(TASKS, 1 / 3), abs=1e-4)
+
+
+def test_validation_reports_the_worst_task_and_the_average(killed):
+    data = read_log(killed.first_metrics)[2]
+    accuracies = [data[f"val-core/mt_grpo/acc/{task}"] for task in TASKS]
+    assert data["val-core/mt_grpo/worst_task_acc"] == min(accuracies)
+    assert data["val-core/mt_grpo/avg_acc"] == pytest.approx(sum(accuracies) / 3)
+
+
+def test_the_policy_was_trained(killed):
+    data = read_log(killed.first_metrics)[2]
+    assert math.isfinite(data["actor/grad_norm"]) and data["actor/grad_norm"] > 0
+    assert any(value != 0 for value in by_task(data, "improvement").values())
+
+
+def test_a_killed_run_goes_on_with_the_weights_of_its_checkpoint(resumed):
+    step = resumed.resumed_from
+    state, _ = resumed.state(step)
+    exp = [math.exp(logit) for logit in state["weights"]["logits"]]
+    saved = {task: value / sum(exp) for task, value in zip(state["tasks"], exp, strict=True)}
+    steps = read_log(resumed.metrics)
+    assert sorted(steps) == [step, step + 1, step + 2]
+    assert by_task(steps[step + 1], "weight") == pytest.approx(saved, abs=1e-12)
+
+
+def test_a_killed_run_goes_on_with_its_cursors_and_averages(resumed):
+    step = resumed.resumed_from
+    before, cursors_before = resumed.state(step)
+    after, cursors_after = resumed.state(step + 2)
+    steps = read_log(resumed.metrics)
+    for task in TASKS:
+        generated = sum(steps[s][f"mt_grpo/generated/{task}"] for s in (step + 1, step + 2))
+        assert cursors_after["drawn"][task] == cursors_before["drawn"][task] + generated
+    assert after["steps"] == before["steps"] + 2
+    assert after["weights"]["updates"] == before["weights"]["updates"] + 2
+
+
+def test_resuming_with_another_set_of_tasks_is_refused_naming_both(resumed):
+    process = resumed.start(50, "mt_grpo.tasks=[arc-mini,zebra-mini]")
+    assert process.wait(timeout=600) != 0
+    output = resumed.output.read_text()
+    assert "cannot be resumed" in output
+    assert "countdown-mini" in output
