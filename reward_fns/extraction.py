@@ -15,7 +15,7 @@ MAX_ANSWER_CHARS = 10_000
 
 PROMPT_ENDS = ("Assistant:", "<|im_start|>assistant")
 
-_BOX_OPENING = re.compile(r"\\boxed\s{0,8}\{")
+_LAST_BOX_OPENING = re.compile(r".*(\\boxed\s{0,8}\{)", re.DOTALL)
 _BRACE_OR_ESCAPE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -37,7 +37,7 @@ def extract_answer(response: Any) -> str | None:
             break
     box = _last_box_opening(response)
     tag = response.rfind("<answer>")
-    if box is not None and box.start() > tag:
+    if box is not None and box.start(1) > tag:
         answer = _balanced(response, box.end())
     elif tag >= 0:
         begin = tag + len("<answer>")
@@ -49,13 +49,8 @@ def extract_answer(response: Any) -> str | None:
 
 
 def _last_box_opening(text: str) -> re.Match[str] | None:
-    at = text.rfind(r"\boxed")
-    while at >= 0:
-        opening = _BOX_OPENING.match(text, at)
-        if opening:
-            return opening
-        at = text.rfind(r"\boxed", 0, at)
-    return None
+    # The greedy pattern looks from the end, in C; the test before it spares text without any box the search.
+    return _LAST_BOX_OPENING.match(text) if r"\boxed" in text else None
 
 
 def _balanced(text: str, begin: int) -> str:

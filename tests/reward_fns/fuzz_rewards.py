@@ -1,16 +1,20 @@
 """Coverage-guided fuzzing of the rewards, for as long as you like; not collected by pytest.
 
     pip install atheris
-    python tests/reward_fns/fuzz_rewards.py -runs=1000000 -max_len=400
+    mkdir -p /tmp/corpus
+    python tests/reward_fns/fuzz_rewards.py -runs=1000000 -max_len=400 /tmp/corpus
 
-Every input becomes a response to one row of one task. A finding is an exception, one that was caught and logged too, a
-score outside the three, keys or values that disagree, or an answer or a countdown verdict that differs from
-`independent.py`. What would leave the process (math-verify, reasoning-gym) is answered by a stub; everything in front
-of it is fuzzed. libFuzzer's own options apply.
+An input is a byte that picks a row, a byte that picks how to read the rest, and the rest: a response in which bytes
+from 128 on stand for pieces that matter, or UTF-16. An empty corpus directory is filled with answers to begin with.
+
+A finding is an exception, one that was caught and logged too, a score outside the three, keys or values that disagree,
+or an answer or a countdown verdict that differs from `independent.py`. What would leave the process (math-verify,
+reasoning-gym) is answered by a stub; everything in front of it is fuzzed. libFuzzer's own options apply.
 """
 
 import json
 import sys
+from itertools import product
 from pathlib import Path
 
 import atheris
@@ -48,6 +52,18 @@ PIECES = [r"\boxed{", r"\boxed", "{", "}", r"\{", "\\", "<answer>", "</answer>",
 PIECES += [" ", "3", "8", "12", "24", "+", "-", "*", "/", "(", ")", "=", ".", r"\times", r"\div", r"\cdot", r"\frac{"]
 PIECES += [r"\left", r"\right", "\u00d7", "\u00f7", "\u2212", "\u00b7", "carol", "0 0 9", "true", "B", "\n", "\ud800"]
 PIECES += ["12/(3-8/8)/8", "8/8*", "12+12", r"}{", "(3*8)", "(12-", "$", r"\text{", "open", "x=", "\u0663", "\x00"]
+SEEDS = ["(8 - 8/8)", "12+12+8-8", "12/(3-8/8)/8", r"\frac{8}{8} \times 12 + 12*3 - 24", "8*3*(12/(8+4)) = 24", "carol"]
+SEEDS += [
+    "0 0 9",
+    r"x = \frac12",
+    r"\text{(B)}",
+    "true",
+    "15e-1",
+    "4*3+sqrt(x)",
+    "[[1, 'a'], [2.0]]",
+    r"\boxed{\boxed{3}}",
+]
+SEEDS += ["<answer>0 0 9</answer>", r"Assistant: \boxed {8/3-\left(3*8\right)} \boxed{", "3*8*(12/12)", "(12-8/8-8)*8"]
 
 
 def _stub(function: str, *arguments: object, cpu_seconds: float) -> object:
@@ -59,20 +75,20 @@ def _fail(message: str, *arguments: object) -> None:
     raise AssertionError(message % arguments)
 
 
-def _response(data: atheris.FuzzedDataProvider) -> str:
-    if data.ConsumeBool():
-        text = "".join(PIECES[data.ConsumeIntInRange(0, len(PIECES) - 1)] for _ in range(data.ConsumeIntInRange(0, 40)))
+def _response(how: int, rest: bytes) -> str:
+    if how % 4 == 3:
+        text = rest.decode("utf-16-le", "surrogatepass") if len(rest) % 2 == 0 else rest.decode("latin-1")
     else:
-        text = ""
-    text += data.ConsumeUnicode(data.remaining_bytes())
-    return rf"\boxed{{{text}}}" if data.ConsumeBool() else text
+        text = "".join(chr(byte) if byte < 128 else PIECES[(byte - 128) % len(PIECES)] for byte in rest)
+    return rf"\boxed{{{text}}}" if how % 4 else text
 
 
 def check(raw: bytes) -> None:
     """One input."""
-    data = atheris.FuzzedDataProvider(raw)
-    data_source, truth = ROWS[data.ConsumeIntInRange(0, len(ROWS) - 1)]
-    response = _response(data)
+    if len(raw) < 2:
+        return
+    data_source, truth = ROWS[raw[0] % len(ROWS)]
+    response = _response(raw[1], raw[2:])
     result = reward_fns.compute_score(data_source, response, truth)
     assert list(result) == ["score", "acc", "format"], result
     assert tuple(result.values()) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}, result
@@ -89,7 +105,16 @@ def check(raw: bytes) -> None:
         assert answer == "0 0 9", answer
 
 
+def _fill_empty_corpora(arguments: list[str]) -> None:
+    for folder in map(Path, arguments):
+        if folder.is_dir() and not any(folder.iterdir()):
+            for row, how in product(range(len(ROWS)), range(2)):
+                for number, seed in enumerate(SEEDS):
+                    (folder / f"seed-{row}-{how}-{number}").write_bytes(bytes([row, how]) + seed.encode())
+
+
 if __name__ == "__main__":
+    _fill_empty_corpora(sys.argv[1:])
     for module in (reward_fns.maths, reward_fns.rg):
         module.call = _stub
     reward_fns.scoring.logger.exception = _fail

@@ -134,4 +134,4 @@ def test_hostile_text_costs_bounded_work(name, row):
     finally:
         sys.settrace(None)
     assert result["acc"] == 0.0
-    assert steps < 450_000 if name == "100,000 words boxed without a brace" else steps < 50_000
+    assert steps < 50_000
