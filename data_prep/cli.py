@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     with Progress(console=console) as progress:
         bars = {name: progress.add_task(name, total=args.train + args.test) for name in names}
         paths = prepare(
-            dict.fromkeys(names, args.train),
+            {name: args.train for name in names},
             args.out,
             test=args.test,
             seed=args.seed,

@@ -1,6 +1,6 @@
 """Zebra: a row of houses, a few clues, who lives where?
 
-mini:    "houses a=x c<b y~a"               -> \\boxed{ax cz by}, the pair in each house from left to right
+mini:    "houses y<x y=b c<b"               -> \\boxed{cba}, the people from left to right
 others:  clues in words, asks for House 1   -> \\boxed{carol}
 
 A mini clue names a person (a, b, c), a thing (x, y, z) or a house (1, 2, 3): "=" is "the same house", "<" is "directly
@@ -25,7 +25,6 @@ _QUESTION = (
     "What is the name of the person in House 1? Explain how the clues lead you there, then give the name alone inside "
     "\\boxed{{}}, for example \\boxed{{peter}}."
 )
-_SIGNS = {rg_clues.same_house: "=", rg_clues.consecutive: "<", rg_clues.beside: "~"}
 
 
 def stream(size: str, seed: int) -> Iterator[Puzzle]:
@@ -63,10 +62,8 @@ def _mini_stream(seed: int) -> Iterator[Puzzle]:
         letter_of = _letters(rng, list(house_of))
         clues = [_compact(clue, letter_of) for clue in sorted(puzzle.clues)]
         rng.shuffle(clues)
-        in_house = [
-            sorted(letter_of[item] for item, where in house_of.items() if where == house) for house in (1, 2, 3)
-        ]
-        answer = " ".join("".join(pair) for pair in in_house)
+        people = [item for item in house_of if isinstance(item, Name)]
+        answer = "".join(letter_of[person] for person in sorted(people, key=house_of.__getitem__))
         yield Puzzle(
             prompt=f"houses {' '.join(clues)}",
             ground_truth={"target": answer},
@@ -86,9 +83,13 @@ def _letters(rng: Random, items: list[Literal]) -> dict[Literal, str]:
 
 def _compact(clue: rg_clues.Clue, letter_of: dict[Literal, str]) -> str:
     """Write one clue in the notation at the top of this file."""
-    if isinstance(clue, rg_clues.found_at):
-        return f"{letter_of[clue.value]}={clue.house}"
-    for kind, sign in _SIGNS.items():
-        if isinstance(clue, kind):
-            return f"{letter_of[clue.value1]}{sign}{letter_of[clue.value2]}"
+    match clue:
+        case rg_clues.found_at(value=item, house=house):
+            return f"{letter_of[item]}={house}"
+        case rg_clues.same_house(value1=first, value2=second):
+            return f"{letter_of[first]}={letter_of[second]}"
+        case rg_clues.consecutive(value1=first, value2=second):
+            return f"{letter_of[first]}<{letter_of[second]}"
+        case rg_clues.beside(value1=first, value2=second):
+            return f"{letter_of[first]}~{letter_of[second]}"
     raise RuntimeError(f"reasoning-gym gave a clue of unknown kind: {clue!r}")
