@@ -1,0 +1,27 @@
+# Functions for the other scripts. Source it, then call what you need.
+
+# Take the active environment (VIRTUAL_ENV or CONDA_PREFIX), or the repository's own .venv that setup.sh makes.
+use_environment() {
+  if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then return; fi
+  local root
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  if [ ! -f "$root/.venv/bin/activate" ]; then
+    echo "error: no environment is active and there is no $root/.venv: run 'bash run_scripts/setup.sh cpu' first." >&2
+    return 1
+  fi
+  # shellcheck disable=SC1091
+  source "$root/.venv/bin/activate"
+}
+
+# The environment variables of a run without an accelerator; they go with the flag +platform=cpu.
+use_cpu() {
+  export VERL_PLATFORM=cpu
+  export VERL_ENGINE_DEVICE=cuda # verl files its FSDP engine under this device's name; the tensors stay on the CPU
+  export TORCHDYNAMO_DISABLE=1
+  export VLLM_ENABLE_V1_MULTIPROCESSING=0 # else vLLM starts one more process; see config/platform/cpu.yaml
+  # Ray tells each of its processes to use one thread unless this is set. Trainer and engine take turns.
+  export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > 8 ? 8 : $(nproc)))}"
+  export TQ_NUM_THREADS="${TQ_NUM_THREADS:-1}" # TransferQueue warns at every call about more threads than cores
+  export RAY_prestart_worker_first_driver=0    # those processes lack our environment, so no actor can use them
+  export RAY_USAGE_STATS_ENABLED="${RAY_USAGE_STATS_ENABLED:-0}"
+}
