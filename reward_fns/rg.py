@@ -31,7 +31,7 @@ PARSED_AS_LISTS = frozenset({"binary_matrix", "n_queens", "number_sorting", "spi
 # that does harm without a string in quotes.
 _EXPRESSION = re.compile(
     r"(?:[0-9\s+*/^(),=-]|\.(?!\s*[A-Za-z_])"
-    r"|(?<![A-Za-z_])(?:[A-Za-z]|exp|sin|cos|tan|sec|csc|cot|log|ln|sqrt|pi|Abs)(?![A-Za-z_]))*",
+    r"|(?<![A-Za-z_])(?:[A-Za-z]|a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|ln|sqrt|pi|Abs|Integral)(?![A-Za-z_]))*",
     re.ASCII,
 )
 _LIST = re.compile(r"[\w\s\[\],.'\"-]*", re.ASCII)

@@ -9,7 +9,7 @@ import reasoning_gym
 from reasoning_gym.factory import DATASETS
 
 from reward_fns import compute_score
-from reward_fns.rg import PARSED_AS_EXPRESSIONS, PARSED_AS_LISTS, pack_entry, unpack_entry
+from reward_fns.rg import PARSED_AS_EXPRESSIONS, PARSED_AS_LISTS, is_safe, pack_entry, unpack_entry
 
 
 def row(dataset, **settings):
@@ -24,6 +24,12 @@ def test_a_gold_answer_is_correct_and_another_is_not(dataset):
     assert compute_score(data_source, f"<answer>{entry['answer']}</answer>", truth)["score"] == 1.0
     assert compute_score(data_source, r"\boxed{no idea}", truth)["score"] == 0.1
     assert compute_score(data_source, "no idea", truth)["score"] == 0.0
+
+
+@pytest.mark.parametrize("dataset", sorted(PARSED_AS_EXPRESSIONS | PARSED_AS_LISTS))
+def test_the_harmless_alphabet_holds_every_gold_answer(dataset):
+    entries = reasoning_gym.create_dataset(dataset, size=60, seed=11)
+    assert [entry["answer"] for entry in entries if not is_safe(dataset, entry["answer"])] == []
 
 
 def test_the_entry_may_stand_in_extra_info_and_settings_are_used():
