@@ -1,6 +1,6 @@
 """ARC in one dimension: find the rule that turns one row of digits into another, and apply it.
 
-mini:    "rule 002200>022000 330000>300003 040000>?"  -> \\boxed{400000}
+mini:    "rule 002200>022000 000330>003300 040000>?"  -> \\boxed{4 0 0 0 0 0}
 others:  three examples and a test row, digits apart  -> \\boxed{0 0 3 ...}
 """
 
@@ -41,7 +41,7 @@ def stream(size: str, seed: int) -> Iterator[Puzzle]:
     gap = "" if size == "mini" else " "
     for *examples, test in pairs:
         rows = [(gap.join(map(str, pair["input"])), gap.join(map(str, pair["output"]))) for pair in examples]
-        given, wanted = gap.join(map(str, test["input"])), gap.join(map(str, test["output"]))
+        given, wanted = gap.join(map(str, test["input"])), " ".join(map(str, test["output"]))
         if size == "mini":
             prompt = f"rule {' '.join(f'{before}>{after}' for before, after in rows)} {given}>?"
         else:

@@ -1,0 +1,116 @@
+"""The puzzles of each family and size: solvable, of the released data's dimensions, and short where they must be."""
+
+import re
+from itertools import islice
+
+import pytest
+
+from data_prep import arc, countdown, zebra
+from data_prep.prepare import FAMILIES, TASKS, stream
+from reward_fns import compute_score
+
+FAST_TASKS = [task for task in TASKS if task not in ("zebra-medium", "zebra-hard")]  # these take up to 0.3 s a puzzle
+
+
+def some(task: str, count: int, seed: int = 0) -> list:
+    return list(islice(stream(task, seed), count))
+
+
+@pytest.mark.parametrize("task", FAST_TASKS)
+def test_the_solution_of_every_puzzle_scores_one(task):
+    for puzzle in some(task, 20):
+        response = f"Here is why. \\boxed{{{puzzle.solution}}}"
+        assert compute_score(f"{task}-train", response, puzzle.ground_truth)["acc"] == 1.0, puzzle
+
+
+@pytest.mark.parametrize("task", FAST_TASKS)
+def test_the_prompt_is_raw_text_with_one_assistant_turn(task):
+    for puzzle in some(task, 5):
+        assert puzzle.prompt == puzzle.prompt.strip()
+        assert puzzle.prompt.count("Assistant:") == (0 if task.endswith("mini") else 1)
+        assert puzzle.prompt.endswith("Let us go step by step.") != task.endswith("mini")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mini_puzzles_fit_a_character_level_model(family):
+    for puzzle in some(f"{family}-mini", 50):
+        assert len(puzzle.prompt) <= 60
+        assert len(puzzle.solution) <= 12
+        assert puzzle.prompt.isascii()
+
+
+@pytest.mark.parametrize("size", countdown.SIZES)
+def test_countdown_numbers_and_target_are_in_range(size):
+    limits = countdown.SIZES[size]
+    targets = set()
+    for puzzle in some(f"countdown-{size}", 100):
+        numbers = [int(number) for number in puzzle.ground_truth["numbers"].split(",")]
+        assert len(numbers) == limits["numbers"]
+        assert min(numbers) >= 1 and max(numbers) <= limits["max_value"]
+        assert 1 <= puzzle.ground_truth["target"] <= limits["max_target"]
+        targets.add(puzzle.ground_truth["target"] < 100)
+    assert targets == ({True} if size == "mini" else {True, False})
+
+
+def test_countdown_sizes_are_those_of_the_released_data():
+    assert [countdown.SIZES[size]["numbers"] for size in ("easy", "medium", "hard")] == [3, 4, 5]
+    drawn = some("countdown-easy", 500)
+    repeats = sum(len(set(puzzle.ground_truth["numbers"].split(","))) < 3 for puzzle in drawn) / len(drawn)
+    assert repeats == pytest.approx(0.055, abs=0.03)  # share of rows with a number twice, in the released files
+
+
+@pytest.mark.parametrize("size", arc.SIZES)
+def test_arc_rows_have_the_length_of_their_size(size):
+    length = {"mini": 6, "easy": 10, "medium": 20, "hard": 30}[size]
+    for puzzle in some(f"arc-{size}", 50):
+        answer = puzzle.ground_truth["target"]
+        assert re.fullmatch(r"\d( \d)*", answer)
+        assert len(re.findall(r"\d", answer)) == length
+        digits = len(re.findall(r"\d", puzzle.prompt.replace("Example 1", "").replace("Example 2", "")))
+        examples = 2 if size == "mini" else 3
+        assert digits == (2 * examples + 1) * length + (size != "mini")  # "Example 3" keeps its number
+
+
+def test_arc_copying_the_input_is_seldom_right():
+    copied = sum(puzzle.prompt[-8:-2] == puzzle.solution.replace(" ", "") for puzzle in some("arc-mini", 1000))
+    assert copied / 1000 < 0.15
+
+
+@pytest.mark.parametrize("size", ["easy", "medium"])
+def test_zebra_names_the_people_of_its_size(size):
+    houses = {"easy": 3, "medium": 4}[size]
+    clues = []
+    for puzzle in some(f"zebra-{size}", 12):
+        names = re.search(r"unique name: (.*)", puzzle.prompt).group(1).split(", ")
+        assert len(names) == houses
+        assert puzzle.ground_truth["target"] in names
+        assert "House 1?" in puzzle.prompt and "??" not in puzzle.prompt
+        clues.append(len(re.findall(r"^\d+\. ", puzzle.prompt, flags=re.MULTILINE)))
+    assert {"easy": 5.0, "medium": 9.6}[size] == pytest.approx(sum(clues) / len(clues), abs=1.0)
+
+
+def test_zebra_mini_has_exactly_the_solution_it_names():
+    """The clues of the notation, read back without RG, leave one order of the people."""
+    from itertools import permutations
+
+    for puzzle in some("zebra-mini", 40):
+        clues = puzzle.prompt.split()[1:]
+        orders = set()
+        for people in permutations((1, 2, 3)):
+            for things in permutations((1, 2, 3)):
+                at = {**dict(zip("abc", people, strict=True)), **dict(zip("xyz", things, strict=True))}
+                if all(_holds(clue, at) for clue in clues):
+                    orders.add("".join(sorted("abc", key=at.__getitem__)))
+        assert orders == {puzzle.solution}
+
+
+def _holds(clue: str, at: dict[str, int]) -> bool:
+    left, sign, right = clue
+    if right.isdigit():
+        return at[left] == int(right)
+    gap = at[right] - at[left]
+    return {"=": gap == 0, "<": gap == 1, "~": abs(gap) == 1}[sign]
+
+
+def test_zebra_sizes_are_those_of_the_released_data():
+    assert [zebra.SIZES[size] for size in ("easy", "medium", "hard")] == [(3, 3), (4, 4), (5, 5)]

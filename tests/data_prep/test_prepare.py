@@ -1,0 +1,127 @@
+"""The files: same seed same bytes, no question twice, the columns verl reads."""
+
+import argparse
+import subprocess
+import sys
+
+import pyarrow.parquet as pq
+import pytest
+
+from data_prep import cli, countdown
+from data_prep.prepare import TASKS, draw, parse_tasks, prepare, stream, to_table
+
+MIXED = {"countdown-mini": 12, "arc-mini": 12, "zebra-mini": 6}
+
+
+def rows(path):
+    return pq.read_table(path).to_pylist()
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    """Also in another process, whose string hashes differ."""
+    first = prepare(MIXED, tmp_path / "first", test=4, seed=3)
+    program = f"from data_prep.prepare import prepare; prepare({MIXED!r}, {str(tmp_path / 'second')!r}, test=4, seed=3)"
+    subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONHASHSEED": "7"})
+    for path in first.values():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+    other = prepare(MIXED, tmp_path / "other", test=4, seed=4)
+    assert first["train"].read_bytes() != other["train"].read_bytes()
+
+
+def test_no_question_occurs_twice_in_a_family():
+    train, test = draw({"countdown-mini": 300, "countdown-easy": 100}, test=50)
+    keys = [puzzle.key for rows_by_task in (train, test) for puzzles in rows_by_task.values() for puzzle in puzzles]
+    assert len(keys) == 300 + 100 + 100 == len(set(keys))
+
+
+def test_the_test_puzzles_do_not_depend_on_the_number_of_training_puzzles():
+    assert draw({"arc-mini": 5}, test=7)[1] == draw({"arc-mini": 50}, test=7)[1]
+
+
+def test_tasks_do_not_share_a_random_stream():
+    """Another task beside it, or another order, leaves a task's puzzles as they are."""
+    alone, _ = draw({"arc-easy": 10}, test=0)
+    beside, _ = draw({"countdown-mini": 5, "arc-easy": 10}, test=0)
+    assert alone["arc-easy"] == beside["arc-easy"]
+
+
+def test_a_mixed_file_has_one_schema_and_string_targets(tmp_path):
+    paths = prepare(MIXED, tmp_path, test=2)
+    read = rows(paths["train"])
+    assert [row["extra_info"]["index"] for row in read] == list(range(30))
+    for row in read:
+        info, truth = row["extra_info"], row["reward_model"]["ground_truth"]
+        assert set(info) == {"task", "type", "difficulty", "index", "split"}
+        assert row["data_source"] == f"{info['task']}-train" and info["split"] == "train" and info["difficulty"] == 0
+        assert row["prompt"][0]["role"] == "user" and len(row["prompt"]) == 1
+        assert row["ability"] == info["type"] == info["task"].split("-")[0]
+        assert row["reward_model"]["style"] == "rule"
+        assert isinstance(truth["target"], str)
+        assert (truth["numbers"] is None) == (info["type"] != "countdown")
+    assert {row["extra_info"]["task"] for row in rows(paths["test"])} == set(MIXED)
+
+
+def test_a_file_of_one_family_has_the_released_ground_truth(tmp_path):
+    only = rows(prepare({"countdown-mini": 3, "countdown-easy": 3}, tmp_path, test=1)["train"])
+    assert isinstance(only[0]["reward_model"]["ground_truth"]["target"], int)
+    assert [row["extra_info"]["difficulty"] for row in only] == [0, 0, 0, 1, 1, 1]
+    train, _ = draw({"arc-easy": 2}, test=0)
+    assert set(to_table(train, "train").to_pylist()[0]["reward_model"]["ground_truth"]) == {"target"}
+
+
+def test_datasets_loads_a_mixed_file(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    path = prepare(MIXED, tmp_path, test=1)["train"]
+    loaded = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache"))
+    assert loaded[0]["reward_model"]["ground_truth"]["numbers"].count(",") == 2
+    assert loaded[-1]["reward_model"]["ground_truth"]["numbers"] is None
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    paths = prepare({"arc-mini": 2}, tmp_path, test=1)
+    before = paths["train"].read_bytes()
+
+    def no_space(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("data_prep.prepare.pq.write_table", no_space)
+    with pytest.raises(OSError, match="no space"):
+        prepare({"arc-mini": 9}, tmp_path, test=1)
+    assert paths["train"].read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["test.parquet", "train.parquet"]
+
+
+@pytest.mark.parametrize("text", ["sudoku:mini", "countdown:huge", "countdown", ""])
+def test_an_unknown_task_is_refused_with_what_there_is(text):
+    with pytest.raises(ValueError, match=r"unknown task .*countdown, arc, zebra.*mini, easy, medium, hard"):
+        next(stream(text, 0))
+
+
+def test_a_list_of_tasks_is_read_and_checked():
+    assert parse_tasks("countdown:mini, zebra-hard") == ["countdown-mini", "zebra-hard"]
+    assert len(TASKS) == 12 and all(parse_tasks(task) == [task] for task in TASKS)
+    with pytest.raises(ValueError, match="twice"):
+        parse_tasks("arc:mini,arc-mini")
+
+
+def test_numbers_that_make_no_sense_are_refused():
+    with pytest.raises(ValueError, match="no task given"):
+        draw({})
+    with pytest.raises(ValueError, match="negative"):
+        draw({"arc-mini": -1})
+
+
+def test_a_task_that_runs_out_says_so(monkeypatch):
+    monkeypatch.setitem(countdown.SIZES, "mini", {"numbers": 2, "max_value": 2, "max_target": 3})
+    monkeypatch.setattr("data_prep.prepare._MAX_REPEATS", 100)
+    with pytest.raises(ValueError, match=r"countdown-mini ran out of new puzzles after \d+"):
+        draw({"countdown-mini": 1000}, test=0)
+
+
+def test_the_command_line_writes_both_files(tmp_path):
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    args = parser.parse_args(["--tasks", "arc:mini,countdown:mini", "--train", "5", "--test", "2", "-o", str(tmp_path)])
+    assert cli.run(args) == 0
+    assert len(rows(tmp_path / "train.parquet")) == 10
+    assert len(rows(tmp_path / "test.parquet")) == 4
