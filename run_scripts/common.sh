@@ -19,9 +19,27 @@ use_cpu() {
   export VERL_ENGINE_DEVICE=cuda # verl files its FSDP engine under this device's name; the tensors stay on the CPU
   export TORCHDYNAMO_DISABLE=1
   export VLLM_ENABLE_V1_MULTIPROCESSING=0 # else vLLM starts one more process; see config/platform/cpu.yaml
-  # Ray tells each of its processes to use one thread unless this is set. Trainer and engine take turns.
-  export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(($(nproc) > 8 ? 8 : $(nproc)))}"
+  # Ray tells each of its processes to use one thread unless this is set. Trainer and engine take turns, while the
+  # agent loop goes on beside the engine: half the logical cores for either.
+  local cores
+  cores=$(nproc)
+  export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((cores > 3 ? cores / 2 : 1))}"
   export TQ_NUM_THREADS="${TQ_NUM_THREADS:-1}" # TransferQueue warns at every call about more threads than cores
   export RAY_prestart_worker_first_driver=0    # those processes lack our environment, so no actor can use them
   export RAY_USAGE_STATS_ENABLED="${RAY_USAGE_STATS_ENABLED:-0}"
+}
+
+# start_run DIR METHOD SEED: make the run's directory, name it for the report, and give this attempt a log of its own
+# (verl's file logger opens its file anew at every start, which would wipe the log of the part before a resume).
+start_run() {
+  mkdir -p "$1"
+  printf '{"method": "%s", "seed": %s}\n' "$2" "$3" >"$1/run.json"
+  export VERL_FILE_LOGGER_PATH="$1/metrics-$(date +%Y%m%d-%H%M%S).jsonl"
+}
+
+# fail_with_log FILE: show why a training stopped, and stop with it.
+fail_with_log() {
+  echo "error: training stopped; the end of $1:" >&2
+  grep -v -e WARNING -e UserWarning "$1" | tail -n 40 >&2
+  exit 1
 }
