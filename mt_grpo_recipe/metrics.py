@@ -90,5 +90,5 @@ def average_relative_change(accuracy: Mapping[str, float], baseline: Mapping[str
 
 
 def first_reached(values: Sequence[float], threshold: float) -> int | None:
-    """Index of the first value at or above `threshold`; None when no value is. NaN never counts."""
-    return next((i for i, value in enumerate(values) if value >= threshold), None)
+    """Index of the first value at or above `threshold`, to within rounding; None when no value is. NaN never counts."""
+    return next((i for i, value in enumerate(values) if value >= threshold - 1e-9), None)

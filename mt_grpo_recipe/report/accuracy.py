@@ -26,13 +26,19 @@ def validated_tasks(run: Run) -> tuple[str, ...]:
     return tuple(task for task in run.tasks if len(task_accuracy(run, task).steps))
 
 
+def ranked_tasks(run: Run) -> tuple[str, ...]:
+    """The tasks among which the worst is sought: those trained and validated, or all validated if none is trained."""
+    validated = validated_tasks(run)
+    return tuple(task for task in validated if task in run.trained_tasks) or validated
+
+
 def worst_accuracy(run: Run) -> Series:
-    """Accuracy of the worst task, as logged; from the tasks' accuracies where it is not logged."""
+    """Accuracy of the worst task, as logged; from the ranked tasks' accuracies where it is not logged."""
     return _logged_or(run, WORST_TASK_ACCURACY, lambda accuracy: worst_task(accuracy)[1])
 
 
 def mean_accuracy(run: Run) -> Series:
-    """Mean accuracy over the tasks, as logged; from the tasks' accuracies where it is not logged."""
+    """Mean accuracy over the ranked tasks, as logged; from the tasks' accuracies where it is not logged."""
     return _logged_or(run, AVERAGE_ACCURACY, average_accuracy)
 
 
@@ -42,7 +48,7 @@ def final_accuracies(run: Run) -> dict[str, float]:
 
 
 def _logged_or(run: Run, metric: str, reduce: Callable[[Mapping[str, float]], float]) -> Series:
-    tasks = validated_tasks(run)
+    tasks = ranked_tasks(run)
     found: list[tuple[int, float]] = []
     for step, data in run.records.items():
         accuracy = {task: data[f"{TASK_ACCURACY}/{task}"] for task in tasks if f"{TASK_ACCURACY}/{task}" in data}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mt_grpo_recipe.metrics import task_metric
 from mt_grpo_recipe.report.accuracy import task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.axes import finish_panels, mean_width
 from mt_grpo_recipe.report.log import Run
 from mt_grpo_recipe.report.style import INK, MUTED, Mark, running_mean, styled, task_marks
 
@@ -52,14 +51,16 @@ def _draw_courses(figure: SubFigure, run: Run, marks: dict[str, Mark]) -> None:
         accuracies.plot(accuracy.steps, accuracy.values, **style, marker=mark.marker, label=task)
         rate = run.series(task_metric("zero_grad_rate", task))
         zero.plot(rate.steps, rate.values, color=mark.color, alpha=0.25, linewidth=0.8)
-        zero.plot(rate.steps, running_mean(rate.values, _width(run)), **style)
+        zero.plot(rate.steps, running_mean(rate.values, mean_width(run)), **style)
     worst = worst_accuracy(run)
     accuracies.plot(worst.steps, worst.values, color=INK, linewidth=5, alpha=0.18, label="worst task", zorder=1)
     weights.axhline(1 / max(len(marks), 1), color=MUTED, linewidth=0.8, linestyle=":")
-    last_step = max(run.records)
-    _percent_over_steps(weights, last_step, "Task weight z", "share (dotted: uniform)")
-    _percent_over_steps(accuracies, last_step, "Validation accuracy", "right answers")
-    _percent_over_steps(zero, last_step, "Prompts without a gradient", f"share ({_means(run)})")
+    for axes, title, label in (
+        (weights, "Task weight z", "share (dotted: uniform)"),
+        (accuracies, "Validation accuracy", "right answers"),
+        (zero, "Prompts without a gradient", f"share ({_means(run)})"),
+    ):
+        finish_panels([axes], [title], max(run.records), label, per_row=1)
     figure.legend(*accuracies.get_legend_handles_labels(), loc="outside lower center", ncols=5)
 
 
@@ -71,35 +72,15 @@ def _draw_shares(figure: SubFigure, run: Run, marks: dict[str, Mark], rows: int,
     for axes, (task, mark) in zip(grid.flat, marks.items(), strict=False):
         target = run.series(task_metric("target_share", task))
         batch = run.series(task_metric("batch_share", task))
-        asked, got = running_mean(target.values, _width(run)), running_mean(batch.values, _width(run))
+        asked, got = running_mean(target.values, mean_width(run)), running_mean(batch.values, mean_width(run))
         axes.plot(batch.steps, batch.values, color=mark.color, alpha=0.25, linewidth=0.8)
         axes.plot(batch.steps, got, color=mark.color, linewidth=2.4, label=f"got ({_means(run)})")
         axes.plot(target.steps, asked, color=INK, linestyle="--", linewidth=1, label="asked for (same mean)")
-    for index, (axes, task) in enumerate(zip(grid.flat, marks, strict=False)):
-        _percent_over_steps(axes, max(run.records), task, "share of the batch" if index % columns == 0 else "")
-        # With shared axes only the lowest panel of a column has numbers below it.
-        lowest = index + columns >= len(marks)
-        axes.tick_params(labelbottom=lowest)
-        axes.set_xlabel("training step" if lowest else "")
+    finish_panels(list(grid.flat[: len(marks)]), list(marks), max(run.records), "share of the batch", columns)
     if marks:
         figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
-def _width(run: Run) -> int:
-    """Steps that a drawn mean spans: enough to read a noisy share, short beside the run."""
-    return max(1, min(20, len(run.train_steps) // 12))
-
-
 def _means(run: Run) -> str:
-    width = _width(run)
+    width = mean_width(run)
     return "each step" if width == 1 else f"mean of {width} steps; faint: each"
-
-
-def _percent_over_steps(axes: Axes, last_step: int, title: str, label: str) -> None:
-    axes.set_title(title)
-    axes.set_xlabel("training step")
-    axes.set_ylabel(label)
-    axes.set_ylim(bottom=0)
-    axes.set_xlim(-0.03 * max(last_step, 1), 1.03 * max(last_step, 1))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))

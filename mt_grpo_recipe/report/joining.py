@@ -36,7 +36,7 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
             # Mere overlap is how a resume looks; only steps that no later attempt wrote again are worth a word.
             gone = [step for step in dropped if step not in attempt.records]
             if gone:
-                problems.append(f"steps {_span(gone)} are left out: {attempt.path.name} went back to step {start}")
+                problems.append(f"steps left out, as {attempt.path.name} went back to step {start}: {_span(gone)}")
         for step in dropped:
             del joined[step]
         if is_training(attempt.records[start]):
@@ -53,9 +53,9 @@ def unfinished(records: Records) -> list[str]:
     if not trained:
         return ["no training step is logged yet"]
     problems = []
-    missing = sorted(set(range(trained[0], trained[-1] + 1)) - set(trained))
+    missing = sorted(set(range(1, trained[-1] + 1)) - set(trained))
     if missing:
-        problems.append(f"steps {_span(missing)} are missing")
+        problems.append(f"steps not logged: {_span(missing)}")
     validated = [step for step, data in records.items() if is_validation(data)]
     if not validated:
         problems.append("no validation is logged")

@@ -72,14 +72,19 @@ class Run:
         return self.label or self.method
 
     @cached_property
+    def trained_tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that were trained, in the order in which the log first names them."""
+        return self._tasks_under([f"{PREFIX}/{name}" for name in TASK_METRICS])
+
+    @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks, in the order in which the log first names them."""
-        prefixes = [f"{PREFIX}/{name}/" for name in TASK_METRICS] + [f"{TASK_ACCURACY}/"]
-        found: dict[str, None] = {}
-        for data in self.records.values():
-            for metric in data:
-                found.update({metric.removeprefix(p): None for p in prefixes if metric.startswith(p)})
-        return tuple(found)
+        """Names of all tasks: the trained ones, then those that were validated alone."""
+        return tuple(dict.fromkeys(self.trained_tasks + self._tasks_under([TASK_ACCURACY])))
+
+    def _tasks_under(self, prefixes: list[str]) -> tuple[str, ...]:
+        metrics = dict.fromkeys(metric for data in self.records.values() for metric in data)
+        split = (metric.rpartition("/") for metric in metrics)
+        return tuple(dict.fromkeys(task for prefix, _, task in split if prefix in prefixes))
 
     @cached_property
     def train_steps(self) -> IntArray:

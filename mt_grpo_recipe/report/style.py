@@ -20,11 +20,11 @@ class Mark:
     """How a line is drawn. Colour, dash and marker differ together, so that none has to carry the meaning alone."""
 
     color: str
-    dash: str | tuple[int, tuple[int, ...]] = "-"
+    dash: tuple[int, tuple[int, ...]] = (0, ())
     marker: str = "o"
 
 
-_SOLID, _LONG, _DOTS, _MIXED = "-", (0, (6, 2)), (0, (1, 1)), (0, (5, 1, 1, 1))
+_SOLID, _LONG, _DOTS, _MIXED = (0, ()), (0, (6, 2)), (0, (1, 1)), (0, (5, 1, 1, 1))
 # Colours of Okabe and Ito, and of Paul Tol.
 _BLUE, _SKY, _GREEN, _ORANGE, _RED = "#0072b2", "#56b4e9", "#009e73", "#d98e00", "#d55e00"
 _PINK, _WINE, _OLIVE, _INDIGO, _TEAL, _GREY = "#cc79a7", "#882255", "#8a8a1f", "#332288", "#44aa99", "#767676"
@@ -40,6 +40,46 @@ TASK_MARKS = (
     Mark(_OLIVE, _MIXED, "<"),
     Mark(_GREY, _MIXED, ">"),
 )
+
+METHOD_MARKS = {
+    "grpo": Mark(_GREY, _LONG, "o"),
+    "sec_grpo": Mark(_GREEN, _LONG, "^"),
+    "dapo": Mark(_ORANGE, _SOLID, "s"),
+    "sec_dapo": Mark(_PINK, _MIXED, "v"),
+    "grpo_iwu": Mark(_WINE, _DOTS, "<"),
+    "grpo_rps": Mark(_OLIVE, _DOTS, ">"),
+    "mt_grpo": Mark(_BLUE, _SOLID, "D"),
+    "mt_grpo_reg": Mark(_SKY, _LONG, "P"),
+    "mt_grpo_stream": Mark(_RED, _MIXED, "X"),
+}
+"""The shipped methods, in the order in which tables list them."""
+
+SPARE_MARKS = (
+    Mark(_INDIGO, _SOLID, "h"),
+    Mark(_TEAL, _SOLID, "*"),
+    Mark("#aa4499", _LONG, "p"),
+    Mark("#117733", _MIXED, "d"),
+    Mark("#a0522d", _DOTS, "8"),
+)
+
+DARK = {
+    INK: "#e6edf3",
+    MUTED: "#8d96a0",
+    GRID: "#30363d",
+    PAPER: "#0d1117",
+    _BLUE: "#4ba3e3",
+    _GREEN: "#2fc49b",
+    _ORANGE: "#f0ae3c",
+    _RED: "#f27c38",
+    _WINE: "#d0669a",
+    _OLIVE: "#c2c252",
+    _INDIGO: "#8f84e8",
+    _GREY: "#a0a0a0",
+    "#aa4499": "#d07ac4",
+    "#117733": "#4fb873",
+    "#a0522d": "#d08a63",
+}
+"""What takes each colour's place on a dark page; colours not named serve on both."""
 
 RC: Any = {
     "font.family": ["DejaVu Sans", "sans-serif"],
@@ -88,10 +128,31 @@ def task_marks(tasks: Sequence[str]) -> dict[str, Mark]:
     return {task: TASK_MARKS[i % len(TASK_MARKS)] for i, task in enumerate(tasks)}
 
 
+def method_marks(groups: Sequence[tuple[str, str]]) -> dict[str, Mark]:
+    """A mark for each group, given as (group, method).
+
+    A shipped method has its own mark in every figure and every report. Its further groups, and methods of the user's,
+    take spare ones in turn.
+    """
+    marks: dict[str, Mark] = {}
+    taken: set[str] = set()
+    spare = 0
+    for group, method in groups:
+        if method in METHOD_MARKS and method not in taken:
+            marks[group] = METHOD_MARKS[method]
+            taken.add(method)
+        else:
+            marks[group] = SPARE_MARKS[spare % len(SPARE_MARKS)]
+            spare += 1
+    return marks
+
+
 def running_mean(values: FloatArray, width: int) -> FloatArray:
-    """Mean over the last `width` values at each place (fewer at the start), shape as given: (n,). NaN are passed over.
+    """Mean over the last `width` values at each place (fewer at the start), shape as given: (n,), all finite.
 
     It looks back only, so that a line never shows what had not happened yet.
     """
-    windows = [values[max(0, i + 1 - width) : i + 1] for i in range(len(values))]
-    return np.array([np.nanmean(w) if np.isfinite(w).any() else np.nan for w in windows], dtype=np.float64)
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - width, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

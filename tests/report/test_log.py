@@ -59,7 +59,7 @@ def test_a_broken_line_within_is_skipped_and_the_gap_named(tmp_path):
     path.write_text("\n".join([json.dumps(train(1)), "oops", json.dumps(train(3))]), encoding="utf-8")
     problems = read_run(path).problems
     assert "log.jsonl: line 2 is not readable; skipped" in problems
-    assert "steps 2 are missing" in problems
+    assert "steps not logged: 2" in problems
 
 
 def test_empty_files_are_named_and_left_out(tmp_path):
@@ -100,7 +100,7 @@ def test_steps_that_a_resumed_attempt_never_reached_again_are_dropped_and_named(
     write_log(tmp_path / "r" / "attempt-2.jsonl", [train(s, 0.9) for s in (5, 6)])
     run = read_run(tmp_path / "r")
     assert run.train_steps.tolist() == [1, 2, 3, 4, 5, 6]
-    assert "steps 7-8 are left out: attempt-2.jsonl went back to step 5" in run.problems
+    assert "steps left out, as attempt-2.jsonl went back to step 5: 7-8" in run.problems
 
 
 def test_attempts_are_joined_in_the_order_a_person_counts(tmp_path):
@@ -144,7 +144,13 @@ def test_run_json_stands_above_the_name_and_a_broken_one_is_named(tmp_path):
 
 
 def test_summaries_are_made_where_the_log_lacks_them(tmp_path):
-    lines = [validation(0, a=0.2, b=0.4), train(1), validation(2, a=0.6, b=0.5), validation(3, a=0.9), train(3)]
+    lines = [
+        validation(0, a=0.2, b=0.4),
+        train(1, **{"mt_grpo/weight/b": 0.5}),
+        validation(2, a=0.6, b=0.5),
+        validation(3, a=0.9),
+        train(3),
+    ]
     run = read_run(write_log(tmp_path / "log.jsonl", lines))
     # Step 3 validated one task of two: no worst task can be told from it.
     assert worst_accuracy(run).steps.tolist() == [0, 2]

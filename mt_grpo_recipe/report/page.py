@@ -1,0 +1,135 @@
+"""The report as one HTML page that opens without a network and in light or dark."""
+
+from __future__ import annotations
+
+from html import escape
+
+from mt_grpo_recipe.report.comparison import Comparison
+from mt_grpo_recipe.report.headline import headline
+from mt_grpo_recipe.report.pictures import Picture, inline_svg
+from mt_grpo_recipe.report.style import DARK, GRID, INK, MUTED, PAPER
+from mt_grpo_recipe.report.tables import Table, show
+
+CSS = """
+:root { color-scheme: light dark; LIGHT }
+@media (prefers-color-scheme: dark) { :root { NIGHT } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 68rem; color: var(--ink); background: var(--paper);
+  font: 16px/1.55 system-ui, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .5rem; }
+h2 { font-size: 1.25rem; margin: 2.75rem 0 .75rem; padding-top: .75rem; border-top: 1px solid var(--line); }
+h3 { font-size: 1rem; margin: 1.75rem 0 .5rem; }
+p { max-width: 46rem; }
+.lead { font-size: 1.05rem; }
+.note, figcaption, .remarks { color: var(--muted); font-size: .875rem; }
+.note { border: 1px solid var(--line); border-radius: 6px; padding: .5rem 1rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; list-style: none; }
+a { color: inherit; }
+figure { margin: 1rem 0 1.5rem; overflow-x: auto; }
+figure svg { display: block; width: 100%; height: auto; min-width: 40rem; }
+.table { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .55rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
+thead th { vertical-align: bottom; white-space: normal; min-width: 4rem; }
+th.text, td.text, tbody th { text-align: left; }
+tbody th { font-weight: 600; }
+.remarks { margin: .5rem 0 0; }
+.key { display: inline-block; width: .7em; height: .7em; margin-right: .5em; border-radius: 2px; }
+@media print { body { max-width: none; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; } }
+"""
+
+SECTIONS = (
+    ("result", "Result", ("summary", "budget"), ("final", "courses")),
+    ("tasks", "Task by task", ("tasks", "task-changes"), ("tasks",)),
+    ("speed", "Steps and time to a worst-task accuracy", ("thresholds",), ()),
+    ("sampling", "Weights and sampling", ("sampling",), ("weights", "zero-gradient", "shares")),
+    ("cost", "Cost", ("cost",), ("cost",)),
+    ("runs", "Runs", ("runs",), ()),
+)
+"""Anchor, heading, tables, figures; "shares" stands for the figures of all methods."""
+
+
+def build_page(comparison: Comparison, tables: list[Table], pictures: list[Picture]) -> str:
+    """Build the whole page.
+
+    Args:
+        comparison: what is compared.
+        tables: all tables.
+        pictures: all figures.
+
+    Returns:
+        HTML that refers to nothing outside itself.
+    """
+    links = "".join(f'<li><a href="#{anchor}">{escape(heading)}</a></li>' for anchor, heading, _, _ in SECTIONS)
+    body = [
+        "<header><h1>Multi-task training, compared</h1>",
+        f'<p class="lead">{escape(headline(comparison))}</p>',
+        _notes(comparison),
+        f'<nav aria-label="Sections"><ul>{links}</ul></nav></header><main>',
+    ]
+    for anchor, heading, table_keys, picture_keys in SECTIONS:
+        body.append(f'<section id="{anchor}"><h2>{escape(heading)}</h2>')
+        body += [_table(comparison, table) for key in table_keys for table in tables if table.key == key]
+        body += [_figure(p) for key in picture_keys for p in pictures if p.key == key or p.key.startswith(f"{key}-")]
+        body.append("</section>")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Multi-task training, compared</title><style>{_css()}</style></head>\n<body>"
+        + "\n".join(body)
+        + "</main></body></html>\n"
+    )
+
+
+def _css() -> str:
+    light = f"--ink: {INK}; --muted: {MUTED}; --line: {GRID}; --paper: {PAPER};"
+    night = f"--ink: {DARK[INK]}; --muted: {DARK[MUTED]}; --line: {DARK[GRID]}; --paper: {DARK[PAPER]};"
+    night += "".join(f" --c-{color[1:]}: {dark};" for color, dark in DARK.items())
+    return CSS.replace("LIGHT", light).replace("NIGHT", night)
+
+
+def _notes(comparison: Comparison) -> str:
+    if not comparison.notes:
+        return ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
+    return f'<aside class="note"><strong>Read with care</strong><ul>{items}</ul></aside>'
+
+
+def _table(comparison: Comparison, table: Table) -> str:
+    heads = "".join(
+        f'<th scope="col"{_class(column.kind)}>{escape(column.title).replace(" %", "&nbsp;%")}</th>'
+        for column in table.columns
+    )
+    rows = []
+    for row in table.rows:
+        cells = []
+        for place, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
+            text = escape(show(cell, column.kind))
+            if place == 0:
+                cells.append(f'<th scope="row">{_key(comparison, show(cell, column.kind))}{text}</th>')
+            else:
+                cells.append(f"<td{_class(column.kind)}>{text}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    remarks = "".join(f'<p class="remarks">{escape(remark)}</p>' for remark in table.remarks)
+    return (
+        f'<h3>{escape(table.title)}</h3><div class="table"><table><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>{remarks}"
+    )
+
+
+def _class(kind: str) -> str:
+    return ' class="text"' if kind == "text" else ""
+
+
+def _key(comparison: Comparison, name: str) -> str:
+    mark = comparison.marks.get(name)
+    if mark is None:
+        return ""
+    return f'<span class="key" style="background: var(--c-{mark.color[1:]}, {mark.color})"></span>'
+
+
+def _figure(picture: Picture) -> str:
+    return (
+        f"<h3>{escape(picture.title)}</h3><figure>{inline_svg(picture)}"
+        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
+    )

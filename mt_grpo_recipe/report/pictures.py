@@ -1,0 +1,95 @@
+"""All figures of a report with their captions, written as PNG and SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mt_grpo_recipe.metrics import task_slugs
+from mt_grpo_recipe.report.accuracy_figures import draw_courses, draw_final, draw_tasks
+from mt_grpo_recipe.report.comparison import Comparison
+from mt_grpo_recipe.report.sampling_figures import draw_cost, draw_shares, draw_weights, draw_zero_gradient
+from mt_grpo_recipe.report.style import styled
+
+BAND = "Lines are means over a method's runs, as far as all of them go; bands are one standard deviation either way."
+SMOOTH = (
+    "Lines are means over a method's runs and over the steps just before each point: a twelfth of the run, 50 at most."
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure: `key` names its files, `svg` is the whole file."""
+
+    key: str
+    title: str
+    caption: str
+    svg: str
+
+
+def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
+    """Draw every figure and write it to `directory` as `<key>.png` and `<key>.svg`."""
+    wanted: list[tuple[str, str, str, Callable[[], Figure]]] = [
+        (
+            "final",
+            "Worst task and average at the end",
+            "A point a method: the mean over its runs, with one standard deviation either way where there are several.",
+            lambda: draw_final(comparison),
+        ),
+        (
+            "courses",
+            "Accuracy over steps, time and prompts",
+            f"{BAND} Time is training alone, without validation.",
+            lambda: draw_courses(comparison),
+        ),
+        ("tasks", "Accuracy, task by task", BAND, lambda: draw_tasks(comparison)),
+        ("weights", "Task weights", f"{BAND} Dotted: uniform weights.", lambda: draw_weights(comparison)),
+        ("zero-gradient", "Prompts without a gradient", SMOOTH, lambda: draw_zero_gradient(comparison)),
+        ("cost", "Gap, rounds, prompts and time, step by step", SMOOTH, lambda: draw_cost(comparison)),
+    ]
+    slugs = task_slugs([group.name for group in comparison.groups])
+    for group in comparison.groups:
+        wanted.append(
+            (
+                f"shares-{slugs[group.name]}",
+                f"Shares of the batch: {group.name}",
+                f"{SMOOTH} The dashed line is the quota of the step as a share of the batch.",
+                lambda group=group: draw_shares(comparison, group),
+            )
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    with styled():
+        return [_write(directory, key, title, caption, draw()) for key, title, caption, draw in wanted]
+
+
+def _write(directory: Path, key: str, title: str, caption: str, figure: Figure) -> Picture:
+    # Lay out once for both formats: that is most of the work.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    figure.savefig(directory / f"{key}.png", dpi=160)
+    out = io.StringIO()
+    # No date: the same logs give the same file.
+    figure.savefig(out, format="svg", metadata={"Date": None, "Title": title})
+    svg = out.getvalue()
+    (directory / f"{key}.svg").write_text(svg, encoding="utf-8")
+    return Picture(key, title, caption, svg)
+
+
+def inline_svg(picture: Picture) -> str:
+    """The figure's `<svg>` element for a page: no references to other places, ids of its own, colours the page sets."""
+    svg = picture.svg[picture.svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<title>.*?</title>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
+    # Ids must differ from those of the page's other figures.
+    svg = re.sub(r'\bid="', f'id="{picture.key}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{picture.key}-", svg)
+    svg = re.sub(r'xlink:href="#', f'href="#{picture.key}-', svg)
+    svg = re.sub(r"#([0-9a-f]{6})\b(?=[;\"])", r"var(--c-\1, #\1)", svg)
+    label = picture.title.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)

@@ -1,0 +1,109 @@
+"""Figures on what the sampler did: weights, shares, zero-gradient rates, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mt_grpo_recipe.metrics import ROUNDS, task_metric
+from mt_grpo_recipe.report.axes import (
+    PANELS_PER_ROW,
+    add_legend,
+    draw_curve,
+    finish_panels,
+    mean_width,
+    over_steps,
+    panels,
+)
+from mt_grpo_recipe.report.comparison import Comparison
+from mt_grpo_recipe.report.cost import prompts_per_step
+from mt_grpo_recipe.report.groups import Group
+from mt_grpo_recipe.report.joining import STEP_SECONDS
+from mt_grpo_recipe.report.log import Run, Series
+from mt_grpo_recipe.report.measures import largest_deviation
+from mt_grpo_recipe.report.stats import mean_curve
+from mt_grpo_recipe.report.style import INK, MUTED, running_mean
+
+
+def draw_weights(comparison: Comparison) -> Figure:
+    """Weight z over steps: a panel a task."""
+    figure = _task_panels(comparison, "weight", "task weight z", smooth=False)
+    for axes in figure.axes:
+        axes.axhline(1 / max(len(comparison.trained_tasks), 1), color=MUTED, linewidth=0.8, linestyle=":")
+    return figure
+
+
+def draw_zero_gradient(comparison: Comparison) -> Figure:
+    """Share of the generated prompts without a gradient over steps: a panel a task."""
+    return _task_panels(comparison, "zero_grad_rate", "zero-gradient prompts", smooth=True)
+
+
+def draw_shares(comparison: Comparison, group: Group) -> Figure:
+    """One method's shares of the batch, asked for and got, over steps: a panel a task."""
+    tasks = [task for task in comparison.trained_tasks if any(task in run.trained_tasks for run in group.runs)]
+    figure, grid = panels(tasks, height=1.9)
+    mark = comparison.marks[group.name]
+    width = _width(group)
+    for axes, task in zip(grid, tasks, strict=True):
+        got = mean_curve([run.series(task_metric("batch_share", task)) for run in group.runs])
+        asked = mean_curve([run.series(task_metric("target_share", task)) for run in group.runs])
+        axes.plot(got.steps, running_mean(got.mean, width), color=mark.color, linewidth=2.4)
+        axes.plot(asked.steps, running_mean(asked.mean, width), color=INK, linestyle="--", linewidth=1)
+    finish_panels(grid, tasks, comparison.last_step, "share of the batch", PANELS_PER_ROW)
+    lines = [
+        (f"{group.name}: got", Line2D([], [], color=mark.color, linewidth=2.4)),
+        ("asked for", Line2D([], [], color=INK, linestyle="--", linewidth=1)),
+    ]
+    add_legend(figure, {}, lines)
+    return figure
+
+
+def draw_cost(comparison: Comparison) -> Figure:
+    """Gap between shares asked for and got, rounds, prompts and seconds of each step."""
+    shown: list[tuple[str, str, Callable[[Run], Series]]] = [
+        ("Largest gap, asked for to got", "percentage points", lambda run: _scaled(largest_deviation(run), 100)),
+        ("Rounds of generation", "rounds a step", lambda run: run.series(ROUNDS)),
+        ("Prompts generated", "prompts a step", prompts_per_step),
+        ("Time", "seconds a step", lambda run: run.series(STEP_SECONDS)),
+    ]
+    figure = Figure(figsize=(9.6, 5), layout="constrained")
+    for axes, (title, label, series) in zip(figure.subplots(2, 2, sharex=True).flat, shown, strict=True):
+        _draw_groups(axes, comparison, series, smooth=True)
+        axes.set_title(title)
+        axes.set_ylabel(label)
+        over_steps(axes, comparison.last_step)
+    for axes in figure.axes[:2]:
+        axes.set_xlabel("")
+    add_legend(figure, comparison.marks)
+    return figure
+
+
+def _task_panels(comparison: Comparison, name: str, label: str, smooth: bool) -> Figure:
+    tasks = comparison.trained_tasks
+    figure, grid = panels(tasks)
+    for axes, task in zip(grid, tasks, strict=True):
+        _draw_groups(axes, comparison, lambda run, task=task: run.series(task_metric(name, task)), smooth)
+    finish_panels(grid, tasks, comparison.last_step, label, PANELS_PER_ROW)
+    add_legend(figure, comparison.marks)
+    return figure
+
+
+def _draw_groups(axes: Axes, comparison: Comparison, series: Callable[[Run], Series], smooth: bool) -> None:
+    for group in comparison.groups:
+        curve = mean_curve([series(run) for run in group.runs])
+        mark = comparison.marks[group.name]
+        if smooth:
+            draw_curve(axes, curve.steps, running_mean(curve.mean, _width(group)), None, mark)
+        else:
+            draw_curve(axes, curve.steps, curve.mean, curve.sd, mark)
+
+
+def _scaled(series: Series, factor: float) -> Series:
+    return Series(series.steps, series.values * factor)
+
+
+def _width(group: Group) -> int:
+    return max(mean_width(run) for run in group.runs)

@@ -1,0 +1,135 @@
+"""Tables as data, and as text, Markdown and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from mt_grpo_recipe.report.stats import Stat
+
+Kind = Literal["text", "share", "change", "count", "number", "seconds"]
+"""share: 0 to 1, shown in per cent; change: per cent, shown with its sign; number: two decimals."""
+
+Cell = str | Stat
+EMPTY = "-"
+SPREAD = "Mean ± sample standard deviation over a method's runs; (2 of 3) tells that two runs of three have the number."
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `key` heads it in CSV, `title` where people read."""
+
+    key: str
+    title: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with one row a list of cells, as many as columns.
+
+    Attributes:
+        key: name of the table's files.
+        title: heading.
+        columns: the columns.
+        rows: the cells; `Stat` for numbers.
+        remarks: sentences below it: units, what is averaged over what.
+    """
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    remarks: tuple[str, ...] = ()
+
+
+def without_empty(table: Table) -> Table:
+    """The table without the columns that no row has a number for: their metric was not logged."""
+    columns = zip(*table.rows, strict=True) if table.rows else ((),) * len(table.columns)
+    kept = [
+        place
+        for place, (column, cells) in enumerate(zip(table.columns, columns, strict=True))
+        if column.kind == "text" or any(isinstance(cell, Stat) and cell.n for cell in cells)
+    ]
+    rows = tuple(tuple(row[place] for place in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[place] for place in kept), rows=rows)
+
+
+def show(cell: Cell, kind: Kind) -> str:
+    """Write a cell for people: the mean, "± sd" where there are several runs, "(2 of 3)" where some lack the number."""
+    if isinstance(cell, str):
+        return cell
+    if not cell.n:
+        return EMPTY
+    text = _number(cell.mean, cell.mean, kind)
+    if not math.isnan(cell.sd) and (kind != "count" or cell.sd):
+        text = f"{text} ± {_number(cell.sd, cell.mean, kind).lstrip('+')}"
+    if kind == "seconds":
+        text = f"{text} {_time_unit(cell.mean)[1]}"
+    return text if cell.n == cell.total else f"{text} ({cell.n} of {cell.total})"
+
+
+def _number(value: float, mean: float, kind: Kind) -> str:
+    if kind == "share":
+        return f"{100 * value:.1f}"
+    if kind == "change":
+        return f"{round(value, 1) + 0.0:+.1f}"  # adding 0 turns -0.0 into 0.0
+    if kind == "count":
+        return f"{value:,.0f}" if mean >= 100 or value.is_integer() else f"{value:.1f}"
+    if kind == "seconds":
+        value /= _time_unit(mean)[0]
+        return f"{value:.1f}"
+    return f"{value:.2f}"
+
+
+def _time_unit(seconds: float) -> tuple[float, str]:
+    return (1.0, "s") if seconds < 120 else (60.0, "min") if seconds < 7200 else (3600.0, "h")
+
+
+def to_markdown(table: Table) -> str:
+    """The table as Markdown with its heading and remarks."""
+    lines = [_row(column.title for column in table.columns)]
+    lines.append(_row("---" if column.kind == "text" else "---:" for column in table.columns))
+    lines += [_row(_shown(table, row)) for row in table.rows]
+    remarks = "".join(f"\n{remark}\n" for remark in table.remarks)
+    return f"## {table.title}\n\n" + "\n".join(lines) + f"\n{remarks}"
+
+
+def _row(cells) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _shown(table: Table, row: Sequence[Cell]) -> list[str]:
+    return [show(cell, column.kind) for cell, column in zip(row, table.columns, strict=True)]
+
+
+def to_csv(table: Table) -> str:
+    """The table as CSV, numbers in full: a number's column is three, with mean, standard deviation and runs counted.
+
+    Shares are between 0 and 1, times in seconds, changes in per cent; what is not known is left empty.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    header: list[str] = []
+    for column in table.columns:
+        header += [column.key] if column.kind == "text" else [column.key, f"{column.key}_sd", f"{column.key}_n"]
+    writer.writerow(header)
+    for row in table.rows:
+        written: list[str] = []
+        for cell, column in zip(row, table.columns, strict=True):
+            if column.kind == "text":
+                written.append(show(cell, "text"))
+            elif isinstance(cell, Stat):
+                written += [_plain(cell.mean), _plain(cell.sd), str(cell.n)]
+            else:
+                written += ["", "", "0"]
+        writer.writerow(written)
+    return out.getvalue()
+
+
+def _plain(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.10g}"
