@@ -12,6 +12,9 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 class AcceptanceTracker:
     """Exponential moving average of the filtered share of each task, starting at zero.
 
+    Beside it the tracker keeps decayed counts of groups. Their ratio does not start at zero, and they tell how much
+    evidence there is: the streaming sampler starts each step from them.
+
     Args:
         num_tasks: K.
         decay: weight of the past in [0, 1); 0.9 in the authors' released code.
@@ -20,14 +23,26 @@ class AcceptanceTracker:
     def __init__(self, num_tasks: int, decay: float):
         self._decay = decay
         self._filtered_rate_K = np.zeros(num_tasks)
+        self._recent_filtered_K = np.zeros(num_tasks)
+        self._recent_finished_K = np.zeros(num_tasks)
 
     @property
     def filtered_rate_K(self) -> FloatArray:
         """rho, shape (K,), each in [0, 1]."""
         return self._filtered_rate_K.copy()
 
+    @property
+    def recent_filtered_K(self) -> FloatArray:
+        """Groups without a gradient, those of each earlier update weighing `decay` times as much, shape (K,)."""
+        return self._recent_filtered_K.copy()
+
+    @property
+    def recent_finished_K(self) -> FloatArray:
+        """All groups that finished, weighted alike, shape (K,)."""
+        return self._recent_finished_K.copy()
+
     def update(self, filtered_K: IntArray, finished_K: IntArray) -> None:
-        """Take in a set of finished groups; tasks with none of them keep their value.
+        """Take in a set of finished groups; tasks with none of them keep their values.
 
         Args:
             filtered_K: groups without a gradient, shape (K,).
@@ -36,6 +51,8 @@ class AcceptanceTracker:
         seen_K = finished_K > 0
         rate_K = filtered_K[seen_K] / finished_K[seen_K]
         self._filtered_rate_K[seen_K] = self._decay * self._filtered_rate_K[seen_K] + (1 - self._decay) * rate_K
+        for recent_K, new_K in ((self._recent_filtered_K, filtered_K), (self._recent_finished_K, finished_K)):
+            recent_K[seen_K] = self._decay * recent_K[seen_K] + new_K[seen_K]
 
     def inflation_K(self, max_inflation: float) -> FloatArray:
         """m_k = min(1 / (1 - rho_k), M_acc): prompts to generate for one that is kept, shape (K,)."""
@@ -44,8 +61,14 @@ class AcceptanceTracker:
 
     def state_dict(self) -> dict[str, Any]:
         """JSON-able state."""
-        return {"filtered_rate": self._filtered_rate_K.tolist()}
+        return {
+            "filtered_rate": self._filtered_rate_K.tolist(),
+            "recent_filtered": self._recent_filtered_K.tolist(),
+            "recent_finished": self._recent_finished_K.tolist(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self._filtered_rate_K = np.asarray(state["filtered_rate"], dtype=np.float64)
+        self._recent_filtered_K = np.asarray(state["recent_filtered"], dtype=np.float64)
+        self._recent_finished_K = np.asarray(state["recent_finished"], dtype=np.float64)

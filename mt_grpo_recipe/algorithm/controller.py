@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.objective import residual_weights
-from mt_grpo_recipe.algorithm.ratio_sampler import RoundsSampler, Selection
+from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler, Selection
+from mt_grpo_recipe.algorithm.streaming_sampler import StreamingSampler
 from mt_grpo_recipe.algorithm.task_weights import (
     FixedWeights,
     ImprovementAwareWeights,
     RegularizedWeights,
     WeightRule,
 )
-from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, WeightsConfig
+from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, SamplerConfig, WeightsConfig
 
 STATE_VERSION = 1
 
@@ -45,6 +46,46 @@ def build_rule(config: WeightsConfig, num_tasks: int) -> WeightRule:
     return ImprovementAwareWeights(
         num_tasks, config.learning_rate, config.weight_decay, config.trade_off, config.improvement_clip
     )
+
+
+class Sampler(Protocol):
+    """What drives one step; see `ratio_sampler` for how it is driven."""
+
+    quota_K: IntArray
+
+    @property
+    def done(self) -> bool:
+        """Whether the batch can be selected."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Groups launched of which nothing was told yet; may be above zero when done (see `sampler.surplus`)."""
+        ...
+
+    def ask(self) -> list[int]:
+        """Tasks of the groups to launch now, in launch order; often empty."""
+        ...
+
+    def tell(self, launch_id: int, outcome: Outcome) -> None:
+        """Say what came of a group."""
+        ...
+
+    def select(self) -> Selection:
+        """Choose the batch."""
+        ...
+
+
+def make_sampler(
+    weights_K: FloatArray,
+    tracker: AcceptanceTracker,
+    config: SamplerConfig,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> Sampler:
+    """Make the sampler of one step that `mt_grpo.sampler.schedule` asks for; arguments as for `RoundsSampler`."""
+    kind = StreamingSampler if config.schedule == "streaming" else RoundsSampler
+    return kind(weights_K, tracker, config, batch_size, rng)
 
 
 class TaskController:
@@ -80,14 +121,14 @@ class TaskController:
         """Whether the rule reads I_k."""
         return self._rule.needs_improvement
 
-    def begin_step(self) -> RoundsSampler:
+    def begin_step(self) -> Sampler:
         """Draw this step's quotas and return the sampler that fills them."""
         self._steps += 1
         self._metrics = {"weight": dict(enumerate(self.weights_K.tolist()))}
         # With loss_weighting=task the tasks are sampled alike and z acts in the loss alone (Eq. 6).
         uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
         shares_K = uniform_K if self._config.loss_weighting == "task" else self.weights_K
-        return RoundsSampler(shares_K, self._tracker, self._config.sampler, self.batch_size, self._rng)
+        return make_sampler(shares_K, self._tracker, self._config.sampler, self.batch_size, self._rng)
 
     def observe(self, selection: Selection, correct_K: FloatArray) -> None:
         """Take in what the step generated.

@@ -80,7 +80,7 @@ class SamplerConfig:
     """How the batch of a step is generated and chosen (Algorithm 2)."""
 
     schedule: str = "rounds"
-    """rounds: Algorithm 2, one round after another."""
+    """rounds: Algorithm 2, one round after another | streaming: a finished group calls for its replacement at once."""
     filter: str = "strict"
     """strict: keep groups with some but not all rollouts right | lenient: rewards not all equal | off: keep all."""
     ratio: bool = True
@@ -92,9 +92,16 @@ class SamplerConfig:
     inflate: bool = True
     """Generate more for tasks whose groups are often filtered."""
     max_inflation: float = 5.0
-    """M_acc, bound of that."""
+    """M_acc, bound of that in rounds; streaming needs none, `max_inflight` bounds it."""
     max_resample_rounds: int = 10
-    """N_rs: rounds after the first."""
+    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all."""
+    max_inflight: float = 3.0
+    """Streaming: most groups in flight, in batches."""
+    safety_margin: float = 0.0
+    """Streaming: groups launched beyond the number expected to be needed, in standard deviations of that number."""
+    surplus: str = "drain"
+    """Streaming, once the batch is settled: drain: wait for the groups still in flight | abort: drop them. The batch is
+    the same; J_k of an aborted step leans to what ended early."""
     acceptance_decay: float = 0.9
     """Weight of the past in the moving average rho_k."""
     poll_interval_s: float = 0.05
@@ -103,12 +110,15 @@ class SamplerConfig:
     """Seconds without any finished group after which those in flight are given up."""
 
     def __post_init__(self) -> None:
-        _require_choice("sampler.schedule", self.schedule, ("rounds",))
+        _require_choice("sampler.schedule", self.schedule, ("rounds", "streaming"))
         _require_choice("sampler.filter", self.filter, ("strict", "lenient", "off"))
         _require_choice("sampler.quota", self.quota, ("multinomial", "stratified"))
         _require_at_least("sampler.oversample", self.oversample, 1)
         _require_at_least("sampler.max_inflation", self.max_inflation, 1)
         _require_at_least("sampler.max_resample_rounds", self.max_resample_rounds, 0)
+        _require_at_least("sampler.max_inflight", self.max_inflight, 1)
+        _require_at_least("sampler.safety_margin", self.safety_margin, 0)
+        _require_choice("sampler.surplus", self.surplus, ("drain", "abort"))
         _require(0 <= self.acceptance_decay < 1, "sampler.acceptance_decay", self.acceptance_decay, "in [0, 1)")
         _require_positive("sampler.poll_interval_s", self.poll_interval_s)
         _require_positive("sampler.stall_timeout_s", self.stall_timeout_s)

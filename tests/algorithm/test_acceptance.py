@@ -31,6 +31,18 @@ def test_inflation_by_hand_and_its_bound():
     assert tracker.inflation_K(1.0) == pytest.approx([1.0] * 4)
 
 
+def test_recent_counts_by_hand():
+    tracker = AcceptanceTracker(2, decay=0.5)
+    tracker.update(np.array([3, 0]), np.array([4, 0]))
+    tracker.update(np.array([1, 2]), np.array([2, 2]))
+    # 0.5 * 3 + 1, 0 + 2 | 0.5 * 4 + 2, 0 + 2; the first rate is 2.5 / 4, not pulled to the zero that rho starts from
+    assert tracker.recent_filtered_K.tolist() == [2.5, 2.0]
+    assert tracker.recent_finished_K.tolist() == [4.0, 2.0]
+    tracker.update(np.array([0, 1]), np.array([0, 1]))
+    # A task without groups keeps its evidence.
+    assert tracker.recent_finished_K.tolist() == [4.0, 2.0]
+
+
 def test_what_it_hands_out_is_a_copy():
     tracker = AcceptanceTracker(2, decay=0.5)
     tracker.filtered_rate_K[:] = 1.0
@@ -43,3 +55,5 @@ def test_state_survives_json():
     restored = AcceptanceTracker(2, decay=0.9)
     restored.load_state_dict(json.loads(json.dumps(tracker.state_dict())))
     assert (restored.filtered_rate_K == tracker.filtered_rate_K).all()
+    assert (restored.recent_filtered_K == tracker.recent_filtered_K).all()
+    assert (restored.recent_finished_K == tracker.recent_finished_K).all()

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch, TaskController
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection
+from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler, Selection
+from mt_grpo_recipe.algorithm.streaming_sampler import StreamingSampler
 from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, SamplerConfig, WeightsConfig
 
 TASKS = ["countdown", "zebra", "arc"]
@@ -152,9 +153,10 @@ def test_initial_weights_of_another_number_of_tasks_are_refused():
         make(weights=WeightsConfig(rule="fixed", initial=[0.5, 0.5]))
 
 
+@pytest.mark.parametrize("schedule", ["rounds", "streaming"])
 @pytest.mark.parametrize("rule", ["improvement_aware", "regularized", "fixed"])
-def test_a_resumed_run_decides_exactly_alike(rule, drive):
-    settings = {"weights": WeightsConfig(rule=rule), "seed": 7}
+def test_a_resumed_run_decides_exactly_alike(rule, schedule, drive):
+    settings = {"weights": WeightsConfig(rule=rule), "sampler": SamplerConfig(schedule=schedule), "seed": 7}
     controller = make(**settings)
     train(controller, drive, np.random.default_rng(1), steps=5)
     saved = json.dumps(controller.state_dict())
@@ -176,6 +178,11 @@ def test_loading_into_a_run_that_went_on_takes_it_back(drive):
 def test_seeds_draw_differently():
     quotas = {tuple(make(batch_size=64, seed=seed).begin_step().quota_K) for seed in range(8)}
     assert len(quotas) > 1
+
+
+@pytest.mark.parametrize(("schedule", "kind"), [("rounds", RoundsSampler), ("streaming", StreamingSampler)])
+def test_the_schedule_picks_the_sampler(schedule, kind):
+    assert isinstance(make(sampler=SamplerConfig(schedule=schedule)).begin_step(), kind)
 
 
 @pytest.mark.parametrize(

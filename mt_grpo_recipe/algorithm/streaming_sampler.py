@@ -1,0 +1,249 @@
+"""The ratio-preserving sampler without rounds: every finished group may call for its replacement at once.
+
+Algorithm 2 (arXiv 2602.05547) waits for the slowest group of a round before it asks for more, and asks for a whole
+round again. Here the driver asks after each poll, and gets as many groups as are expected to be still missing:
+
+    target_k = def_k / a_k + safety * sqrt(def_k (1 - a_k)) / a_k        launch ceil(target_k) - in flight
+
+where def_k groups are missing and a_k is the estimated share of groups that carry a gradient. The number of tries that
+def_k successes take is negative binomial with that mean and that standard deviation, so `safety` counts deviations.
+
+Groups are considered in order of launch, never of finishing: taking whichever group ends first would prefer short
+answers. A quota is met only when every group launched before the last one it takes has ended too.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.ratio_sampler import (
+    GroupLedger,
+    Outcome,
+    Selection,
+    draw_quotas,
+    select_groups,
+)
+from mt_grpo_recipe.config.schema import SamplerConfig
+
+MAX_PRIOR_GROUPS = 128.0
+"""Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
+
+
+class _Lane:
+    """Groups that compete for the same places of the batch: those of one task, or all where no ratio is kept.
+
+    Args:
+        places: groups the batch wants from this lane.
+        inflate: launch more than are missing, as the filter will take some.
+        prior_kept: informative groups of earlier steps, weighted.
+        prior_seen: all finished groups of earlier steps, weighted alike.
+    """
+
+    def __init__(self, places: int, inflate: bool, prior_kept: float, prior_seen: float):
+        self.places = places
+        self.inflate = inflate
+        discount = min(1.0, MAX_PRIOR_GROUPS / prior_seen) if prior_seen else 0.0
+        self.prior_kept = discount * prior_kept
+        self.prior_seen = discount * prior_seen
+        self.launch_ids: list[int] = []
+        self.ended = 0
+        self.kept = 0
+        self.failed = 0
+        self.head = 0
+        """Position in `launch_ids` of the first group that has not ended."""
+        self.settled = 0
+        """Informative groups before `head`."""
+
+    @property
+    def met(self) -> bool:
+        """The places are taken by groups that nothing launched earlier can displace."""
+        return self.settled >= self.places
+
+    @property
+    def acceptance(self) -> float:
+        """Expected share of groups with a gradient, from earlier steps and this one; inside (0, 1)."""
+        seen = self.ended - self.failed
+        # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
+        return (self.prior_kept + self.kept + 0.5) / (self.prior_seen + seen + 1)
+
+    def end(self, outcome: Outcome, outcome_of: list[Outcome | None]) -> None:
+        """Book the end of a group; `outcome_of` is that of the ledger, which knows it already."""
+        self.ended += 1
+        self.kept += outcome is Outcome.INFORMATIVE
+        self.failed += outcome is Outcome.FAILED
+        ids, head = self.launch_ids, self.head
+        while head < len(ids) and (earliest := outcome_of[ids[head]]) is not None:
+            self.settled += earliest is Outcome.INFORMATIVE
+            head += 1
+        self.head = head
+
+    def shortage(self, safety: float, budget_left: int) -> int:
+        """Groups to launch now, beyond those in flight."""
+        missing = self.places - self.kept
+        if missing <= 0:
+            return 0
+        in_flight = len(self.launch_ids) - self.ended
+        # A hopeless lane would eat the budget. With none of t groups kept, an acceptance above 4 / t is all but ruled
+        # out (e^-4): where even that could not bring what is missing, give up. Any signal puts this off by far, since
+        # part of a quota is worth having.
+        if missing * self.ended > (4 + 16 * self.kept) * (budget_left + in_flight):
+            return 0
+        if not self.inflate:
+            return max(missing - in_flight, 0)
+        acceptance = self.acceptance
+        target = (missing + safety * math.sqrt(missing * (1 - acceptance))) / acceptance
+        return max(math.ceil(target) - in_flight, 0)
+
+
+class StreamingSampler:
+    """One step of the streaming sampler; driven like `RoundsSampler`.
+
+    Args:
+        weights_K: z of this step, shape (K,).
+        tracker: rho; updated once, by `select`.
+        config: `max_inflight` bounds the groups in flight, `budget` those launched in all.
+        batch_size: B.
+        rng: seeded source of every draw.
+    """
+
+    def __init__(
+        self,
+        weights_K: FloatArray,
+        tracker: AcceptanceTracker,
+        config: SamplerConfig,
+        batch_size: int,
+        rng: np.random.Generator,
+    ):
+        self._weights_K = weights_K / weights_K.sum()
+        self._tracker = tracker
+        self._config = config
+        self._batch_size = batch_size
+        self._rng = rng
+        self.quota_K = draw_quotas(weights_K, batch_size, config.quota, rng)
+        self._groups = GroupLedger(len(weights_K))
+        self._budget = config.budget(batch_size)
+        self._max_in_flight = math.ceil(config.max_inflight * batch_size)
+        seen_K = tracker.recent_finished_K
+        kept_K = seen_K - tracker.recent_filtered_K
+        inflate = config.inflate and config.filter != "off"
+        self._by_task = config.ratio or config.filter == "off"
+        if self._by_task:
+            by_task = zip(self.quota_K.tolist(), kept_K.tolist(), seen_K.tolist(), strict=True)
+            self._lanes = [_Lane(places, inflate, kept, seen) for places, kept, seen in by_task]
+        else:
+            self._lanes = [_Lane(batch_size, inflate, float(kept_K.sum()), float(seen_K.sum()))]
+        self._open = sum(not lane.met for lane in self._lanes)
+        self._touched = set(range(len(self._lanes)))
+        self._refills = 0
+        self._taught = False
+
+    @property
+    def in_flight(self) -> int:
+        """Groups launched of which nothing was told yet."""
+        return self._groups.in_flight
+
+    @property
+    def done(self) -> bool:
+        """The batch is settled, though surplus groups may be in flight; or nothing is, and no more may be launched."""
+        if not self._open:
+            return True
+        return not self.in_flight and not any(self._shortages(sorted(self._touched)))
+
+    def _shortages(self, lanes: list[int]) -> list[int]:
+        """Groups that each of these lanes lacks. A lane that was not touched since it was last asked lacks none."""
+        budget_left = self._budget - len(self._groups.task_of)
+        if budget_left <= 0:
+            return [0] * len(lanes)
+        return [self._lanes[lane].shortage(self._config.safety_margin, budget_left) for lane in lanes]
+
+    def ask(self) -> list[int]:
+        """Tasks of the groups to launch now, in launch order; often empty."""
+        if not self._open:
+            return []
+        lanes = sorted(self._touched)
+        counts = self._shortages(lanes)
+        total = sum(counts)
+        room = min(self._budget - len(self._groups.task_of), self._max_in_flight - self.in_flight)
+        if total > room:
+            if room <= 0:
+                return []
+            # Lanes stay touched: what was cut now is asked for when there is room again.
+            counts = self._cut(lanes, counts, room)
+            total = room
+        else:
+            self._touched.clear()
+        if not total:
+            return []
+        launches = self._tasks_to_launch(lanes, counts)
+        self._book(launches)
+        return launches
+
+    def _cut(self, lanes: list[int], counts: list[int], room: int) -> list[int]:
+        """Cut the counts to a sum of `room`. Cheap lanes come first: a hopeless one must not starve them."""
+        granted = [0] * len(lanes)
+        shuffled = self._rng.permutation(len(lanes)).tolist()
+        for i in sorted(shuffled, key=lambda i: self._lanes[lanes[i]].acceptance, reverse=True):
+            granted[i] = min(counts[i], room)
+            room -= granted[i]
+        return granted
+
+    def _tasks_to_launch(self, lanes: list[int], counts: list[int]) -> list[int]:
+        if self._by_task:
+            tasks = np.repeat(np.asarray(lanes), counts)
+        else:
+            drawn_K = draw_quotas(self._weights_K, sum(counts), self._config.quota, self._rng)
+            tasks = np.repeat(np.arange(len(drawn_K)), drawn_K)
+        # Mixed order: where surplus fills up, or places are taken by the first launched, no task comes first.
+        return self._rng.permutation(tasks).tolist()
+
+    def _lane_of(self, task: int) -> int:
+        return task if self._by_task else 0
+
+    def _book(self, launches: list[int]) -> None:
+        first_id = len(self._groups.task_of)
+        self._groups.launch(launches)
+        for launch_id, task in enumerate(launches, start=first_id):
+            self._lanes[self._lane_of(task)].launch_ids.append(launch_id)
+        self._refills += 1
+
+    def tell(self, launch_id: int, outcome: Outcome) -> None:
+        """Say what came of a group; surplus groups may still be told of when the step is done.
+
+        Raises:
+            ValueError: the group was never launched, or its outcome is known already.
+        """
+        index = self._lane_of(self._groups.tell(launch_id, outcome))
+        lane = self._lanes[index]
+        was_open = not lane.met
+        lane.end(outcome, self._groups.outcome_of)
+        if was_open and lane.met:
+            self._open -= 1
+        self._touched.add(index)
+
+    def select(self) -> Selection:
+        """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order."""
+        self._teach_tracker()
+        limit_K = self.quota_K if self._config.ratio else None
+        return select_groups(self._groups, self.quota_K, limit_K, self._batch_size, self._refills)
+
+    def _teach_tracker(self) -> None:
+        """Update rho once a step, from the groups before the first one in flight of each lane.
+
+        Once, because it is the memory across steps; within the step `_Lane.shortage` learns from each group. Groups
+        that overtook one still in flight stay out: short ones would be counted, long ones not.
+        """
+        if self._taught:
+            return
+        self._taught = True
+        task_of, outcome_of = self._groups.task_of, self._groups.outcome_of
+        ended = [launch_id for lane in self._lanes for launch_id in lane.launch_ids[: lane.head]]
+        filtered_K = self._count_K([task_of[i] for i in ended if outcome_of[i] is Outcome.FILTERED])
+        kept_K = self._count_K([task_of[i] for i in ended if outcome_of[i] is Outcome.INFORMATIVE])
+        self._tracker.update(filtered_K, filtered_K + kept_K)
+
+    def _count_K(self, tasks: list[int]) -> IntArray:
+        return np.bincount(np.asarray(tasks, dtype=np.int64), minlength=len(self.quota_K))
