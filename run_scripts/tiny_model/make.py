@@ -1,0 +1,133 @@
+"""Build the tiny model and warm it up by supervised training on the mini tasks.
+
+The warm-up stops long before the tasks are solved, and gives each task a share of the batches of its own: that is what
+leaves one task easy, one hard, and all three room to improve. No wrong answer is ever shown.
+"""
+
+import argparse
+import time
+from collections.abc import Container, Hashable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+from build import build_model, build_tokenizer
+from measure import TASKS, measure
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerBase, Qwen2ForCausalLM
+
+from data_prep.prepare import draw, stream
+from data_prep.puzzle import Puzzle
+
+SHARES = {"countdown-mini": 0.25, "arc-mini": 0.35, "zebra-mini": 0.40}  # of the batches
+POOL = {"countdown-mini": 4000, "zebra-mini": 2500}  # puzzles drawn beforehand: reasoning-gym needs milliseconds each
+RL_SEED, RL_TRAIN, RL_TEST = 0, 2000, 100  # the defaults of `mt-grpo prepare`: none of those puzzles is shown here
+LEARNING_RATE, RAMP = 3e-3, 50  # AdamW's, and the steps it rises over; it then falls linearly to a tenth
+
+
+def demonstrations(task: str, seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
+    """Yield puzzles of `task` without end, none of them `held_out`."""
+    rng = Random(seed)
+    fresh = (puzzle for puzzle in stream(task, seed) if puzzle.key not in held_out)
+    if task not in POOL:
+        yield from fresh
+    pool = list(islice(fresh, POOL[task]))
+    while True:
+        puzzle = varied(task, rng.choice(pool), rng)
+        if puzzle.key not in held_out:
+            yield puzzle
+
+
+def varied(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
+    """Return `puzzle` in another guise, so that a small pool goes a long way.
+
+    Countdown: the numbers in another order. Zebra: other letters for the people and things, and other order of clues.
+    """
+    if task == "countdown-mini":
+        numbers = str(puzzle.ground_truth["numbers"]).split(",")
+        rng.shuffle(numbers)
+        return replace(puzzle, prompt=f"make {puzzle.ground_truth['target']} from {' '.join(numbers)}")
+    people, things = rng.sample("abc", 3), rng.sample("xyz", 3)
+    letters = str.maketrans("abcxyz", "".join(people + things))
+    _, *clues = puzzle.prompt.split()
+    clues = [clue.translate(letters) for clue in rng.sample(clues, len(clues))]
+    return replace(
+        puzzle,
+        prompt=f"houses {' '.join(clues)}",
+        key=tuple(sorted(clues)),
+        solution=puzzle.solution.translate(letters),
+    )
+
+
+def answer_loss(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, puzzles: list[Puzzle]) -> torch.Tensor:
+    """Return the mean cross-entropy (nats a token) of the boxed solutions and their end-of-sequence tokens."""
+    asked, answered = [], []
+    for puzzle in puzzles:
+        chat = [{"role": "user", "content": puzzle.prompt}]
+        asked.append(tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
+        answered.append(f"{asked[-1]}\\boxed{{{puzzle.solution}}}{tokenizer.eos_token}")
+    tokens = tokenizer(answered, return_tensors="pt", padding=True, padding_side="right")
+    is_answer = tokens.attention_mask.bool()
+    for row, prompt_ids in enumerate(tokenizer(asked).input_ids):
+        is_answer[row, : len(prompt_ids)] = False
+    hidden = model.model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state
+    predicted, wanted = hidden[:, :-1][is_answer[:, 1:]], tokens.input_ids[:, 1:][is_answer[:, 1:]]
+    return cross_entropy(model.lm_head(predicted), wanted)
+
+
+def rate(step: int, steps: int) -> float:
+    """Return the learning rate of `step` as a share of the highest."""
+    return min(1.0, (step + 1) / RAMP) * (1.0 - 0.9 * step / steps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--out", type=Path, default=Path("outputs/tiny_model"), help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=1234, help="of weights, batches and puzzles (%(default)s)")
+    parser.add_argument("--steps", type=int, default=2500, help="supervised steps (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=48, help="puzzles a step, all of one task (%(default)s)")
+    parser.add_argument("--report-every", type=int, default=250, metavar="STEPS", help="(%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of torch (%(default)s)")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    rng = Random(args.seed)
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer)
+    print(f"{sum(weights.numel() for weights in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
+
+    train, test = draw(dict.fromkeys(TASKS, RL_TRAIN), RL_TEST, RL_SEED)
+    held_out = {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}
+    shown = {task: demonstrations(task, args.seed, held_out) for task in TASKS}
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, args.steps))
+    losses: dict[str, list[float]] = {task: [] for task in TASKS}
+    start = time.monotonic()
+    for step in range(1, args.steps + 1):
+        task = rng.choices(TASKS, [SHARES[name] for name in TASKS])[0]
+        loss = answer_loss(model, tokenizer, list(islice(shown[task], args.batch_size)))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses[task].append(loss.item())
+        if step % args.report_every == 0 or step == args.steps:
+            for task, values in losses.items():
+                mean = sum(values) / max(len(values), 1)
+                print(
+                    f"step {step} {time.monotonic() - start:.0f} s  {task:15} loss {mean:.3f}  "
+                    f"{measure(model, tokenizer, task, test[task])}",
+                    flush=True,
+                )
+                values.clear()
+            model.save_pretrained(args.out)
+            tokenizer.save_pretrained(args.out)
+
+
+if __name__ == "__main__":
+    main()
