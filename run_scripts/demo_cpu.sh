@@ -48,4 +48,4 @@ python -m verl.trainer.main_ppo \
   'trainer.logger=[console,file]' \
   hydra.run.dir="$out/hydra" \
   "${overrides[@]}" >"$out/train.log" 2>&1 || fail_with_log "$out/train.log"
-python -m mt_grpo_recipe.report.demo "$out" -o "$out"
+python -c "import sys; from mt_grpo_recipe.report.demo import summarize_demo; summarize_demo(*sys.argv[1:])" "$out" "$out"

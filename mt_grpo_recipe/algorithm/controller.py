@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +17,9 @@ from mt_grpo_recipe.algorithm.task_weights import (
     FixedWeights,
     ImprovementAwareWeights,
     RegularizedWeights,
+    SelfEvolvingWeights,
+    SequentialWeights,
+    Signal,
     WeightRule,
 )
 from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, SamplerConfig, WeightsConfig
@@ -27,12 +31,13 @@ class StateMismatch(ValueError):
     """A checkpoint of another set-up; the message names what differs."""
 
 
-def build_rule(config: WeightsConfig, num_tasks: int) -> WeightRule:
+def build_rule(config: WeightsConfig, tasks: list[str]) -> WeightRule:
     """Make the rule that `mt_grpo.weights` asks for.
 
     Raises:
-        ConfigError: `weights.initial` has another length than the tasks that the data holds.
+        ConfigError: `weights.initial` or `weights.stages` does not fit the tasks that the data holds.
     """
+    num_tasks = len(tasks)
     if config.rule == "fixed":
         initial = np.ones(num_tasks) if config.initial is None else np.asarray(config.initial, dtype=np.float64)
         if len(initial) != num_tasks:
@@ -41,6 +46,14 @@ def build_rule(config: WeightsConfig, num_tasks: int) -> WeightRule:
                 "in the order of mt_grpo.tasks."
             )
         return FixedWeights(initial)
+    if config.rule == "sequential":
+        unknown = sorted({task for stage in config.stages or [] for task in stage} - set(tasks))
+        if unknown:
+            raise ConfigError(f"mt_grpo.weights.stages names {unknown}; the tasks of this run are {tasks}.")
+        stages = [[tasks.index(task) for task in stage] for stage in config.stages or []]
+        return SequentialWeights(num_tasks, stages, config.stage_steps)
+    if config.rule == "sec":
+        return SelfEvolvingWeights(num_tasks, config.learning_rate, config.temperature)
     if config.rule == "regularized":
         return RegularizedWeights(num_tasks, config.learning_rate, config.weight_decay)
     return ImprovementAwareWeights(
@@ -104,7 +117,7 @@ class TaskController:
         self.tasks = list(tasks)
         self.batch_size = batch_size
         self._config = config
-        self._rule = build_rule(config.weights, len(tasks))
+        self._rule = build_rule(config.weights, self.tasks)
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
@@ -117,9 +130,9 @@ class TaskController:
         return self._rule.weights_K
 
     @property
-    def needs_improvement(self) -> bool:
-        """Whether the rule reads I_k."""
-        return self._rule.needs_improvement
+    def reads(self) -> Signal:
+        """What `update_weights` takes."""
+        return self._rule.reads
 
     def begin_step(self) -> Sampler:
         """Draw this step's quotas and return the sampler that fills them."""
@@ -128,14 +141,25 @@ class TaskController:
         # With loss_weighting=task the tasks are sampled alike and z acts in the loss alone (Eq. 6).
         uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
         shares_K = uniform_K if self._config.loss_weighting == "task" else self.weights_K
-        return make_sampler(shares_K, self._tracker, self._config.sampler, self.batch_size, self._rng)
+        sampler = self._config.sampler
+        if self._steps < sampler.ratio_from_step:
+            sampler = replace(sampler, ratio=False)
+        return make_sampler(shares_K, self._tracker, sampler, self.batch_size, self._rng)
 
-    def observe(self, selection: Selection, correct_K: FloatArray) -> None:
+    def observe(
+        self,
+        selection: Selection,
+        correct_K: FloatArray,
+        flat_K: IntArray | None = None,
+        chosen_flat_K: IntArray | None = None,
+    ) -> None:
         """Take in what the step generated.
 
         Args:
             selection: what the sampler chose, and its counts.
             correct_K: sum over all finished groups of the share of right rollouts, shape (K,); J_k is its mean.
+            flat_K: groups without a gradient that the filter let through, shape (K,); None is none, as with a filter.
+            chosen_flat_K: those of them in the batch, shape (K,).
         """
         seen_K = selection.finished_K > 0
         step_accuracy_K = np.divide(correct_K, selection.finished_K, out=np.zeros(len(seen_K)), where=seen_K)
@@ -144,27 +168,29 @@ class TaskController:
         self._accuracy_K[first_K] = step_accuracy_K[first_K]
         self._accuracy_K[seen_K] = decay * self._accuracy_K[seen_K] + (1 - decay) * step_accuracy_K[seen_K]
 
-        batch_size = max(int(selection.chosen_K.sum()), 1)
+        zero_grad_K = selection.filtered_K if flat_K is None else selection.filtered_K + flat_K
+        gradient_K = selection.chosen_K if chosen_flat_K is None else selection.chosen_K - chosen_flat_K
         self._put("target_share", selection.quota_K / selection.quota_K.sum())
-        self._put("batch_share", selection.chosen_K / batch_size)
-        self._put("zero_grad_rate", selection.filtered_K / np.maximum(selection.finished_K, 1), seen_K)
+        self._put("batch_share", gradient_K / max(int(gradient_K.sum()), 1))
+        self._put("zero_grad_rate", zero_grad_K / np.maximum(selection.finished_K, 1), seen_K)
         self._put("accuracy", step_accuracy_K, seen_K)
         self._put("generated", selection.launched_K)
         self._put("shortfall", selection.shortfall_K)
 
-    def update_weights(self, improvement_K: FloatArray) -> None:
+    def update_weights(self, signal_K: FloatArray) -> None:
         """Move z by one update of the rule.
 
         Args:
-            improvement_K: I_k, shape (K,); NaN for a task the batch did not hold, which counts as no improvement.
+            signal_K: what `reads` names, shape (K,); NaN for a task the batch did not hold, which counts as zero.
         """
-        measured_K = ~np.isnan(improvement_K)
-        self._put("improvement", improvement_K, measured_K)
+        measured_K = ~np.isnan(signal_K)
+        if self.reads is not Signal.NONE:
+            self._put(self.reads.value, signal_K, measured_K)
         # A task never seen yet has no accuracy: the mean of the others keeps it from being pushed either way.
         known_K = ~np.isnan(self._accuracy_K)
         fallback = self._accuracy_K[known_K].mean() if known_K.any() else 0.0
         accuracy_K = np.where(known_K, self._accuracy_K, fallback)
-        self._rule.update(accuracy_K, np.where(measured_K, improvement_K, 0.0))
+        self._rule.update(accuracy_K, np.where(measured_K, signal_K, 0.0))
 
     def loss_weights_K(self, selection: Selection) -> FloatArray | None:
         """Weight of each task's samples in the policy loss, shape (K,); None where all are one."""

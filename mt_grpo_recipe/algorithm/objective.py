@@ -96,6 +96,7 @@ def task_improvement(
     clip_low: float,
     clip_high: float,
     dual_clip: float,
+    reduction: str = "mean",
 ) -> FloatArray:
     """I_k = J_GRPO,k(theta_{t+1}) - J_GRPO,k(theta_t) (arXiv 2602.05547, Eq. 8).
 
@@ -108,15 +109,19 @@ def task_improvement(
         task_N: task index of each sample, length N.
         num_tasks: K.
         clip_low, clip_high, dual_clip: as in `clipped_surrogate`.
+        reduction: "mean" over a task's samples, or their "sum", as in the authors' released code.
 
     Returns:
-        Change of the mean (over samples) of the per-sequence token mean, shape (K,); NaN for a task without samples.
+        Change of the per-sequence token means, reduced over samples, shape (K,); NaN for a task without samples.
     """
     clip = (clip_low, clip_high, dual_clip)
     after_NT = clipped_surrogate(log_ratio_NT, advantages_NT, *clip)
     before_NT = clipped_surrogate(torch.zeros_like(log_ratio_NT), advantages_NT, *clip)
     change_N = sequence_means(after_NT - before_NT, mask_NT)
-    return task_means(change_N.double().numpy(), task_N, num_tasks)
+    mean_K = task_means(change_N.double().numpy(), task_N, num_tasks)
+    if reduction == "mean":
+        return mean_K
+    return mean_K * np.bincount(np.asarray(task_N, dtype=np.int64), minlength=num_tasks)
 
 
 def residual_weights(quota_K: IntArray, count_K: IntArray, max_weight: float) -> FloatArray:

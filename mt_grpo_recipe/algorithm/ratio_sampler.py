@@ -14,11 +14,13 @@ Launch ids count from zero in the order of launch. Letters: K tasks, B groups a 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import IntEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
@@ -26,12 +28,12 @@ from mt_grpo_recipe.algorithm.objective import has_spread
 from mt_grpo_recipe.config.schema import SamplerConfig
 
 
-class Outcome(Enum):
-    """What came of a launched group."""
+class Outcome(IntEnum):
+    """What came of a launched group. Zero stands for a group in flight."""
 
-    INFORMATIVE = "informative"
-    FILTERED = "filtered"
-    FAILED = "failed"
+    INFORMATIVE = 1
+    FILTERED = 2
+    FAILED = 3
 
 
 def classify(rewards_G: Sequence[float], correct_G: Sequence[bool], filter_mode: str) -> Outcome:
@@ -73,18 +75,31 @@ def stratified_counts(shares_K: FloatArray, total: int, rng: np.random.Generator
     return counts_K
 
 
+def rounded_counts(shares_K: FloatArray, total: int) -> IntArray:
+    """Integers nearest to total * share_k that sum to `total` (largest remainder), shape (K,)."""
+    exact_K = shares_K * total
+    counts_K = np.floor(exact_K).astype(np.int64)
+    largest = np.argsort(counts_K - exact_K, kind="stable")
+    counts_K[largest[: total - int(counts_K.sum())]] += 1
+    return counts_K
+
+
 def draw_quotas(weights_K: FloatArray, batch_size: int, quota: str, rng: np.random.Generator) -> IntArray:
     """n: groups wanted of each task, shape (K,), summing to B.
 
     Args:
         weights_K: z, shape (K,).
         batch_size: B.
-        quota: "multinomial", n ~ Multinomial(B, z) (Algorithm 2), or "stratified", |n_k - B z_k| < 1.
+        quota: "multinomial", n ~ Multinomial(B, z) (Algorithm 2); "stratified", drawn with |n_k - B z_k| < 1; or
+            "rounded", B z_k to the nearest, without a draw.
         rng: source of the draw.
     """
+    shares_K = weights_K / weights_K.sum()
     if quota == "multinomial":
-        return rng.multinomial(batch_size, weights_K / weights_K.sum()).astype(np.int64)
-    return stratified_counts(weights_K / weights_K.sum(), batch_size, rng)
+        return rng.multinomial(batch_size, shares_K).astype(np.int64)
+    if quota == "rounded":
+        return rounded_counts(shares_K, batch_size)
+    return stratified_counts(shares_K, batch_size, rng)
 
 
 @dataclass(frozen=True)
@@ -105,44 +120,20 @@ class Selection:
 
 
 class GroupLedger:
-    """Every group of one step: its task, what came of it, and counts by task. Plain lists keep `tell` below 1 us."""
+    """Every group of one step: its task and what came of it. `tell` only writes; counts are taken when asked for."""
 
     def __init__(self, num_tasks: int):
         self.num_tasks = num_tasks
-        self.task_of: list[int] = []
-        self.outcome_of: list[Outcome | None] = []
+        self.task_of = array("q")
+        """By launch id."""
+        self.outcome_of = bytearray()
+        """By launch id: an `Outcome`, or 0 while in flight."""
         self.in_flight = 0
-        self._launched = [0] * num_tasks
-        self._kept = [0] * num_tasks
-        self._filtered = [0] * num_tasks
-        self._failed = [0] * num_tasks
-
-    @property
-    def launched_K(self) -> IntArray:
-        """Groups launched so far, shape (K,)."""
-        return np.asarray(self._launched, dtype=np.int64)
-
-    @property
-    def kept_K(self) -> IntArray:
-        """c_k: informative groups so far, shape (K,)."""
-        return np.asarray(self._kept, dtype=np.int64)
-
-    @property
-    def filtered_K(self) -> IntArray:
-        """Groups without a gradient so far, shape (K,)."""
-        return np.asarray(self._filtered, dtype=np.int64)
-
-    @property
-    def failed_K(self) -> IntArray:
-        """Groups that failed so far, shape (K,)."""
-        return np.asarray(self._failed, dtype=np.int64)
 
     def launch(self, tasks: list[int]) -> None:
         """Book groups as launched, in this order."""
-        self.task_of += tasks
-        self.outcome_of += [None] * len(tasks)
-        for task in tasks:
-            self._launched[task] += 1
+        self.task_of.extend(tasks)
+        self.outcome_of.extend(bytes(len(tasks)))
         self.in_flight += len(tasks)
 
     def tell(self, launch_id: int, outcome: Outcome) -> int:
@@ -151,18 +142,36 @@ class GroupLedger:
         Raises:
             ValueError: the group was never launched, or its outcome is known already.
         """
-        if not 0 <= launch_id < len(self.outcome_of) or self.outcome_of[launch_id] is not None:
+        if not 0 <= launch_id < len(self.outcome_of) or self.outcome_of[launch_id]:
             raise ValueError(f"group {launch_id} is not in flight ({len(self.outcome_of)} groups were launched)")
         self.outcome_of[launch_id] = outcome
-        task = self.task_of[launch_id]
-        if outcome is Outcome.INFORMATIVE:
-            self._kept[task] += 1
-        elif outcome is Outcome.FILTERED:
-            self._filtered[task] += 1
-        else:
-            self._failed[task] += 1
         self.in_flight -= 1
-        return task
+        return self.task_of[launch_id]
+
+    def tasks(self) -> IntArray:
+        """Task of each group, by launch id."""
+        return np.array(self.task_of, dtype=np.int64)
+
+    def outcomes(self) -> npt.NDArray[np.uint8]:
+        """Outcome of each group, by launch id; 0 while in flight."""
+        return np.array(self.outcome_of, dtype=np.uint8)
+
+    @property
+    def launched_K(self) -> IntArray:
+        """Groups launched so far, shape (K,)."""
+        return np.bincount(self.tasks(), minlength=self.num_tasks)
+
+    def count_K(self, outcome: Outcome, launch_ids: IntArray | None = None) -> IntArray:
+        """Groups that ended so, shape (K,); among all, or among those given."""
+        tasks, outcomes = self.tasks(), self.outcomes()
+        if launch_ids is not None:
+            tasks, outcomes = tasks[launch_ids], outcomes[launch_ids]
+        return np.bincount(tasks[outcomes == outcome], minlength=self.num_tasks)
+
+    @property
+    def kept_K(self) -> IntArray:
+        """c_k: informative groups so far, shape (K,)."""
+        return self.count_K(Outcome.INFORMATIVE)
 
 
 class RoundsSampler:
@@ -192,9 +201,9 @@ class RoundsSampler:
         self.quota_K = draw_quotas(weights_K, batch_size, config.quota, rng)
         self._groups = GroupLedger(len(weights_K))
         self._rounds = 0
-        # Counts at the end of the last round.
-        self._filtered_before_K = np.zeros_like(self.quota_K)
-        self._kept_before_K = np.zeros_like(self.quota_K)
+        # Counts at the end of the last round; nothing reads them while one runs.
+        self._kept_K = np.zeros_like(self.quota_K)
+        self._filtered_K = np.zeros_like(self.quota_K)
 
     @property
     def in_flight(self) -> int:
@@ -204,8 +213,8 @@ class RoundsSampler:
     @property
     def _unmet(self) -> bool:
         if self._config.ratio or self._config.filter == "off":
-            return bool((self._groups.kept_K < self.quota_K).any())
-        return int(self._groups.kept_K.sum()) < self._batch_size
+            return bool((self._kept_K < self.quota_K).any())
+        return int(self._kept_K.sum()) < self._batch_size
 
     @property
     def done(self) -> bool:
@@ -228,7 +237,7 @@ class RoundsSampler:
         """Groups of each task in the round that starts now, shape (K,)."""
         config = self._config
         round_size = config.round_size(self._batch_size)
-        deficit_K = np.maximum(self.quota_K - self._groups.kept_K, 0)
+        deficit_K = np.maximum(self.quota_K - self._kept_K, 0)
         if config.filter == "off":
             # Later rounds replace failed groups one for one, task for task.
             return deficit_K
@@ -246,14 +255,14 @@ class RoundsSampler:
             ValueError: the group was never launched, or its outcome is known already.
         """
         self._groups.tell(launch_id, outcome)
-        if not self.in_flight:
+        if not self._groups.in_flight:
             self._end_round()
 
     def _end_round(self) -> None:
-        filtered_K, kept_K = self._groups.filtered_K, self._groups.kept_K
-        new_filtered_K, new_kept_K = filtered_K - self._filtered_before_K, kept_K - self._kept_before_K
-        self._tracker.update(new_filtered_K, new_filtered_K + new_kept_K)
-        self._filtered_before_K, self._kept_before_K = filtered_K, kept_K
+        kept_K, filtered_K = (self._groups.count_K(o) for o in (Outcome.INFORMATIVE, Outcome.FILTERED))
+        new_filtered_K = filtered_K - self._filtered_K
+        self._tracker.update(new_filtered_K, new_filtered_K + kept_K - self._kept_K)
+        self._kept_K, self._filtered_K = kept_K, filtered_K
 
     def select(self) -> Selection:
         """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order."""
@@ -275,29 +284,31 @@ def select_groups(
         batch_size: B.
         rounds: rounds generated, for the record.
     """
-    informative = [i for i, outcome in enumerate(groups.outcome_of) if outcome is Outcome.INFORMATIVE]
-    if limit_K is None:
-        chosen = informative[:batch_size]
-    else:
-        within: list[int] = []
-        surplus: list[int] = []
-        room = limit_K.tolist()
-        for launch_id in informative:
-            task = groups.task_of[launch_id]
-            (within if room[task] > 0 else surplus).append(launch_id)
-            room[task] -= 1
-        chosen = sorted((within + surplus)[:batch_size])
-    tasks = np.asarray([groups.task_of[i] for i in chosen], dtype=np.int64)
-    chosen_K = np.bincount(tasks, minlength=groups.num_tasks)
-    filtered_K = groups.filtered_K
+    tasks = groups.tasks()
+    informative = np.flatnonzero(groups.outcomes() == Outcome.INFORMATIVE)
+    if limit_K is not None:
+        within = rank_in_task(tasks[informative], groups.num_tasks) < limit_K[tasks[informative]]
+        informative = np.concatenate([informative[within], informative[~within]])
+    chosen = np.sort(informative[:batch_size])
+    chosen_K = np.bincount(tasks[chosen], minlength=groups.num_tasks)
+    filtered_K = groups.count_K(Outcome.FILTERED)
     return Selection(
-        launch_ids=chosen,
+        launch_ids=chosen.tolist(),
         quota_K=target_K,
         chosen_K=chosen_K,
         shortfall_K=np.maximum(target_K - chosen_K, 0),
         launched_K=groups.launched_K,
         finished_K=filtered_K + groups.kept_K,
         filtered_K=filtered_K,
-        failed_K=groups.failed_K,
+        failed_K=groups.count_K(Outcome.FAILED),
         rounds=rounds,
     )
+
+
+def rank_in_task(tasks: IntArray, num_tasks: int) -> IntArray:
+    """For each group, how many of the same task come before it."""
+    order = np.argsort(tasks, kind="stable")
+    starts_K = np.cumsum(np.bincount(tasks, minlength=num_tasks)) - np.bincount(tasks, minlength=num_tasks)
+    rank = np.empty_like(tasks)
+    rank[order] = np.arange(len(tasks)) - starts_K[tasks[order]]
+    return rank

@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.ratio_sampler import (
     GroupLedger,
     Outcome,
@@ -32,6 +32,9 @@ from mt_grpo_recipe.config.schema import SamplerConfig
 MAX_PRIOR_GROUPS = 128.0
 """Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
 
+KEPT, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
+"""Looking a member up in its enum costs as much as the rest of `_Lane.end`, which runs for every group."""
+
 
 class _Lane:
     """Groups that compete for the same places of the batch: those of one task, or all where no ratio is kept.
@@ -42,6 +45,10 @@ class _Lane:
         prior_kept: informative groups of earlier steps, weighted.
         prior_seen: all finished groups of earlier steps, weighted alike.
     """
+
+    __slots__ = (
+        "ended", "failed", "head", "inflate", "kept", "launch_ids", "places", "prior_kept", "prior_seen", "settled",
+    )  # fmt: skip
 
     def __init__(self, places: int, inflate: bool, prior_kept: float, prior_seen: float):
         self.places = places
@@ -70,14 +77,20 @@ class _Lane:
         # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
         return (self.prior_kept + self.kept + 0.5) / (self.prior_seen + seen + 1)
 
-    def end(self, outcome: Outcome, outcome_of: list[Outcome | None]) -> None:
-        """Book the end of a group; `outcome_of` is that of the ledger, which knows it already."""
+    def end(self, outcome: int) -> None:
+        """Book the end of a group."""
         self.ended += 1
-        self.kept += outcome is Outcome.INFORMATIVE
-        self.failed += outcome is Outcome.FAILED
-        ids, head = self.launch_ids, self.head
-        while head < len(ids) and (earliest := outcome_of[ids[head]]) is not None:
-            self.settled += earliest is Outcome.INFORMATIVE
+        if outcome == KEPT:
+            self.kept += 1
+        elif outcome == FAILED:
+            self.failed += 1
+
+    def settle(self, outcome_of: bytearray) -> None:
+        """Move `head` past the groups that have ended; `outcome_of` is the ledger's."""
+        ids, head, size = self.launch_ids, self.head, len(self.launch_ids)
+        while head < size and (outcome := outcome_of[ids[head]]):
+            if outcome == KEPT:
+                self.settled += 1
             head += 1
         self.head = head
 
@@ -200,14 +213,11 @@ class StreamingSampler:
         # Mixed order: where surplus fills up, or places are taken by the first launched, no task comes first.
         return self._rng.permutation(tasks).tolist()
 
-    def _lane_of(self, task: int) -> int:
-        return task if self._by_task else 0
-
     def _book(self, launches: list[int]) -> None:
         first_id = len(self._groups.task_of)
         self._groups.launch(launches)
         for launch_id, task in enumerate(launches, start=first_id):
-            self._lanes[self._lane_of(task)].launch_ids.append(launch_id)
+            self._lanes[task if self._by_task else 0].launch_ids.append(launch_id)
         self._refills += 1
 
     def tell(self, launch_id: int, outcome: Outcome) -> None:
@@ -216,13 +226,15 @@ class StreamingSampler:
         Raises:
             ValueError: the group was never launched, or its outcome is known already.
         """
-        index = self._lane_of(self._groups.tell(launch_id, outcome))
+        task = self._groups.tell(launch_id, outcome)
+        index = task if self._by_task else 0
         lane = self._lanes[index]
-        was_open = not lane.met
-        lane.end(outcome, self._groups.outcome_of)
-        if was_open and lane.met:
-            self._open -= 1
-        self._touched.add(index)
+        lane.end(outcome)
+        if lane.kept < lane.places:
+            self._touched.add(index)
+        elif not lane.met:
+            lane.settle(self._groups.outcome_of)
+            self._open -= lane.met
 
     def select(self) -> Selection:
         """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order."""
@@ -239,11 +251,9 @@ class StreamingSampler:
         if self._taught:
             return
         self._taught = True
-        task_of, outcome_of = self._groups.task_of, self._groups.outcome_of
-        ended = [launch_id for lane in self._lanes for launch_id in lane.launch_ids[: lane.head]]
-        filtered_K = self._count_K([task_of[i] for i in ended if outcome_of[i] is Outcome.FILTERED])
-        kept_K = self._count_K([task_of[i] for i in ended if outcome_of[i] is Outcome.INFORMATIVE])
+        for lane in self._lanes:
+            lane.settle(self._groups.outcome_of)
+        ended = np.asarray([i for lane in self._lanes for i in lane.launch_ids[: lane.head]], dtype=np.int64)
+        filtered_K = self._groups.count_K(Outcome.FILTERED, ended)
+        kept_K = self._groups.count_K(Outcome.INFORMATIVE, ended)
         self._tracker.update(filtered_K, filtered_K + kept_K)
-
-    def _count_K(self, tasks: list[int]) -> IntArray:
-        return np.bincount(np.asarray(tasks, dtype=np.int64), minlength=len(self.quota_K))

@@ -7,6 +7,7 @@ Paper: "Multi-Task GRPO: Reliable LLM Reasoning Across Tasks", arXiv 2602.05547.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,18 +41,29 @@ def logit_gradient(weights_K: FloatArray, scores_K: FloatArray) -> FloatArray:
     return weights_K * (scores_K - weights_K @ scores_K)
 
 
+class Signal(Enum):
+    """What a rule learns from, beside the accuracies."""
+
+    NONE = "none"
+    IMPROVEMENT = "improvement"
+    """I_k, see `objective.task_improvement`."""
+    ADVANTAGE = "advantage"
+    """Mean absolute advantage of the task's samples in the batch."""
+
+
 class WeightRule(Protocol):
     """What the controller asks of a rule."""
 
-    needs_improvement: bool
+    reads: Signal
+    """What `update` takes beside the accuracies."""
 
     @property
     def weights_K(self) -> FloatArray:
         """z, shape (K,), non-negative, sums to one."""
         ...
 
-    def update(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> None:
-        """Move z after one policy update. Both arrays have shape (K,)."""
+    def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
+        """Move z after one policy update. Both arrays have shape (K,); the signal is what `reads` says, or unused."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,7 +78,7 @@ class WeightRule(Protocol):
 class FixedWeights:
     """z never moves: uniform, or as given."""
 
-    needs_improvement = False
+    reads = Signal.NONE
 
     def __init__(self, weights_K: FloatArray):
         self._weights_K = as_vector(weights_K) / np.sum(weights_K)
@@ -76,7 +88,7 @@ class FixedWeights:
         """z, shape (K,)."""
         return self._weights_K.copy()
 
-    def update(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> None:
+    def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
         """Do nothing."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -90,7 +102,7 @@ class FixedWeights:
 class _AdamWLogits:
     """Logits xi moved by AdamW on a gradient that the subclass supplies; z = softmax(xi)."""
 
-    needs_improvement = False
+    reads = Signal.NONE
 
     def __init__(self, num_tasks: int, learning_rate: float, weight_decay: float):
         self._xi = torch.zeros(num_tasks, dtype=torch.float64)
@@ -103,12 +115,12 @@ class _AdamWLogits:
         """z = softmax(xi), shape (K,)."""
         return softmax(self._xi.numpy())
 
-    def _scores(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> FloatArray:
+    def _scores(self, accuracy_K: FloatArray, signal_K: FloatArray) -> FloatArray:
         raise NotImplementedError
 
-    def update(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> None:
+    def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
         """One AdamW step on xi along g (see `logit_gradient`)."""
-        scores_K = self._scores(as_vector(accuracy_K), as_vector(improvement_K))
+        scores_K = self._scores(as_vector(accuracy_K), as_vector(signal_K))
         self._xi.grad = torch.from_numpy(logit_gradient(self.weights_K, scores_K))
         self._optimizer.step()
 
@@ -137,7 +149,7 @@ class _AdamWLogits:
 class ImprovementAwareWeights(_AdamWLogits):
     """IWU (Subroutine 1): weight moves to tasks that are weak or have stopped improving."""
 
-    needs_improvement = True
+    reads = Signal.IMPROVEMENT
 
     def __init__(
         self, num_tasks: int, learning_rate: float, weight_decay: float, trade_off: float, improvement_clip: float
@@ -146,8 +158,8 @@ class ImprovementAwareWeights(_AdamWLogits):
         self._trade_off = trade_off
         self._improvement_clip = improvement_clip
 
-    def _scores(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> FloatArray:
-        return improvement_scores(improvement_K, accuracy_K, self._improvement_clip, self._trade_off)
+    def _scores(self, accuracy_K: FloatArray, signal_K: FloatArray) -> FloatArray:
+        return improvement_scores(signal_K, accuracy_K, self._improvement_clip, self._trade_off)
 
 
 class RegularizedWeights(_AdamWLogits):
@@ -159,5 +171,78 @@ class RegularizedWeights(_AdamWLogits):
     def __init__(self, num_tasks: int, learning_rate: float, regularization: float):
         super().__init__(num_tasks, learning_rate, weight_decay=regularization)
 
-    def _scores(self, accuracy_K: FloatArray, improvement_K: FloatArray) -> FloatArray:
+    def _scores(self, accuracy_K: FloatArray, signal_K: FloatArray) -> FloatArray:
         return accuracy_K
+
+
+class SelfEvolvingWeights:
+    """Self-evolving curriculum (SEC, Chen et al. 2025, arXiv 2505.14970): a bandit over tasks, z = softmax(Q / tau).
+
+    TD(0): Q <- alpha r + (1 - alpha) Q with r the mean absolute advantage of the task's samples, zero for a task the
+    batch did not hold; Q starts at zero.
+
+    Args:
+        num_tasks: K.
+        learning_rate: alpha in (0, 1].
+        temperature: tau > 0.
+    """
+
+    reads = Signal.ADVANTAGE
+
+    def __init__(self, num_tasks: int, learning_rate: float, temperature: float):
+        self._learning_rate = learning_rate
+        self._temperature = temperature
+        self._value_K = np.zeros(num_tasks)
+
+    @property
+    def weights_K(self) -> FloatArray:
+        """z = softmax(Q / tau), shape (K,)."""
+        return softmax(self._value_K / self._temperature)
+
+    def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
+        """One TD(0) step toward the mean absolute advantages `signal_K`."""
+        self._value_K = self._learning_rate * as_vector(signal_K) + (1 - self._learning_rate) * self._value_K
+
+    def state_dict(self) -> dict[str, Any]:
+        """The values Q."""
+        return {"value": self._value_K.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self._value_K = np.asarray(state["value"], dtype=np.float64)
+
+
+class SequentialWeights:
+    """Stages of tasks, one after the other: z is uniform over the tasks of the current stage and zero elsewhere.
+
+    Args:
+        num_tasks: K.
+        stages: task numbers of each stage.
+        stage_steps: updates a stage lasts; the last stage goes on for ever.
+    """
+
+    reads = Signal.NONE
+
+    def __init__(self, num_tasks: int, stages: list[list[int]], stage_steps: int):
+        self._stages_K = np.zeros((len(stages), num_tasks))
+        for stage, tasks in enumerate(stages):
+            self._stages_K[stage, tasks] = 1 / len(tasks)
+        self._stage_steps = stage_steps
+        self._updates = 0
+
+    @property
+    def weights_K(self) -> FloatArray:
+        """z, shape (K,)."""
+        return self._stages_K[min(self._updates // self._stage_steps, len(self._stages_K) - 1)].copy()
+
+    def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
+        """Count one step."""
+        self._updates += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """The steps counted."""
+        return {"updates": self._updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self._updates = int(state["updates"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+RULES = ("fixed", "improvement_aware", "regularized", "sec", "sequential")
+
 
 class ConfigError(ValueError):
     """A setting that cannot be used; the message says what was given, what is allowed and what to do."""
@@ -32,22 +34,39 @@ class WeightsConfig:
     """How the distribution z over tasks moves."""
 
     rule: str = "improvement_aware"
-    """fixed | improvement_aware (Subroutine 1) | regularized (Subroutine 2)."""
+    """fixed | improvement_aware (Subroutine 1) | regularized (Subroutine 2) | sec (arXiv 2505.14970) | sequential."""
     initial: list[float] | None = None
     """z of rule `fixed`, in the order of the tasks; null is uniform."""
     learning_rate: float = 0.025
-    """beta, step size of AdamW on the logits."""
+    """beta, step size of AdamW on the logits; for rule `sec` alpha, the share a new value takes."""
     weight_decay: float = 1e-5
     """AdamW's decay of the logits; for rule `regularized` this is eta."""
     trade_off: float = 0.2
     """lambda, weight of the accuracy beside the improvement."""
     improvement_clip: float = 0.1
     """c, bound of the improvement."""
+    temperature: float = 0.2
+    """tau of rule `sec`."""
+    stages: list[list[str]] | None = None
+    """Rule `sequential`: the tasks of each stage."""
+    stage_steps: int = 240
+    """Rule `sequential`: steps a stage lasts."""
     accuracy_decay: float = 0.0
     """Weight of the past in the moving average of J_k; 0 takes the accuracy of the step alone."""
 
     def __post_init__(self) -> None:
-        _require_choice("weights.rule", self.rule, ("fixed", "improvement_aware", "regularized"))
+        _require_choice("weights.rule", self.rule, RULES)
+        _require_positive("weights.temperature", self.temperature)
+        _require_at_least("weights.stage_steps", self.stage_steps, 1)
+        alpha_fits = self.rule != "sec" or self.learning_rate <= 1
+        _require(alpha_fits, "weights.learning_rate", self.learning_rate, "at most 1 with weights.rule=sec")
+        staged = bool(self.stages) and all(self.stages or [])
+        _require(
+            staged if self.rule == "sequential" else self.stages is None,
+            "weights.stages",
+            self.stages,
+            "a list of lists of task names for weights.rule=sequential, and null for every other rule",
+        )
         _require_positive("weights.learning_rate", self.learning_rate)
         _require_at_least("weights.weight_decay", self.weight_decay, 0)
         _require(
@@ -70,8 +89,11 @@ class ImprovementConfig:
 
     granularity: str = "step"
     """step: once after the policy update | mini_batch: after every mini-batch | off: never (I_k = 0)."""
+    reduction: str = "mean"
+    """mean | sum over a task's samples; the authors' released code sums."""
 
     def __post_init__(self) -> None:
+        _require_choice("improvement.reduction", self.reduction, ("mean", "sum"))
         _require_choice("improvement.granularity", self.granularity, ("step", "mini_batch", "off"))
 
 
@@ -85,8 +107,10 @@ class SamplerConfig:
     """strict: keep groups with some but not all rollouts right | lenient: rewards not all equal | off: keep all."""
     ratio: bool = True
     """Keep the batch at the shares that z asks for."""
+    ratio_from_step: int = 1
+    """Step from which the ratio is kept; 10 in the released nine-task scripts."""
     quota: str = "multinomial"
-    """multinomial: n ~ Multinomial(B, z) | stratified: |n_k - B z_k| < 1."""
+    """multinomial: n ~ Multinomial(B, z) | stratified: drawn with |n_k - B z_k| < 1 | rounded: B z_k to the nearest."""
     oversample: float = 3.0
     """M_os: groups generated a round, in batches."""
     inflate: bool = True
@@ -112,7 +136,8 @@ class SamplerConfig:
     def __post_init__(self) -> None:
         _require_choice("sampler.schedule", self.schedule, ("rounds", "streaming"))
         _require_choice("sampler.filter", self.filter, ("strict", "lenient", "off"))
-        _require_choice("sampler.quota", self.quota, ("multinomial", "stratified"))
+        _require_choice("sampler.quota", self.quota, ("multinomial", "stratified", "rounded"))
+        _require_at_least("sampler.ratio_from_step", self.ratio_from_step, 1)
         _require_at_least("sampler.oversample", self.oversample, 1)
         _require_at_least("sampler.max_inflation", self.max_inflation, 1)
         _require_at_least("sampler.max_resample_rounds", self.max_resample_rounds, 0)
@@ -173,6 +198,12 @@ class MTGRPOConfig:
             "improvement.granularity",
             "off",
             "step or mini_batch with weights.rule=improvement_aware, which reads the improvement",
+        )
+        _require(
+            not (self.weights.rule in ("sec", "sequential") and self.improvement.granularity == "mini_batch"),
+            "improvement.granularity",
+            "mini_batch",
+            f"step with weights.rule={self.weights.rule}, which moves once a step and reads no improvement",
         )
         _require(
             not (self.loss_weighting == "task" and self.sampler.ratio),

@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
+from mt_grpo_recipe.algorithm.arrays import IntArray
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD
+from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
 from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection, classify
 from mt_grpo_recipe.config.schema import SamplerConfig
 
@@ -35,6 +36,19 @@ class StepRecord:
     """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
 
 
+class _Ended(NamedTuple):
+    """What came of a group."""
+
+    outcome: Outcome
+    accuracy: float
+    """Share of right rollouts."""
+    flat: bool
+    """Its rewards are equal though the filter let it through: no gradient will come of it."""
+
+
+_FAILED = _Ended(Outcome.FAILED, 0.0, False)
+
+
 @dataclass
 class _Waiting:
     """Groups launched in this step."""
@@ -44,6 +58,14 @@ class _Waiting:
     """Uid and task by launch id."""
     launch_of: dict[str, int] = field(default_factory=dict)
     """uid -> launch id, of groups whose end was not told yet."""
+
+    flat: list[int] = field(default_factory=list)
+    """Launch ids of groups with equal rewards that the filter let through."""
+
+    def count_K(self, launch_ids: Collection[int], num_tasks: int) -> IntArray:
+        """Groups of each task among these, shape (K,)."""
+        tasks = np.asarray([self.tasks[launch_id] for launch_id in launch_ids], dtype=np.int64)
+        return np.bincount(tasks, minlength=num_tasks)
 
     def add(self, uids: list[str], tasks: list[int]) -> None:
         """Book groups that were just launched."""
@@ -114,11 +136,13 @@ class TaskReplayBuffer(ReplayBuffer):
             with poll:
                 outcomes = self._poll(waiting, stalled_s=time.monotonic() - last_end)
             with decide:
-                for uid, (outcome, accuracy) in outcomes.items():
+                for uid, ended in outcomes.items():
                     launch_id = waiting.launch_of.pop(uid)
-                    sampler.tell(launch_id, outcome)
-                    if outcome is not Outcome.FAILED:
-                        correct_K[waiting.tasks[launch_id]] += accuracy
+                    sampler.tell(launch_id, ended.outcome)
+                    if ended.outcome is not Outcome.FAILED:
+                        correct_K[waiting.tasks[launch_id]] += ended.accuracy
+                    if ended.flat:
+                        waiting.flat.append(launch_id)
             if outcomes:
                 last_end = time.monotonic()
             elif waiting.launch_of:
@@ -126,7 +150,13 @@ class TaskReplayBuffer(ReplayBuffer):
                 time.sleep(max(self.poll_interval, 4 * poll.last_s))
         with decide:
             selection = sampler.select()
-            self.controller.observe(selection, correct_K)
+            flat_in_batch = set(waiting.flat) & set(selection.launch_ids)
+            self.controller.observe(
+                selection,
+                correct_K,
+                waiting.count_K(waiting.flat, len(correct_K)),
+                waiting.count_K(flat_in_batch, len(correct_K)),
+            )
         chosen = [waiting.uids[launch_id] for launch_id in selection.launch_ids]
         tasks_of_chosen = [waiting.tasks[launch_id] for launch_id in selection.launch_ids]
         self.record = StepRecord(
@@ -135,7 +165,7 @@ class TaskReplayBuffer(ReplayBuffer):
         self._log_shortfall(global_steps, selection)
         return self._hand_over(chosen), {}
 
-    def _poll(self, waiting: _Waiting, stalled_s: float) -> dict[str, tuple[Outcome, float]]:
+    def _poll(self, waiting: _Waiting, stalled_s: float) -> dict[str, _Ended]:
         """Outcome and accuracy of the groups that ended since the last look, or of all in flight once they stall."""
         self._sync_metadata_from_transfer_queue()
         ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting.launch_of.keys()
@@ -147,18 +177,21 @@ class TaskReplayBuffer(ReplayBuffer):
                 self._config.stall_timeout_s,
                 len(waiting.launch_of),
             )
-            return dict.fromkeys(waiting.launch_of, (Outcome.FAILED, 0.0))
+            return dict.fromkeys(waiting.launch_of, _FAILED)
         return {}
 
-    def _read_outcomes(self, uids: Collection[str]) -> dict[str, tuple[Outcome, float]]:
-        """Outcome and accuracy (share of right rollouts) of groups that ended."""
+    def _read_outcomes(self, uids: Collection[str]) -> dict[str, _Ended]:
+        """Read the rewards of groups that ended, and judge them."""
         failed = self.failure_keys[PARTITION] & set(uids)
-        outcomes: dict[str, tuple[Outcome, float]] = {uid: (Outcome.FAILED, 0.0) for uid in failed}
+        outcomes = dict.fromkeys(failed, _FAILED)
         # A session may have several outputs; all carry the reward of the last one.
         last_output: dict[tuple[str, str], tuple[int, str]] = {}
         for key in self.partitions[PARTITION]:
-            uid, session, output = key.split("_")
-            if uid in uids and uid not in failed and int(output) >= last_output.get((uid, session), (-1, ""))[0]:
+            uid, _, rest = key.partition("_")
+            if uid not in uids or uid in failed:
+                continue
+            session, output = rest.split("_")
+            if int(output) >= last_output.get((uid, session), (-1, ""))[0]:
                 last_output[uid, session] = (int(output), key)
         rewards: dict[str, list[float]] = {uid: [] for uid in uids if uid not in failed}
         correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
@@ -174,7 +207,11 @@ class TaskReplayBuffer(ReplayBuffer):
                 correct[uid_of_key(key)].append((reward if accuracy is None else accuracy) >= CORRECT_THRESHOLD)
         for uid, rewards_G in rewards.items():
             outcome = classify(rewards_G, correct[uid], self._config.filter)
-            outcomes[uid] = (outcome, float(np.mean(correct[uid])) if rewards_G else 0.0)
+            if outcome is Outcome.FAILED:
+                outcomes[uid] = _FAILED
+            else:
+                flat = outcome is Outcome.INFORMATIVE and not has_spread(rewards_G)
+                outcomes[uid] = _Ended(outcome, float(np.mean(correct[uid])), flat)
         return outcomes
 
     def _hand_over(self, chosen: list[str]) -> KVBatchMeta:

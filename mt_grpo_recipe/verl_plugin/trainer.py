@@ -21,7 +21,8 @@ from verl.workers.utils.padding import response_from_nested
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.objective import task_improvement
+from mt_grpo_recipe.algorithm.objective import sequence_means, task_improvement, task_means
+from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
@@ -209,11 +210,25 @@ class MTGRPOTrainer(PPOTrainerSync):
         ]
 
     def _move_weights(self, batch: KVBatchMeta) -> None:
-        improvement_K = np.full(len(self.tasks), np.nan)
-        if self.controller.needs_improvement:
+        signal_K = np.full(len(self.tasks), np.nan)
+        if self.controller.reads is Signal.IMPROVEMENT:
             with marked_timer("improvement", self.timing_raw, color="olive"):
-                improvement_K = self._measure_improvement(batch)
-        self.controller.update_weights(improvement_K)
+                signal_K = self._measure_improvement(batch)
+        elif self.controller.reads is Signal.ADVANTAGE:
+            signal_K = self._mean_absolute_advantage(batch)
+        self.controller.update_weights(signal_K)
+
+    def _task_of_rows(self, batch: KVBatchMeta) -> dict[str, int]:
+        """Task of each row of the batch that is not verl's padding."""
+        return {key: task for key in batch.keys if (task := self._task_of_row(key)) is not None}
+
+    def _mean_absolute_advantage(self, batch: KVBatchMeta) -> FloatArray:
+        """Mean over a task's samples of the token mean of |A|, shape (K,); NaN for a task without samples."""
+        task_of_key = self._task_of_rows(batch)
+        data = _fetch(list(task_of_key), "advantages", "response_mask")
+        mask_NT = data["response_mask"].to_padded_tensor(0)
+        means_N = sequence_means(data["advantages"].to_padded_tensor(0.0).abs(), mask_NT)
+        return task_means(means_N.double().numpy(), list(task_of_key.values()), len(self.tasks))
 
     def _measure_improvement(self, batch: KVBatchMeta) -> FloatArray:
         """I_k of the update that was just made on this batch, shape (K,)."""
@@ -228,7 +243,7 @@ class MTGRPOTrainer(PPOTrainerSync):
             },
         )
         self.actor_rollout_wg.compute_log_prob(request)
-        task_of_key = {key: task for key in batch.keys if (task := self._task_of_row(key)) is not None}
+        task_of_key = self._task_of_rows(batch)
         data = _fetch(list(task_of_key), "log_probs", "old_log_probs", "advantages", "response_mask")
         after = response_from_nested(data["log_probs"], data["response_mask"]).to_padded_tensor(0.0)
         clip_low, clip_high, dual_clip = clip_bounds(self.config.actor_rollout_ref.actor)
@@ -241,6 +256,7 @@ class MTGRPOTrainer(PPOTrainerSync):
             clip_low=clip_low,
             clip_high=clip_high,
             dual_clip=dual_clip,
+            reduction=self.mt_grpo.improvement.reduction,
         )
 
     def _compute_metrics(

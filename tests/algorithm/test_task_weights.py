@@ -12,6 +12,7 @@ from mt_grpo_recipe.algorithm.task_weights import (
     FixedWeights,
     ImprovementAwareWeights,
     RegularizedWeights,
+    Signal,
     improvement_scores,
     logit_gradient,
     softmax,
@@ -93,7 +94,7 @@ def test_regularized_follows_accuracy_alone():
     # s = J: g = (0.15, -0.15) whatever the improvement; first step moves by the learning rate.
     rule.update(np.array([0.8, 0.2]), np.array([-5.0, 5.0]))
     assert rule.state_dict()["logits"] == pytest.approx([-0.025, 0.025], rel=1e-6)
-    assert not rule.needs_improvement
+    assert rule.reads is Signal.NONE
 
 
 def test_regularization_pulls_the_logits_to_zero():

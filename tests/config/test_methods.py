@@ -23,6 +23,8 @@ HOOKS = {
 
 
 def compose_method(name, *overrides):
+    if name.startswith("seq_"):
+        overrides = ("mt_grpo.weights.stages=[[a,b],[c]]", *overrides)
     return compose_config([f"+mt_grpo={name}", *overrides])
 
 
