@@ -39,7 +39,7 @@ def draw_final(comparison: Comparison) -> Figure:
     if comparison.baseline:
         changes = [over_runs(g, lambda run: relative_change(run, base)) for g in comparison.groups]
         shown.append((f"Change vs {comparison.baseline.name}", changes, 1))
-    figure = Figure(figsize=(9.6, 1.1 + 0.34 * len(comparison.groups)), layout="constrained")
+    figure = Figure(figsize=(9.6, 1.4 + 0.34 * len(comparison.groups)), layout="constrained")
     rows = np.arange(len(comparison.groups))[::-1]
     for axes, (title, stats, scale) in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
         for row, group, stat in zip(rows, comparison.groups, stats, strict=True):
@@ -67,7 +67,9 @@ def draw_final(comparison: Comparison) -> Figure:
             axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=":")
         else:
             axes.set_xlabel("validation accuracy in %")
-            axes.set_xlim(left=0)
+            # Room for the numbers at the right of the points.
+            reach = [scale * (stat.mean + (0 if math.isnan(stat.sd) else stat.sd)) for stat in stats if stat.n]
+            axes.set_xlim(0, 1.35 * max([*reach, 0.01]))
     return figure
 
 

@@ -52,8 +52,13 @@ def draw_curve(
     axes: Axes, x: FloatArray | IntArray, mean: FloatArray, sd: FloatArray | None, mark: Mark, markers: bool = False
 ) -> None:
     """Draw a method's line, and around it a band of one standard deviation where there is one; all of shape (n,)."""
+    if not len(x):
+        return
     marker, every = mark.marker if markers else "", max(1, len(x) // 12)
-    axes.plot(x, mean, color=mark.color, linestyle=mark.dash, marker=marker, markevery=every)
+    # A marker at 0 is shown whole, across the axis.
+    axes.plot(
+        x, mean, color=mark.color, linestyle=mark.dash, marker=marker, markevery=every, clip_on=not markers, zorder=3
+    )
     if sd is not None and np.isfinite(sd).any():
         axes.fill_between(x, mean - sd, mean + sd, color=mark.color, alpha=0.15, linewidth=0)
 

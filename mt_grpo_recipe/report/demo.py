@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mt_grpo_recipe.metrics import task_metric
 from mt_grpo_recipe.report.accuracy import mean_accuracy, task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.demo_picture import draw_run
+from mt_grpo_recipe.report.demo_picture import draw_run, run_title
 from mt_grpo_recipe.report.log import Run, RunLogError, Series, read_run
 
 LAST_STEPS = 10
@@ -54,7 +54,7 @@ def summarize_demo(run_dir: Path | str, out_dir: Path | str) -> str:
 def _table(run: Run) -> Table:
     count = min(LAST_STEPS, len(run.train_steps))
     table = Table(
-        title=escape(f"{run.name}: {_length(run)}"),
+        title=escape(run_title(run)),
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
@@ -75,11 +75,6 @@ def _table(run: Run) -> Table:
     return table
 
 
-def _length(run: Run) -> str:
-    count = len(run.train_steps)
-    return f"{count} training step{'' if count == 1 else 's'}"
-
-
 def _before_after(series: Series) -> list[str]:
     if len(series.steps) < 2:
         return [_percent(series.first), "-", "-"]
@@ -96,7 +91,7 @@ def _notes(run: Run) -> list[str]:
     validated = "none is logged"
     if len(steps):
         validated = f"at step {steps[0]} and " + (f"at step {steps[-1]}" if len(steps) > 1 else "not again yet")
-    means = "of the last step" if count == 1 else f"means over the last {count} steps"
+    means = f"means over the last {count} steps" if count > 1 else "of the last step" if count else "no step is logged"
     notes = [
         f"All in per cent, change in points. before, after: validation accuracy ({validated}).",
         f"weight: z in the last step. target, batch: share of the batch asked for and got; zero-grad: prompts "

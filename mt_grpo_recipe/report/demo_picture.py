@@ -16,6 +16,12 @@ from mt_grpo_recipe.report.style import INK, MUTED, Mark, running_mean, styled, 
 PANELS_PER_ROW = 5
 
 
+def run_title(run: Run) -> str:
+    """Name of the run and how long it trained."""
+    count = len(run.train_steps)
+    return f"{run.name}: {count} training step{'' if count == 1 else 's'}"
+
+
 def draw_run(run: Run, path: Path) -> Path:
     """Draw one run and write it as PNG.
 
@@ -41,14 +47,16 @@ def draw_run(run: Run, path: Path) -> Path:
 
 
 def _draw_courses(figure: SubFigure, run: Run, marks: dict[str, Mark]) -> None:
-    figure.suptitle(f"{run.name}: {len(run.train_steps)} training steps", x=0.01, ha="left", weight="bold", size=12)
+    figure.suptitle(run_title(run), x=0.01, ha="left", weight="bold", size=12)
     weights, accuracies, zero = figure.subplots(1, 3)
     for task, mark in marks.items():
         style = {"color": mark.color, "linestyle": mark.dash}
         weight = run.series(task_metric("weight", task))
         weights.plot(weight.steps, weight.values, **style)
         accuracy = task_accuracy(run, task)
-        accuracies.plot(accuracy.steps, accuracy.values, **style, marker=mark.marker, label=task)
+        # A marker at 0 is shown whole, across the axis; an empty line without clipping would upset the layout.
+        clip = not len(accuracy.steps)
+        accuracies.plot(accuracy.steps, accuracy.values, **style, marker=mark.marker, clip_on=clip, label=task)
         rate = run.series(task_metric("zero_grad_rate", task))
         zero.plot(rate.steps, rate.values, color=mark.color, alpha=0.25, linewidth=0.8)
         zero.plot(rate.steps, running_mean(rate.values, mean_width(run)), **style)

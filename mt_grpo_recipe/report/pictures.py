@@ -47,33 +47,37 @@ def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
             f"{BAND} Time is training alone, without validation.",
             lambda: draw_courses(comparison),
         ),
-        ("tasks", "Accuracy, task by task", BAND, lambda: draw_tasks(comparison)),
-        ("weights", "Task weights", f"{BAND} Dotted: uniform weights.", lambda: draw_weights(comparison)),
-        ("zero-gradient", "Prompts without a gradient", SMOOTH, lambda: draw_zero_gradient(comparison)),
         ("cost", "Gap, rounds, prompts and time, step by step", SMOOTH, lambda: draw_cost(comparison)),
     ]
+    if comparison.tasks:
+        wanted += [
+            ("tasks", "Accuracy, task by task", BAND, lambda: draw_tasks(comparison)),
+            ("weights", "Task weights", f"{BAND} Dotted: uniform weights.", lambda: draw_weights(comparison)),
+            ("zero-gradient", "Prompts without a gradient", SMOOTH, lambda: draw_zero_gradient(comparison)),
+        ]
     slugs = task_slugs([group.name for group in comparison.groups])
-    for group in comparison.groups:
-        wanted.append(
-            (
-                f"shares-{slugs[group.name]}",
-                f"Shares of the batch: {group.name}",
-                f"{SMOOTH} The dashed line is the quota of the step as a share of the batch.",
-                lambda group=group: draw_shares(comparison, group),
-            )
+    wanted += [
+        (
+            f"shares-{slugs[group.name]}",
+            f"Shares of the batch: {group.name}",
+            f"{SMOOTH} The dashed line is the quota of the step as a share of the batch.",
+            lambda group=group: draw_shares(comparison, group),
         )
+        for group in comparison.groups
+        if any(run.trained_tasks for run in group.runs)
+    ]
     directory.mkdir(parents=True, exist_ok=True)
     with styled():
-        return [_write(directory, key, title, caption, draw()) for key, title, caption, draw in wanted]
+        return [write_picture(directory, key, title, caption, draw()) for key, title, caption, draw in wanted]
 
 
-def _write(directory: Path, key: str, title: str, caption: str, figure: Figure) -> Picture:
+def write_picture(directory: Path, key: str, title: str, caption: str, figure: Figure) -> Picture:
+    """Write a figure as `<key>.png` and `<key>.svg`; the same figure gives the same bytes."""
     # Lay out once for both formats: that is most of the work.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     figure.savefig(directory / f"{key}.png", dpi=160)
     out = io.StringIO()
-    # No date: the same logs give the same file.
     figure.savefig(out, format="svg", metadata={"Date": None, "Title": title})
     svg = out.getvalue()
     (directory / f"{key}.svg").write_text(svg, encoding="utf-8")

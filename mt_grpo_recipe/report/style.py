@@ -25,9 +25,9 @@ class Mark:
 
 
 _SOLID, _LONG, _DOTS, _MIXED = (0, ()), (0, (6, 2)), (0, (1, 1)), (0, (5, 1, 1, 1))
-# Colours of Okabe and Ito, and of Paul Tol.
-_BLUE, _SKY, _GREEN, _ORANGE, _RED = "#0072b2", "#56b4e9", "#009e73", "#d98e00", "#d55e00"
-_PINK, _WINE, _OLIVE, _INDIGO, _TEAL, _GREY = "#cc79a7", "#882255", "#8a8a1f", "#332288", "#44aa99", "#767676"
+# Colours of Okabe and Ito, and of Paul Tol, the lightest of them darkened until they stand out from white.
+_BLUE, _SKY, _GREEN, _ORANGE, _RED = "#0072b2", "#3399d1", "#009e73", "#c98200", "#d55e00"
+_PINK, _WINE, _OLIVE, _INDIGO, _TEAL, _GREY = "#cc79a7", "#882255", "#8a8a1f", "#332288", "#3a9a8c", "#767676"
 
 TASK_MARKS = (
     Mark(_BLUE, _SOLID, "o"),
@@ -67,11 +67,13 @@ DARK = {
     MUTED: "#8d96a0",
     GRID: "#30363d",
     PAPER: "#0d1117",
-    _BLUE: "#4ba3e3",
+    _BLUE: "#3d8bff",
+    _SKY: "#8fdcff",
+    _PINK: "#f0b0d4",
     _GREEN: "#2fc49b",
     _ORANGE: "#f0ae3c",
     _RED: "#f27c38",
-    _WINE: "#d0669a",
+    _WINE: "#c2457f",
     _OLIVE: "#c2c252",
     _INDIGO: "#8f84e8",
     _GREY: "#a0a0a0",
@@ -79,7 +81,7 @@ DARK = {
     "#117733": "#4fb873",
     "#a0522d": "#d08a63",
 }
-"""What takes each colour's place on a dark page; colours not named serve on both."""
+"""What takes each colour's place on a dark page, lighter and as far apart; teal serves on both."""
 
 RC: Any = {
     "font.family": ["DejaVu Sans", "sans-serif"],
