@@ -3,7 +3,7 @@
 Algorithm 2 (arXiv 2602.05547) waits for the slowest group of a round before it asks for more, and asks for a whole
 round again. Here the driver asks after each poll, and gets as many groups as are expected to be still missing:
 
-    target_k = def_k / a_k + safety * sqrt(def_k (1 - a_k)) / a_k        launch ceil(target_k) - in flight
+    target_k = def_k / a_k + safety * sqrt(def_k (1 - a_k)) / a_k,      launch ceil(target_k) - in flight_k,
 
 where def_k groups are missing and a_k is the estimated share of groups that carry a gradient. The number of tries that
 def_k successes take is negative binomial with that mean and that standard deviation, so `safety` counts deviations.
@@ -15,6 +15,7 @@ answers. A quota is met only when every group launched before the last one it ta
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -71,11 +72,10 @@ class _Lane:
         return self.settled >= self.places
 
     @property
-    def acceptance(self) -> float:
-        """Expected share of groups with a gradient, from earlier steps and this one; inside (0, 1)."""
-        seen = self.ended - self.failed
+    def tries(self) -> float:
+        """1 / a_k: groups to generate for one that is kept, by the estimate of earlier steps and this one; above 1."""
         # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
-        return (self.prior_kept + self.kept + 0.5) / (self.prior_seen + seen + 1)
+        return (self.prior_seen + self.ended - self.failed + 1) / (self.prior_kept + self.kept + 0.5)
 
     def end(self, outcome: int) -> None:
         """Book the end of a group."""
@@ -99,17 +99,20 @@ class _Lane:
         missing = self.places - self.kept
         if missing <= 0:
             return 0
+        target: float = missing
+        if self.inflate:
+            tries = self.tries
+            target = missing * tries
+            if safety:
+                target += safety * math.sqrt(target * (tries - 1))
         in_flight = len(self.launch_ids) - self.ended
+        lacking = math.ceil(target) - in_flight
         # A hopeless lane would eat the budget. With none of t groups kept, an acceptance above 4 / t is all but ruled
         # out (e^-4): where even that could not bring what is missing, give up. Any signal puts this off by far, since
         # part of a quota is worth having.
-        if missing * self.ended > (4 + 16 * self.kept) * (budget_left + in_flight):
+        if lacking <= 0 or missing * self.ended > (4 + 16 * self.kept) * (budget_left + in_flight):
             return 0
-        if not self.inflate:
-            return max(missing - in_flight, 0)
-        acceptance = self.acceptance
-        target = (missing + safety * math.sqrt(missing * (1 - acceptance))) / acceptance
-        return max(math.ceil(target) - in_flight, 0)
+        return lacking
 
 
 class StreamingSampler:
@@ -150,7 +153,7 @@ class StreamingSampler:
         else:
             self._lanes = [_Lane(batch_size, inflate, float(kept_K.sum()), float(seen_K.sum()))]
         self._open = sum(not lane.met for lane in self._lanes)
-        self._touched = set(range(len(self._lanes)))
+        self._touched: set[int] = set()
         self._refills = 0
         self._taught = False
 
@@ -164,10 +167,18 @@ class StreamingSampler:
         """The batch is settled, though surplus groups may be in flight; or nothing is, and no more may be launched."""
         if not self._open:
             return True
-        return not self.in_flight and not any(self._shortages(sorted(self._touched)))
+        return not self.in_flight and not any(self._shortages(self._lanes_to_ask()))
 
-    def _shortages(self, lanes: list[int]) -> list[int]:
-        """Groups that each of these lanes lacks. A lane that was not touched since it was last asked lacks none."""
+    def _lanes_to_ask(self) -> Sequence[int]:
+        """Lanes that may lack groups: those that lost one to the filter since they last lacked none.
+
+        A group that is kept lowers the target by more than the one that it takes out of flight. It may also call back a
+        lane that was given up, which the look at all lanes finds once nothing is in flight.
+        """
+        return sorted(self._touched) if self.in_flight else range(len(self._lanes))
+
+    def _shortages(self, lanes: Sequence[int]) -> list[int]:
+        """Groups that each of these lanes lacks."""
         budget_left = self._budget - len(self._groups.task_of)
         if budget_left <= 0:
             return [0] * len(lanes)
@@ -177,16 +188,17 @@ class StreamingSampler:
         """Tasks of the groups to launch now, in launch order; often empty."""
         if not self._open:
             return []
-        lanes = sorted(self._touched)
+        lanes = self._lanes_to_ask()
         counts = self._shortages(lanes)
         total = sum(counts)
         room = min(self._budget - len(self._groups.task_of), self._max_in_flight - self.in_flight)
         if total > room:
             if room <= 0:
                 return []
-            # Lanes stay touched: what was cut now is asked for when there is room again.
-            counts = self._cut(lanes, counts, room)
-            total = room
+            granted = self._cut(lanes, counts, room)
+            # What is cut now is asked for when there is room again.
+            self._touched = {lane for lane, count, part in zip(lanes, counts, granted, strict=True) if part < count}
+            counts = granted
         else:
             self._touched.clear()
         if not total:
@@ -195,21 +207,23 @@ class StreamingSampler:
         self._book(launches)
         return launches
 
-    def _cut(self, lanes: list[int], counts: list[int], room: int) -> list[int]:
+    def _cut(self, lanes: Sequence[int], counts: list[int], room: int) -> list[int]:
         """Cut the counts to a sum of `room`. Cheap lanes come first: a hopeless one must not starve them."""
         granted = [0] * len(lanes)
         shuffled = self._rng.permutation(len(lanes)).tolist()
-        for i in sorted(shuffled, key=lambda i: self._lanes[lanes[i]].acceptance, reverse=True):
+        for i in sorted(shuffled, key=lambda i: self._lanes[lanes[i]].tries):
             granted[i] = min(counts[i], room)
             room -= granted[i]
         return granted
 
-    def _tasks_to_launch(self, lanes: list[int], counts: list[int]) -> list[int]:
+    def _tasks_to_launch(self, lanes: Sequence[int], counts: list[int]) -> list[int]:
         if self._by_task:
-            tasks = np.repeat(np.asarray(lanes), counts)
+            tasks = []
+            for lane, count in zip(lanes, counts, strict=True):
+                tasks += [lane] * count
         else:
             drawn_K = draw_quotas(self._weights_K, sum(counts), self._config.quota, self._rng)
-            tasks = np.repeat(np.arange(len(drawn_K)), drawn_K)
+            tasks = np.repeat(np.arange(len(drawn_K)), drawn_K).tolist()
         # Mixed order: where surplus fills up, or places are taken by the first launched, no task comes first.
         return self._rng.permutation(tasks).tolist()
 
@@ -231,7 +245,8 @@ class StreamingSampler:
         lane = self._lanes[index]
         lane.end(outcome)
         if lane.kept < lane.places:
-            self._touched.add(index)
+            if outcome != KEPT:
+                self._touched.add(index)
         elif not lane.met:
             lane.settle(self._groups.outcome_of)
             self._open -= lane.met
