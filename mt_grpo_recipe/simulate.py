@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sigma", type=float, default=0.6, help="spread of the log-normal durations, whose median is 1 (%(default)s)")
     add("--drift", type=float, default=0.0, help="change of the zero-gradient rates a step, std (%(default)s)")
     add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="which to compare (%(default)s)")
-    add("--quota", default=default.quota, choices=("multinomial", "stratified"), help="%(default)s")
+    add("--quota", default=default.quota, choices=("multinomial", "stratified", "rounded"), help="%(default)s")
     add("--oversample", type=float, default=default.oversample, metavar="M_OS", help="%(default)s")
     add("--max-inflation", type=float, default=default.max_inflation, metavar="M_ACC", help="%(default)s")
     add("--max-resample-rounds", type=int, default=default.max_resample_rounds, metavar="N_RS", help="%(default)s")

@@ -222,7 +222,9 @@ class StreamingSampler:
             for lane, count in zip(lanes, counts, strict=True):
                 tasks += [lane] * count
         else:
-            drawn_K = draw_quotas(self._weights_K, sum(counts), self._config.quota, self._rng)
+            # Not "rounded": it would give each refill of a single group to the largest task.
+            quota = "multinomial" if self._config.quota == "multinomial" else "stratified"
+            drawn_K = draw_quotas(self._weights_K, sum(counts), quota, self._rng)
             tasks = np.repeat(np.arange(len(drawn_K)), drawn_K).tolist()
         # Mixed order: where surplus fills up, or places are taken by the first launched, no task comes first.
         return self._rng.permutation(tasks).tolist()

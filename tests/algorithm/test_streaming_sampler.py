@@ -135,6 +135,15 @@ def test_without_ratio_the_batch_is_one_quota_and_tasks_are_drawn_from_z():
     assert sampler.select().launch_ids == [0, 2, 3, 4]
 
 
+def test_without_ratio_single_refills_follow_z_even_where_quotas_are_rounded():
+    drawn = Counter()
+    for seed in range(300):
+        sampler = make(weights=(0.7, 0.3), batch_size=1, ratio=False, quota="rounded", inflate=False, seed=seed)
+        drawn.update(sampler.ask())
+    # Rounding 0.7 and 0.3 of one group would always give it to task 0. Deviation sqrt(300 * 0.7 * 0.3) = 7.9
+    assert drawn[1] == pytest.approx(90, abs=4 * 7.9)
+
+
 def test_without_filter_nothing_is_launched_twice_unless_it_fails():
     sampler = make(filter="off", ratio=False)
     launches = sampler.ask()
