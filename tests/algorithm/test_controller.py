@@ -154,9 +154,14 @@ def test_initial_weights_of_another_number_of_tasks_are_refused():
 
 
 @pytest.mark.parametrize("schedule", ["rounds", "streaming"])
-@pytest.mark.parametrize("rule", ["improvement_aware", "regularized", "fixed"])
+@pytest.mark.parametrize("rule", ["improvement_aware", "regularized", "fixed", "sec", "sequential"])
 def test_a_resumed_run_decides_exactly_alike(rule, schedule, drive):
-    settings = {"weights": WeightsConfig(rule=rule), "sampler": SamplerConfig(schedule=schedule), "seed": 7}
+    stages = [[task] for task in TASKS] if rule == "sequential" else None
+    settings = {
+        "weights": WeightsConfig(rule=rule, stages=stages, stage_steps=3),
+        "sampler": SamplerConfig(schedule=schedule),
+        "seed": 7,
+    }
     controller = make(**settings)
     train(controller, drive, np.random.default_rng(1), steps=5)
     saved = json.dumps(controller.state_dict())
@@ -178,6 +183,46 @@ def test_loading_into_a_run_that_went_on_takes_it_back(drive):
 def test_seeds_draw_differently():
     quotas = {tuple(make(batch_size=64, seed=seed).begin_step().quota_K) for seed in range(8)}
     assert len(quotas) > 1
+
+
+def test_stages_that_name_no_task_of_the_run_are_refused():
+    with pytest.raises(ConfigError, match=r"stages names \['chess'\]; the tasks of this run are \['countdown'"):
+        make(weights=WeightsConfig(rule="sequential", stages=[["arc"], ["chess"]]))
+
+
+def test_a_sequential_run_draws_from_the_stage_alone():
+    controller = make(weights=WeightsConfig(rule="sequential", stages=[["arc"], ["countdown", "zebra"]], stage_steps=1))
+    assert controller.begin_step().quota_K.tolist() == [0, 0, 8]
+    controller.update_weights(np.full(3, math.nan))
+    assert controller.begin_step().quota_K[2] == 0
+    assert "improvement" not in controller.metrics()
+
+
+def test_the_ratio_is_kept_from_the_step_that_was_named(drive):
+    sampler_config = SamplerConfig(quota="rounded", ratio_from_step=2)
+    controller = make(batch_size=6, sampler=sampler_config)
+    chosen = []
+    for _ in range(2):
+        # Task 0 fills the batch where nothing holds it back: the others lose nine groups in ten.
+        rng = np.random.default_rng(0)
+        run = drive(
+            controller.begin_step(),
+            lambda _, task, rng=rng: Outcome.INFORMATIVE if task == 0 or rng.random() < 0.1 else Outcome.FILTERED,
+            rng,
+        )
+        chosen.append(run.selection.chosen_K.tolist())
+    assert chosen[0][0] > 2
+    assert chosen[1] == [2, 2, 2]
+
+
+def test_groups_without_a_gradient_that_no_filter_took_are_told_apart():
+    controller = make(sampler=SamplerConfig(filter="off", ratio=False))
+    controller.begin_step()
+    step = selection([4, 2, 2], [4, 2, 2], [4, 2, 2], [0, 0, 0])
+    controller.observe(step, np.array([2.0, 2.0, 0.0]), np.array([1, 2, 0]), np.array([1, 2, 0]))
+    # 1 of 4, 2 of 2, 0 of 2 are flat; what is left of the batch is 3, 0 and 2 of 5.
+    assert controller.metrics()["zero_grad_rate"] == {"countdown": 0.25, "zebra": 1.0, "arc": 0.0}
+    assert controller.metrics()["batch_share"] == {"countdown": 0.6, "zebra": 0.0, "arc": 0.4}
 
 
 @pytest.mark.parametrize(("schedule", "kind"), [("rounds", RoundsSampler), ("streaming", StreamingSampler)])

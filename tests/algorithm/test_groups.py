@@ -14,6 +14,7 @@ from mt_grpo_recipe.algorithm.ratio_sampler import (
     Outcome,
     classify,
     draw_quotas,
+    rounded_counts,
     select_groups,
     stratified_counts,
 )
@@ -68,7 +69,25 @@ def test_stratified_counts_of_whole_numbers_are_exact():
         assert counts_K.tolist() == [4, 2, 2]
 
 
-@pytest.mark.parametrize("quota", ["multinomial", "stratified"])
+def test_rounded_counts_by_hand():
+    # 10 * (0.55, 0.25, 0.2) = 5.5, 2.5, 2: floors 5, 2, 2; one is left, the larger remainders tie, the first wins.
+    assert rounded_counts(np.array([0.55, 0.25, 0.2]), 10).tolist() == [6, 2, 2]
+    # 7 * (0.43, 0.11, 0.46) = 3.01, 0.77, 3.22: floors 3, 0, 3; the one left goes to 0.77.
+    assert rounded_counts(np.array([0.43, 0.11, 0.46]), 7).tolist() == [3, 1, 3]
+    # Thirds in floats must neither lose nor gain one.
+    assert rounded_counts(np.full(3, 1 / 3), 3).tolist() == [1, 1, 1]
+
+
+@given(shares, st.integers(0, 5000))
+def test_rounded_counts_add_up_and_are_nearest(values, total):
+    shares_K = np.array(values) / sum(values)
+    counts_K = rounded_counts(shares_K, total)
+    assert counts_K.sum() == total
+    assert (np.abs(counts_K - total * shares_K) < 1 + 1e-9).all()
+    assert (counts_K[shares_K == 0] == 0).all()
+
+
+@pytest.mark.parametrize("quota", ["multinomial", "stratified", "rounded"])
 def test_quotas_add_up_to_the_batch_and_follow_the_weights(quota):
     weights_K = np.array([0.2, 0.0, 0.8])
     draws = [draw_quotas(weights_K, 10, quota, np.random.default_rng(seed)) for seed in range(2000)]

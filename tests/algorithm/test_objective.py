@@ -117,6 +117,16 @@ def test_improvement_by_hand():
     assert math.isnan(change_K[1])
 
 
+def test_improvement_summed_over_samples():
+    # The samples of the test above: 0.19 + 0.2; the sum of one zero; nothing.
+    ratio_NT = torch.tensor([[1.1, 1.5], [0.9, 5.0], [3.0, 0.1]])
+    advantages_NT = torch.tensor([[1.0, 1.0], [-2.0, -2.0], [0.0, 0.0]])
+    mask_NT = torch.tensor([[1, 1], [1, 0], [1, 1]])
+    change_K = task_improvement(ratio_NT.log(), advantages_NT, mask_NT, [0, 0, 2], 3, **CLIP, reduction="sum")
+    assert change_K[[0, 2]] == pytest.approx([0.39, 0.0], abs=1e-6)
+    assert math.isnan(change_K[1])
+
+
 def test_no_change_of_the_policy_is_no_improvement():
     change_K = task_improvement(torch.zeros(2, 3), torch.randn(2, 3), torch.ones(2, 3), [0, 1], 2, **CLIP)
     assert change_K.tolist() == [0.0, 0.0]

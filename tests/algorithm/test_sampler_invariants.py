@@ -81,7 +81,7 @@ def steps(draw):
             schedule=draw(st.sampled_from(["rounds", "streaming"])),
             filter=filter_mode,
             ratio=filter_mode != "off" and draw(st.booleans()),
-            quota=draw(st.sampled_from(["multinomial", "stratified"])),
+            quota=draw(st.sampled_from(["multinomial", "stratified", "rounded"])),
             oversample=draw(st.floats(1, 4)),
             inflate=draw(st.booleans()),
             max_inflation=draw(st.floats(1, 10)),

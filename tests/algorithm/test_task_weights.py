@@ -12,6 +12,8 @@ from mt_grpo_recipe.algorithm.task_weights import (
     FixedWeights,
     ImprovementAwareWeights,
     RegularizedWeights,
+    SelfEvolvingWeights,
+    SequentialWeights,
     Signal,
     improvement_scores,
     logit_gradient,
@@ -142,3 +144,42 @@ def test_a_fresh_state_resets_a_used_rule():
 def test_numbers_that_are_none_are_refused(accuracy):
     with pytest.raises(ValueError, match="finite"):
         RegularizedWeights(2, 0.025, 0.0).update(np.asarray(accuracy), NO_IMPROVEMENT)
+
+
+def test_self_evolving_weights_by_hand():
+    rule = SelfEvolvingWeights(2, learning_rate=0.5, temperature=0.2)
+    assert rule.reads is Signal.ADVANTAGE
+    assert rule.weights_K.tolist() == [0.5, 0.5]
+    rule.update(np.array([0.9, 0.1]), np.array([0.8, 0.4]))
+    # Q = 0.5 * (0.8, 0.4) = (0.4, 0.2); Q / tau = (2, 1); softmax: 1 / (1 + e^-1) = 0.7310586. Accuracy is not read.
+    assert rule.weights_K == pytest.approx([0.7310586, 0.2689414], abs=1e-7)
+    rule.update(np.zeros(2), np.array([0.0, 0.6]))
+    # Q = (0.5 * 0 + 0.5 * 0.4, 0.5 * 0.6 + 0.5 * 0.2) = (0.2, 0.4): the other way round. A task not seen decays.
+    assert rule.weights_K == pytest.approx([0.2689414, 0.7310586], abs=1e-7)
+
+
+def test_sequential_weights_move_on_and_stay_at_the_last_stage():
+    rule = SequentialWeights(3, stages=[[0], [1, 2]], stage_steps=2)
+    seen = []
+    for _ in range(6):
+        seen.append(rule.weights_K.tolist())
+        rule.update(np.zeros(3), np.zeros(3))
+    assert seen == [[1.0, 0.0, 0.0]] * 2 + [[0.0, 0.5, 0.5]] * 4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: SelfEvolvingWeights(3, 0.3, 0.2), lambda: SequentialWeights(3, [[0], [1], [2]], 4)],
+    ids=["sec", "sequential"],
+)
+def test_restored_curricula_go_on_alike(make):
+    rule, restored = make(), make()
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        rule.update(rng.random(3), rng.random(3))
+    restored.load_state_dict(json.loads(json.dumps(rule.state_dict())))
+    for _ in range(5):
+        signal_K = rng.random(3)
+        rule.update(np.zeros(3), signal_K)
+        restored.update(np.zeros(3), signal_K)
+        assert restored.weights_K.tolist() == rule.weights_K.tolist()
