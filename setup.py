@@ -90,6 +90,8 @@ setup(
         "pyzmq",
         "uvicorn",
         "hydra-core>=1.3",
+        # The reward of maths; the extra is the parser runtime that hydra brings.
+        "math-verify[antlr4_9_3]>=0.9",
         "matplotlib>=3.8",
         "numpy>=2",
         "omegaconf>=2.3",

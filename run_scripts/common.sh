@@ -43,3 +43,29 @@ fail_with_log() {
   grep -v -e WARNING -e UserWarning "$1" | tail -n 40 >&2
   exit 1
 }
+
+# train EXPERIMENT METHOD [VERL OVERRIDES...]: one run of the paper. Variables with defaults:
+#   MODEL      model path or hub name                 (the experiment's own)
+#   DATA_DIR   directory with train.parquet and test.parquet   (data/EXPERIMENT; see `mt-grpo prepare`)
+#   OUT_DIR    logs and checkpoints                   (outputs/EXPERIMENT/NAME, NAME being the script's)
+#   N_GPUS, N_NODES   GPUs a machine, machines        (2, 1); several machines are a Ray cluster at RAY_ADDRESS
+train() {
+  local experiment=$1 method=$2 name out data
+  shift 2
+  use_environment
+  name=$(basename "$0" .sh)
+  out=$(realpath -m "${OUT_DIR:-outputs/$experiment/$name}")
+  data=$(realpath -m "${DATA_DIR:-data/$experiment}")
+  if [[ " $* " != *" --cfg "* ]]; then start_run "$out" "$name" 42; fi
+  python -m verl.trainer.main_ppo \
+    'hydra.searchpath=[pkg://mt_grpo_recipe.config]' "+mt_grpo=$method" "+experiment=$experiment" \
+    ${MODEL:+actor_rollout_ref.model.path="$MODEL"} \
+    data.train_files="$data/train.parquet" \
+    data.val_files="$data/test.parquet" \
+    trainer.n_gpus_per_node="${N_GPUS:-2}" \
+    trainer.nnodes="${N_NODES:-1}" \
+    trainer.project_name="mt-grpo-$experiment" \
+    trainer.experiment_name="$name" \
+    trainer.default_local_dir="$out/checkpoints" \
+    "$@"
+}

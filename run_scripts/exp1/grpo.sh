@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Experiment 1, three tasks: GRPO.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+train exp1 grpo "$@"

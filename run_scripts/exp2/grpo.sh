@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Experiment 2, nine tasks: GRPO.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+train exp2 grpo "$@"
