@@ -21,7 +21,7 @@ for override in "$@"; do
   esac
 done
 
-mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 2000 --test 64 --seed 0 -o "$out/data"
+mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1000 --test 64 --seed 0 -o "$out/data"
 start_run "$out" "$method" 0
 python -m verl.trainer.main_ppo \
   'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" \
@@ -40,9 +40,9 @@ python -m verl.trainer.main_ppo \
   actor_rollout_ref.rollout.val_kwargs.temperature=1.0 \
   mt_grpo.sampler.quota=stratified \
   mt_grpo.sampler.max_resample_rounds=2 \
-  trainer.total_training_steps=25 \
-  trainer.test_freq=25 \
-  trainer.save_freq=25 \
+  trainer.total_training_steps=20 \
+  trainer.test_freq=10 \
+  trainer.save_freq=20 \
   trainer.resume_mode=disable \
   trainer.default_local_dir="$out/checkpoints" \
   'trainer.logger=[console,file]' \
