@@ -4,18 +4,28 @@ import argparse
 from pathlib import Path
 
 DEFAULT_TASKS = "countdown:mini,arc:mini,zebra:mini"
+FAMILIES = ("countdown", "zebra", "arc")
+EXPERIMENTS = {
+    "exp1": ",".join(f"{family}:medium" for family in FAMILIES),
+    "exp2": ",".join(f"{family}:{size}" for family in FAMILIES for size in ("easy", "medium", "hard")),
+}
+"""Tasks of the experiments of arXiv 2602.05547; each has 10,000 training and 200 test puzzles a task."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`."""
     parser.add_argument(
-        "--tasks",
-        default=DEFAULT_TASKS,
-        metavar="FAMILY:SIZE,...",
-        help="families countdown, arc, zebra; sizes mini, easy, medium, hard (default: %(default)s)",
+        "experiment", nargs="?", choices=sorted(EXPERIMENTS), help="tasks and sizes of an experiment of the paper"
     )
-    parser.add_argument("--train", type=int, default=2000, metavar="N", help="training puzzles a task (%(default)s)")
-    parser.add_argument("--test", type=int, default=100, metavar="N", help="test puzzles a task (%(default)s)")
+    parser.add_argument(
+        "--tasks",
+        metavar="FAMILY:SIZE,...",
+        help=f"families countdown, arc, zebra; sizes mini, easy, medium, hard (default: {DEFAULT_TASKS})",
+    )
+    parser.add_argument(
+        "--train", type=int, metavar="N", help="training puzzles a task (2000; 10000 for an experiment)"
+    )
+    parser.add_argument("--test", type=int, metavar="N", help="test puzzles a task (100; 200 for an experiment)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (%(default)s)")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="DIR", help="where train.parquet and test.parquet go"
@@ -34,18 +44,22 @@ def run(args: argparse.Namespace) -> int:
 
     from data_prep.prepare import parse_tasks, prepare
 
-    names = parse_tasks(args.tasks)
+    if args.experiment and args.tasks:
+        raise ValueError(f"give either {args.experiment} or --tasks, not both")
+    names = parse_tasks(EXPERIMENTS[args.experiment] if args.experiment else args.tasks or DEFAULT_TASKS)
+    train = args.train if args.train is not None else 10_000 if args.experiment else 2000
+    test = args.test if args.test is not None else 200 if args.experiment else 100
     console = Console(stderr=True)
     with Progress(console=console) as progress:
-        bars = {name: progress.add_task(name, total=args.train + args.test) for name in names}
+        bars = {name: progress.add_task(name, total=train + test) for name in names}
         paths = prepare(
-            {name: args.train for name in names},
+            dict.fromkeys(names, train),
             args.out,
-            test=args.test,
+            test=test,
             seed=args.seed,
             on_puzzle=lambda name: progress.advance(bars[name]),
         )
     for split, path in paths.items():
-        count = len(names) * (args.train if split == "train" else args.test)
+        count = len(names) * (train if split == "train" else test)
         console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}")
     return 0

@@ -34,7 +34,7 @@ MAX_PRIOR_GROUPS = 128.0
 """Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
 
 KEPT, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
-"""Looking a member up in its enum costs as much as the rest of `_Lane.end`, which runs for every group."""
+"""Looking a member up in its enum costs as much as the rest of `tell`, which runs for every group."""
 
 
 class _Lane:
@@ -76,14 +76,6 @@ class _Lane:
         """1 / a_k: groups to generate for one that is kept, by the estimate of earlier steps and this one; above 1."""
         # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
         return (self.prior_seen + self.ended - self.failed + 1) / (self.prior_kept + self.kept + 0.5)
-
-    def end(self, outcome: int) -> None:
-        """Book the end of a group."""
-        self.ended += 1
-        if outcome == KEPT:
-            self.kept += 1
-        elif outcome == FAILED:
-            self.failed += 1
 
     def settle(self, outcome_of: bytearray) -> None:
         """Move `head` past the groups that have ended; `outcome_of` is the ledger's."""
@@ -186,7 +178,7 @@ class StreamingSampler:
 
     def ask(self) -> list[int]:
         """Tasks of the groups to launch now, in launch order; often empty."""
-        if not self._open:
+        if not self._open or (self.in_flight and not self._touched):
             return []
         lanes = self._lanes_to_ask()
         counts = self._shortages(lanes)
@@ -218,14 +210,12 @@ class StreamingSampler:
 
     def _tasks_to_launch(self, lanes: Sequence[int], counts: list[int]) -> list[int]:
         if self._by_task:
-            tasks = []
-            for lane, count in zip(lanes, counts, strict=True):
-                tasks += [lane] * count
+            tasks = np.repeat(np.asarray(lanes), counts)
         else:
             # Not "rounded": it would give each refill of a single group to the largest task.
             quota = "multinomial" if self._config.quota == "multinomial" else "stratified"
             drawn_K = draw_quotas(self._weights_K, sum(counts), quota, self._rng)
-            tasks = np.repeat(np.arange(len(drawn_K)), drawn_K).tolist()
+            tasks = np.repeat(np.arange(len(drawn_K)), drawn_K)
         # Mixed order: where surplus fills up, or places are taken by the first launched, no task comes first.
         return self._rng.permutation(tasks).tolist()
 
@@ -245,11 +235,15 @@ class StreamingSampler:
         task = self._groups.tell(launch_id, outcome)
         index = task if self._by_task else 0
         lane = self._lanes[index]
-        lane.end(outcome)
+        lane.ended += 1
+        if outcome == KEPT:
+            lane.kept += 1
+        elif outcome == FAILED:
+            lane.failed += 1
         if lane.kept < lane.places:
             if outcome != KEPT:
                 self._touched.add(index)
-        elif not lane.met:
+        elif lane.settled < lane.places:
             lane.settle(self._groups.outcome_of)
             self._open -= lane.met
 
@@ -268,9 +262,13 @@ class StreamingSampler:
         if self._taught:
             return
         self._taught = True
-        for lane in self._lanes:
-            lane.settle(self._groups.outcome_of)
-        ended = np.asarray([i for lane in self._lanes for i in lane.launch_ids[: lane.head]], dtype=np.int64)
-        filtered_K = self._groups.count_K(Outcome.FILTERED, ended)
-        kept_K = self._groups.count_K(Outcome.INFORMATIVE, ended)
+        groups = self._groups
+        launch_ids = np.arange(len(groups.task_of))
+        lane_of = groups.tasks() if self._by_task else np.zeros_like(launch_ids)
+        in_flight = np.flatnonzero(groups.outcomes() == 0)
+        first_in_flight = np.full(len(self._lanes), len(launch_ids))
+        np.minimum.at(first_in_flight, lane_of[in_flight], in_flight)
+        ended = launch_ids[launch_ids < first_in_flight[lane_of]]
+        filtered_K = groups.count_K(Outcome.FILTERED, ended)
+        kept_K = groups.count_K(Outcome.INFORMATIVE, ended)
         self._tracker.update(filtered_K, filtered_K + kept_K)

@@ -56,6 +56,11 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
             "The sampler needs each reward when a group ends: use a rule-based reward, or give the reward model "
             "machines of its own with reward.reward_model.enable_resource_pool=True."
         )
+    if mt_grpo.sampler.surplus == "abort":
+        raise ConfigError(
+            "mt_grpo.sampler.surplus=abort is for simulations: verl's synchronous trainer cannot stop a rollout that "
+            "runs. Use drain."
+        )
     if config.skip.rollout_tq.enable:
         raise ConfigError(
             "skip.rollout_tq.enable=True replays stored rollouts, which no task can be asked for: set it to False."

@@ -125,3 +125,17 @@ def test_the_command_line_writes_both_files(tmp_path):
     assert cli.run(args) == 0
     assert len(rows(tmp_path / "train.parquet")) == 10
     assert len(rows(tmp_path / "test.parquet")) == 4
+
+
+def test_an_experiment_of_the_paper_names_its_tasks_and_may_be_made_smaller(tmp_path):
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    assert cli.run(parser.parse_args(["exp1", "--train", "2", "--test", "1", "-o", str(tmp_path)])) == 0
+    rows = pq.read_table(tmp_path / "train.parquet").to_pylist()
+    assert {f"{row['extra_info']['difficulty']}-{row['extra_info']['type']}" for row in rows} == {
+        "2-countdown",
+        "2-zebra",
+        "2-arc",
+    }
+    with pytest.raises(ValueError, match="either exp1 or --tasks"):
+        cli.run(parser.parse_args(["exp1", "--tasks", "arc:mini", "-o", str(tmp_path)]))

@@ -31,6 +31,7 @@ def check(*overrides):
             r"granularity=mini_batch needs actor_rollout_ref\.actor\.ppo_epochs=1",
         ),
         (["reward.reward_model.enable=True"], "The sampler needs each reward when a group ends"),
+        (["mt_grpo.sampler.surplus=abort"], r"surplus=abort is for simulations"),
         (["skip.rollout_tq.enable=True"], r"skip\.rollout_tq\.enable"),
         (
             [
