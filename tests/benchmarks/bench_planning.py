@@ -1,12 +1,14 @@
 """Time of a step's whole bookkeeping: plan, launch, take in every outcome, select. Run: python bench_planning.py
 
 Each row is one step with batch B and B / 4 tasks (4,096: 1,000 tasks), half of all groups filtered, told in portions of
-64 as a driver that polls would. The milliseconds are the best of several steps, on one core.
+64 as a driver that polls would. The milliseconds are processor time, the best of several steps; other work on the same
+core's second thread still doubles them, so look at the line that says what a bare method call costs meanwhile.
 """
 
 from __future__ import annotations
 
 import time
+import timeit
 
 import numpy as np
 
@@ -55,11 +57,13 @@ def one_step(
 def main() -> None:
     """Print one row a size and sampler; fail where 1,000 tasks and batch 4,096 take longer than the limit."""
     slow = []
+    call_ns = min(timeit.repeat([].copy, number=100_000, repeat=5)) * 1e4
+    print(f"a bare method call: {call_ns:.0f} ns")
     print(f"{'sampler':10} {'tasks':>6} {'batch':>6} {'groups':>7} {'ms':>8} {'us a group':>11}")
     for schedule in ("rounds", "streaming"):
         for num_tasks, batch_size in SIZES:
             tracker = AcceptanceTracker(num_tasks, decay=0.9)
-            steps = [one_step(schedule, tracker, num_tasks, batch_size, seed) for seed in range(12)]
+            steps = [one_step(schedule, tracker, num_tasks, batch_size, seed) for seed in range(20)]
             seconds, groups = min(steps[2:])  # the first steps know nothing yet
             print(
                 f"{schedule:10} {num_tasks:6} {batch_size:6} {groups:7} {seconds * 1e3:8.2f} "
