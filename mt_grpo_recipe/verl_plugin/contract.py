@@ -28,6 +28,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "PPOTrainer._compute_advantage": ("batch", "metrics"),
         "PPOTrainer._update_actor": ("batch", "metrics"),
         "PPOTrainer._compute_metrics": ("batch", "metrics", "timing_raw", "global_steps", "epoch"),
+        "PPOTrainer._log_rollout_data": ("batch", "timing_raw", "rollout_data_dir"),
         "PPOTrainer._val_metrics_update": ("sample_uids", "reward_extra_infos_dict"),
     },
     "verl.trainer.ppo.v1.trainer_sync": {"PPOTrainerSync.on_sample_end": ()},
@@ -41,6 +42,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "verl.workers.utils.padding": {"response_from_nested": ("tensor", "response_mask")},
     "transfer_queue": {
         "KVBatchMeta": ("keys", "tags", "partition_id", "extra_info"),
+        "kv_put": ("key", "partition_id", "tag"),
         "kv_batch_get": ("keys", "partition_id", "select_fields"),
         "kv_batch_put": ("keys", "partition_id", "fields"),
     },

@@ -39,6 +39,11 @@ def _fetch(keys: list[str], *fields: str) -> Any:
     return tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=list(fields))
 
 
+def _is_skipped(batch: KVBatchMeta) -> bool:
+    """Whether the step trained on nothing: of a real batch only the rows that fill up a mini-batch are padding."""
+    return all(tag.get("is_padding", False) for tag in batch.tags)
+
+
 @register_trainer("mt_grpo")
 class MTGRPOTrainer(PPOTrainerSync):
     """One step: the buffer generates and chooses the batch, verl updates the policy, I_k is measured, z moves.
@@ -135,11 +140,17 @@ class MTGRPOTrainer(PPOTrainerSync):
                 self.global_steps,
             )
             self.on_sample_end()
-            batch = KVBatchMeta(partition_id=PARTITION, keys=[], tags=[])
-        metrics.update(self._task_metrics(skipped=not batch.keys))
+            batch = self._placeholder()
+        metrics.update(self._task_metrics(skipped=_is_skipped(batch)))
         timing_raw["mt_grpo_decide"] = self._record.decide_s
         timing_raw["mt_grpo_poll"] = self._record.poll_s
         return batch
+
+    def _placeholder(self) -> KVBatchMeta:
+        """A batch of one row without data: verl clears the rows of a step, and the queue refuses to clear none."""
+        key, tag = f"skipped{self.global_steps}", {"is_padding": True}
+        tq.kv_put(key=key, partition_id=PARTITION, tag=tag)
+        return KVBatchMeta(partition_id=PARTITION, keys=[key], tags=[tag])
 
     @property
     def _record(self) -> StepRecord:
@@ -262,11 +273,15 @@ class MTGRPOTrainer(PPOTrainerSync):
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
     ) -> None:
-        if batch.keys:
+        if not _is_skipped(batch):
             super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
             return
         metrics["training/global_step"] = global_steps
         metrics.update({f"timing_s/{name}": value for name, value in timing_raw.items()})
+
+    def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
+        if not _is_skipped(batch):
+            super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
 
     # ------------------------------------------------------------------ validation
 

@@ -172,3 +172,21 @@ def test_resuming_with_another_set_of_tasks_is_refused_naming_both(resumed):
     output = resumed.output.read_text()
     assert "cannot be resumed" in output
     assert "countdown-mini" in output
+
+
+def test_steps_without_any_gradient_are_skipped_and_said_and_the_run_goes_on(run, tmp_path):
+    (tmp_path / "reward.py").write_text(
+        "def compute_score(**_):\n    return {'score': 0.0, 'acc': 0.0, 'format': 0.0}\n"
+    )
+    hopeless = Run(tmp_path)
+    (tmp_path / "data").symlink_to(run.folder / "data")
+    reward = f"reward.custom_reward_function.path={tmp_path}/reward.py"
+    process = hopeless.start(2, reward, "trainer.val_before_train=False")
+    assert process.wait(timeout=600) == 0, hopeless.tail()
+    steps = read_log(hopeless.metrics)
+    for step in (1, 2):
+        assert steps[step]["mt_grpo/skipped_update"] == 1
+        assert steps[step]["mt_grpo/rounds"] == 2
+        assert set(by_task(steps[step], "accuracy").values()) == {0.0}
+    assert "actor/grad_norm" not in steps[2]
+    assert "Step 2 is skipped: after its whole budget no group carries a gradient" in hopeless.output.read_text()
