@@ -21,6 +21,7 @@ from packaging.version import Version
 from rich.console import Console
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
+from mt_grpo_recipe.cpu import requested as cpu_requested
 
 SEARCH_PATH = "hydra.searchpath=[pkg://mt_grpo_recipe.config]"
 SHARED_MEMORY_GIB = 1.0
@@ -28,11 +29,6 @@ SHARED_MEMORY_GIB = 1.0
 
 class Problem(Exception):
     """Something that would break a run. Arguments: what is wrong, how to mend it."""
-
-
-def on_cpu() -> bool:
-    """Whether verl's platform "cpu" is asked for."""
-    return os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
 
 
 def check_python() -> str:
@@ -53,7 +49,7 @@ def check_packages() -> str:
             raise Problem(f"{name} is not installed", "bash run_scripts/setup.sh cpu (or gpu)") from None
     if Version(found["verl"]).public != "0.9.1":
         raise Problem(f"verl {found['verl']} is installed", "pip install verl==0.9.1")
-    if on_cpu():
+    if cpu_requested():
         if "cpu" not in found["vllm"]:
             raise Problem(f"vllm {found['vllm']} is a GPU build", "bash run_scripts/setup.sh cpu")
         for name in ("torchvision", "torchaudio", "torchcodec"):
@@ -83,7 +79,7 @@ def check_device() -> str:
     """There is an accelerator, or the CPU platform is asked for."""
     import torch
 
-    if on_cpu():
+    if cpu_requested():
         return "CPU platform (VERL_PLATFORM=cpu)"
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
@@ -120,7 +116,7 @@ def compose_config(overrides: list[str]) -> DictConfig:
     overrides = [o for o in overrides if not o.startswith("hydra.searchpath=")]
     if not any(o.startswith("+mt_grpo=") for o in overrides):
         overrides = ["+mt_grpo=mt_grpo", *overrides]
-    if on_cpu() and not any(o.startswith("+platform=") for o in overrides):
+    if cpu_requested() and not any(o.startswith("+platform=") for o in overrides):
         overrides = ["+platform=cpu", *overrides]
     with initialize_config_module("verl.trainer.config", version_base=None):
         return compose("ppo_trainer", overrides=[SEARCH_PATH, *overrides])
