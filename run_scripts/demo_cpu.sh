@@ -24,28 +24,14 @@ done
 mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1000 --test 64 --seed 0 -o "$out/data"
 start_run "$out" "$method" 0
 python -m verl.trainer.main_ppo \
-  'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" \
+  'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
   data.train_files="$out/data/train.parquet" \
   data.val_files="$out/data/test.parquet" \
-  data.train_batch_size=12 \
-  data.max_prompt_length=128 \
-  data.max_response_length=32 \
   actor_rollout_ref.model.path="$PWD/run_scripts/tiny_model/checkpoint" \
-  actor_rollout_ref.actor.optim.lr=3e-4 \
-  actor_rollout_ref.actor.ppo_mini_batch_size=12 \
-  actor_rollout_ref.actor.ppo_max_token_len_per_gpu=16384 \
-  actor_rollout_ref.rollout.n=8 \
-  actor_rollout_ref.rollout.val_kwargs.n=4 \
-  actor_rollout_ref.rollout.val_kwargs.do_sample=True \
-  actor_rollout_ref.rollout.val_kwargs.temperature=1.0 \
-  mt_grpo.sampler.quota=stratified \
-  mt_grpo.sampler.max_resample_rounds=2 \
   trainer.total_training_steps=20 \
-  trainer.test_freq=10 \
   trainer.save_freq=20 \
   trainer.resume_mode=disable \
   trainer.default_local_dir="$out/checkpoints" \
-  'trainer.logger=[console,file]' \
   hydra.run.dir="$out/hydra" \
   "${overrides[@]}" >"$out/train.log" 2>&1 || fail_with_log "$out/train.log"
 python -c "import sys; from mt_grpo_recipe.report.demo import summarize_demo; summarize_demo(*sys.argv[1:])" "$out" "$out"

@@ -38,6 +38,21 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "ReplayBuffer._clear_groups": ("partition_id", "uids"),
         "ReplayBuffer._materialize_batch": ("partition_id", "selected_prompt_uids", "partition_snapshot"),
     },
+    "verl.trainer.ppo.v1.agent_loop_tq": {
+        "AgentLoopManagerTQ": (),
+        "AgentLoopWorkerTQ.__ray_actor_class__._run_prompt": ("prompt", "sampling_params", "trajectory", "trace"),
+        "apply_greedy_sampling_params": ("params",),
+    },
+    "verl.experimental.agent_loop.agent_loop": {
+        "AgentLoopBase.ct_build_initial_tokens": ("messages",),
+        "AgentLoopOutput": ("prompt_ids", "response_ids", "response_mask", "response_logprobs", "extra_fields"),
+        "_agent_loop_registry": (),
+    },
+    "verl.workers.rollout.llm_server": {
+        "LLMServerClient._acquire_server": ("request_id",),
+        "LLMServerClient._release_server": ("server_id",),
+    },
+    "verl.experimental.reward_loop.reward_loop": {"RewardLoopWorker.compute_score_batch": ("data",)},
     "verl.utils.dataset.rl_dataset": {"collate_fn": ()},
     "verl.workers.utils.padding": {"response_from_nested": ("tensor", "response_mask")},
     "transfer_queue": {

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# One run of the miniature comparison: one method, one seed, on the CPU. Run it again to go on where it was stopped.
+#
+#   bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]      e.g.  mt_grpo 0   or   mt_grpo 0 mt_grpo.weights.trade_off=0.1
+#   NAME=...      name of the method in the report (METHOD)
+#   STEPS=80, DATA_DIR=outputs/mini/data, OUT_DIR=outputs/mini/NAME-SEED
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source run_scripts/common.sh
+use_environment
+use_cpu
+method=$1 seed=$2
+shift 2
+name=${NAME:-$method}
+out=$(realpath -m "${OUT_DIR:-outputs/mini/$name-$seed}")
+data=$(realpath -m "${DATA_DIR:-outputs/mini/data}")
+if [ -e "$out/finished" ]; then
+  echo "$name, seed $seed: finished already, in $out"
+  exit 0
+fi
+if [ ! -e "$data/test.parquet" ]; then
+  mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 2000 --test 64 --seed 0 -o "$data"
+fi
+start_run "$out" "$name" "$seed"
+python -m verl.trainer.main_ppo \
+  'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
+  data.train_files="$data/train.parquet" \
+  data.val_files="$data/test.parquet" \
+  actor_rollout_ref.model.path="$PWD/run_scripts/tiny_model/checkpoint" \
+  actor_rollout_ref.rollout.seed="$seed" \
+  mt_grpo.seed="$seed" \
+  trainer.total_training_steps="${STEPS:-80}" \
+  trainer.save_freq=20 \
+  trainer.max_actor_ckpt_to_keep=1 \
+  trainer.resume_mode=auto \
+  trainer.default_local_dir="$out/checkpoints" \
+  hydra.run.dir="$out/hydra" \
+  "$@" >>"$out/train.log" 2>&1 || fail_with_log "$out/train.log"
+rm -rf "$out/checkpoints"
+touch "$out/finished"
