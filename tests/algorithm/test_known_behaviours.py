@@ -1,0 +1,95 @@
+"""What the paper observes of the methods (arXiv 2602.05547, figures 2, 5, 12), in a world that can be seen through.
+
+Three tasks, each with a skill; a rollout is right with probability sigmoid(skill). A group in the batch with some but
+not all rollouts right is a gradient: it lifts its task's skill in proportion to its share of the batch, and the clipped
+surrogate with it. The hard task starts low and learns slowly.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.ratio_sampler import classify
+from mt_grpo_recipe.config.schema import MTGRPOConfig, SamplerConfig, WeightsConfig
+
+HARD = 2
+BATCH, ROLLOUTS = 30, 8
+UNFILTERED = SamplerConfig(filter="off", ratio=False, quota="stratified")
+FILTERED = SamplerConfig(quota="stratified")
+
+
+@dataclass
+class History:
+    """One row a step, shape (steps, K)."""
+
+    weight: list = field(default_factory=list)
+    share: list = field(default_factory=list)
+    """Share of each task among the groups of the batch that carry a gradient."""
+
+    def late(self, name):
+        rows = np.asarray(getattr(self, name))
+        return rows[len(rows) // 2 :].mean(axis=0)
+
+
+def train(weights, sampler, steps=300, seed=0):
+    """Train with a rule and a sampler."""
+    config = MTGRPOConfig(seed=seed, weights=weights, sampler=sampler)
+    controller = TaskController(["easy", "middling", "hard"], BATCH, config)
+    rng = np.random.default_rng([seed, 7])
+    skill_K = np.array([1.0, 0.0, -2.5])
+    speed_K = np.array([0.2, 0.1, 0.05])
+    history = History()
+    for _ in range(steps):
+        history.weight.append(controller.weights_K)
+        run = controller.begin_step()
+        tasks, gradient, correct_K = [], [], np.zeros(3)
+        while not run.done:
+            for task in run.ask():
+                right_G = rng.random(ROLLOUTS) < 1 / (1 + np.exp(-skill_K[task]))
+                correct_K[task] += right_G.mean()
+                run.tell(len(tasks), classify(right_G.astype(float).tolist(), right_G.tolist(), sampler.filter))
+                tasks.append(task)
+                gradient.append(0 < right_G.sum() < ROLLOUTS)
+        selection = run.select()
+        with_gradient = [tasks[i] for i in selection.launch_ids if gradient[i]]
+        share_K = np.bincount(with_gradient, minlength=3) / max(len(with_gradient), 1)
+        controller.observe(selection, correct_K)
+        history.share.append(share_K)
+        skill_K = skill_K + 0.02 * share_K * speed_K
+        controller.update_weights(0.2 * share_K)
+    return history
+
+
+def test_following_the_worst_task_alone_collapses_to_it():
+    history = train(WeightsConfig(rule="regularized", weight_decay=0.0), FILTERED)
+    assert history.weight[-1][HARD] > 0.97
+    assert history.late("weight")[HARD] > 0.9
+
+
+def test_a_large_trade_off_is_as_good_as_none():
+    history = train(WeightsConfig(trade_off=100.0), FILTERED)
+    assert history.weight[-1][HARD] > 0.97
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_improvement_keeps_the_other_tasks_in(seed):
+    history = train(WeightsConfig(trade_off=0.1), FILTERED, seed=seed)
+    late_K = history.late("weight")
+    assert late_K.argmax() == HARD, "the weak task still has the largest weight"
+    assert late_K.max() < 0.85 and late_K.min() > 0.03
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_without_the_sampler_zero_gradient_groups_eat_the_weight_that_was_assigned(seed):
+    history = train(WeightsConfig(trade_off=0.1), UNFILTERED, seed=seed)
+    assert history.late("weight")[HARD] - history.late("share")[HARD] > 0.1
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_with_the_sampler_the_realised_share_is_the_weight(seed):
+    history = train(WeightsConfig(trade_off=0.1), FILTERED, seed=seed)
+    # A quota is a whole number of groups, less than one away from its expectation.
+    assert np.abs(np.asarray(history.share) - history.weight).max() < 1 / BATCH
+    assert history.late("share") == pytest.approx(history.late("weight"), abs=0.005)
