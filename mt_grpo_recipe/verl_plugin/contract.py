@@ -53,7 +53,11 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "LLMServerClient._release_server": ("server_id",),
     },
     "verl.experimental.reward_loop.reward_loop": {"RewardLoopWorker.compute_score_batch": ("data",)},
-    "verl.utils.dataset.rl_dataset": {"collate_fn": ()},
+    "verl.utils.dataset.rl_dataset": {
+        "collate_fn": (),
+        "RLHFDataset._read_files_and_tokenize": (),
+        "RLHFDataset.maybe_filter_out_long_prompts": ("dataframe",),
+    },
     "verl.workers.utils.padding": {"response_from_nested": ("tensor", "response_mask")},
     "transfer_queue": {
         "KVBatchMeta": ("keys", "tags", "partition_id", "extra_info"),
