@@ -5,11 +5,13 @@ others:  three examples and a test row, digits apart  -> \\boxed{0 0 3 ...}
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from random import Random
+from typing import Any
 
-from reasoning_gym import create_dataset
 from reasoning_gym.arc.arc_1d_tasks import ARC_1D_TASKS
 
+from data_prep import reasoning
 from data_prep.puzzle import Puzzle, framed
 
 SIZES: dict[str, int] = {"mini": 6, "easy": 10, "medium": 20, "hard": 30}  # digits in a row
@@ -28,43 +30,50 @@ MINI_RULES = (
 )
 
 _QUESTION = (
-    "One hidden rule turns each input row of digits below into its output row.\n\n{examples}\n\n"
-    "Work out the rule from these examples and apply it to this new input row:\n\n{test}\n\n"
-    "Explain how you found the rule, then give the output row alone, its digits separated by single spaces, inside "
-    "\\boxed{{}}."
+    "A rule that you are not told turns a row of digits into another row of the same length. Three input rows follow "
+    "below, each with the output row that the rule makes of it.\n\n{examples}\n\n"
+    "Work out a rule that explains all three examples, and apply it to this input row:\n\n{test}\n\n"
+    "Explain how you found the rule and how you applied it. Then give the output row alone, its digits separated by "
+    "single spaces and without commas or brackets around them, inside \\boxed{{}}."
 )
 
 
-def stream(size: str, seed: int) -> Iterator[Puzzle]:
-    """Yield puzzles of `size` (a key of `SIZES`) without end; the same `seed` gives the same puzzles."""
-    pairs = _mini_pairs(seed) if size == "mini" else _full_pairs(size, seed)
-    gap = "" if size == "mini" else " "
-    for *examples, test in pairs:
-        rows = [(gap.join(map(str, pair["input"])), gap.join(map(str, pair["output"]))) for pair in examples]
-        given, wanted = gap.join(map(str, test["input"])), " ".join(map(str, test["output"]))
-        if size == "mini":
-            prompt = f"rule {' '.join(f'{before}>{after}' for before, after in rows)} {given}>?"
-        else:
-            shown = "\n\n".join(
-                f"Example {number}\nInput: {before}\nOutput: {after}" for number, (before, after) in enumerate(rows, 1)
-            )
-            prompt = framed(_QUESTION.format(examples=shown, test=f"Input: {given}"))
-        yield Puzzle(prompt=prompt, ground_truth={"target": wanted}, key=prompt, solution=wanted)
-
-
-def _full_pairs(size: str, seed: int) -> Iterator[list[dict[str, list[int]]]]:
-    """Yield the examples and, last, the test pair of one puzzle after the other, over all of RG's rules."""
+def config(size: str) -> dict[str, Any]:
+    """The settings of reasoning-gym's generator; for the mini size the rules, as its data set has at least 8 digits."""
+    if size == "mini":
+        return {"rules": list(MINI_RULES), "size": SIZES["mini"], "num_train": _EXAMPLES["mini"]}
     length = SIZES[size]
-    source = create_dataset("arc_1d", seed=seed, min_size=length, max_size=length, num_train=_EXAMPLES[size])
-    index = 0
-    while True:
-        item = source[index]["metadata"]
-        index += 1
-        yield [*item["train_examples"], item["test_example"]]
+    return {"dataset": "arc_1d", "min_size": length, "max_size": length, "num_train": _EXAMPLES[size]}
+
+
+def items(size: str, seed: int, start: int) -> Iterator[list[dict[str, list[int]]]]:
+    """Yield the examples and, last, the test pair of one puzzle after the other, from number `start` on."""
+    if size == "mini":
+        return islice(_mini_pairs(seed), start, None)
+    found = (item["metadata"] for item in reasoning.items(config(size), seed, start))
+    return ([*item["train_examples"], item["test_example"]] for item in found)
+
+
+def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
+    """The puzzle made of one item."""
+    gap = "" if size == "mini" else " "
+    *examples, test = item
+    rows = [(gap.join(map(str, pair["input"])), gap.join(map(str, pair["output"]))) for pair in examples]
+    given, wanted = gap.join(map(str, test["input"])), " ".join(map(str, test["output"]))
+    if size == "mini":
+        question = prompt = f"rule {' '.join(f'{before}>{after}' for before, after in rows)} {given}>?"
+    else:
+        shown = "\n\n".join(
+            f"Example {number}\nInput: {before}\nOutput: {after}" for number, (before, after) in enumerate(rows, 1)
+        )
+        question = _QUESTION.format(examples=shown, test=f"Input: {given}")
+        prompt = framed(question)
+    key = (*sorted(f"{before}>{after}" for before, after in rows), given)
+    return Puzzle(prompt=prompt, ground_truth={"target": wanted}, key=key, solution=wanted, question=question)
 
 
 def _mini_pairs(seed: int) -> Iterator[list[dict[str, list[int]]]]:
-    """As `_full_pairs`, over `MINI_RULES` only: RG's own dataset refuses rows of fewer than eight digits."""
+    """One random stream over `MINI_RULES`: a start further on draws what comes before it, too."""
     rng = Random(seed)
     while True:
         rule, options = ARC_1D_TASKS[rng.choice(MINI_RULES)]

@@ -1,6 +1,8 @@
 """`mt-grpo prepare`: the command line of `data_prep.prepare`."""
 
 import argparse
+import os
+import time
 from pathlib import Path
 
 DEFAULT_TASKS = "countdown:mini,arc:mini,zebra:mini"
@@ -20,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks",
         metavar="FAMILY:SIZE,...",
-        help=f"families countdown, arc, zebra; sizes mini, easy, medium, hard (default: {DEFAULT_TASKS})",
+        help="families countdown, arc, zebra; sizes mini, easy, medium, hard; or rg:DATASET for any data set of "
+        f"reasoning-gym (default: {DEFAULT_TASKS})",
     )
     parser.add_argument(
         "--train", type=int, metavar="N", help="training puzzles a task (2000; 10000 for an experiment)"
@@ -28,12 +31,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", type=int, metavar="N", help="test puzzles a task (100; 200 for an experiment)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (%(default)s)")
     parser.add_argument(
+        "--prompts",
+        choices=("base", "chat"),
+        default="base",
+        help="base: raw text in which the assistant has begun to answer; chat: the question alone, for a model's own "
+        "chat template (%(default)s)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; the files are the same for any number (the machine's cores)",
+    )
+    parser.add_argument(
         "-o", "--out", type=Path, required=True, metavar="DIR", help="where train.parquet and test.parquet go"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the two files with a progress bar; return the exit status.
+    """Write the files with a progress bar; return the exit status.
 
     Raises:
         ValueError: the arguments name no task there is, or ask for more puzzles than it has.
@@ -42,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from data_prep.prepare import parse_tasks, prepare
+    from data_prep.prepare import prepare
+    from data_prep.tasks import parse_tasks
 
     if args.experiment and args.tasks:
         raise ValueError(f"give either {args.experiment} or --tasks, not both")
@@ -50,16 +68,23 @@ def run(args: argparse.Namespace) -> int:
     train = args.train if args.train is not None else 10_000 if args.experiment else 2000
     test = args.test if args.test is not None else 200 if args.experiment else 100
     console = Console(stderr=True)
+    begin = time.perf_counter()
     with Progress(console=console) as progress:
         bars = {name: progress.add_task(name, total=train + test) for name in names}
-        paths = prepare(
+        made = prepare(
             dict.fromkeys(names, train),
             args.out,
             test=test,
             seed=args.seed,
-            on_puzzle=lambda name: progress.advance(bars[name]),
+            prompts=args.prompts,
+            workers=args.workers,
+            on_made=lambda name, count: progress.advance(bars[name], count),
         )
-    for split, path in paths.items():
+    for split, path in made.paths.items():
         count = len(names) * (train if split == "train" else test)
         console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}")
+    console.print(
+        f"{time.perf_counter() - begin:.0f} s; making the puzzles took {made.cost.seconds:.0f} s of one core, "
+        f"{made.cost.generator_share:.1%} of it in reasoning-gym"
+    )
     return 0

@@ -5,9 +5,9 @@ others:  "... the numbers [8, 73, 96] ... 50"  -> \\boxed{...}
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from reasoning_gym import create_dataset
-
+from data_prep import reasoning
 from data_prep.puzzle import Puzzle, framed
 
 SIZES: dict[str, dict[str, int]] = {
@@ -24,31 +24,37 @@ _QUESTION = (
 )
 
 
-def stream(size: str, seed: int) -> Iterator[Puzzle]:
-    """Yield puzzles of `size` (a key of `SIZES`) without end; the same `seed` gives the same puzzles."""
+def config(size: str) -> dict[str, Any]:
+    """The settings of reasoning-gym's generator."""
     limits = SIZES[size]
-    source = create_dataset(
-        "countdown",
-        seed=seed,
-        min_numbers=limits["numbers"],
-        max_numbers=limits["numbers"],
-        min_value=1,
-        max_value=limits["max_value"],
-        min_target=1,
-        max_target=limits["max_target"],
+    return {
+        "dataset": "countdown",
+        "min_numbers": limits["numbers"],
+        "max_numbers": limits["numbers"],
+        "min_value": 1,
+        "max_value": limits["max_value"],
+        "min_target": 1,
+        "max_target": limits["max_target"],
+    }
+
+
+def items(size: str, seed: int, start: int) -> Iterator[dict[str, Any]]:
+    """Yield reasoning-gym's items of `size` without end, from number `start` on."""
+    return reasoning.items(config(size), seed, start)
+
+
+def puzzle(size: str, item: dict[str, Any]) -> Puzzle:
+    """The puzzle made of one item."""
+    numbers, target, expression = (item["metadata"][field] for field in ("numbers", "target", "expression"))
+    if size == "mini":
+        question = prompt = f"make {target} from {' '.join(map(str, numbers))}"
+    else:
+        question = _QUESTION.format(target=target, numbers=numbers)
+        prompt = framed(question)
+    return Puzzle(
+        prompt=prompt,
+        ground_truth={"numbers": ",".join(map(str, numbers)), "target": target},
+        key=(*sorted(numbers), target),
+        solution=expression.replace(" ", ""),
+        question=question,
     )
-    index = 0
-    while True:
-        item = source[index]["metadata"]
-        index += 1
-        numbers, target = item["numbers"], item["target"]
-        if size == "mini":
-            prompt = f"make {target} from {' '.join(map(str, numbers))}"
-        else:
-            prompt = framed(_QUESTION.format(target=target, numbers=numbers))
-        yield Puzzle(
-            prompt=prompt,
-            ground_truth={"numbers": ",".join(map(str, numbers)), "target": target},
-            key=(*sorted(numbers), target),
-            solution=item["expression"].replace(" ", ""),
-        )

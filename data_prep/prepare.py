@@ -1,84 +1,51 @@
-"""Seed in, parquet out: draws distinct puzzles and writes train.parquet and test.parquet.
-
-A row has the columns verl reads:
-
-    data_source   "<task>-<split>", e.g. "countdown-mini-train"
-    prompt        [{"role": "user", "content": ...}]
-    ability       the family
-    reward_model  {"ground_truth": {...}, "style": "rule"}
-    extra_info    {"task", "type" (the family), "difficulty" (0 mini .. 3 hard), "index" (row in the file), "split"}
-
-One parquet column has one type, so `ground_truth` depends on the families in the file:
-
-    countdown only     {"numbers": "8,73,96", "target": 50}       the target an int
-    without countdown  {"target": "carol"}
-    mixed              {"numbers": "8,73,96", "target": "50"}     every target a str, and
-                       {"numbers": None, "target": "carol"}       no numbers outside countdown
-"""
+"""Seed in, parquet out: draws distinct puzzles and writes train.parquet, test.parquet and manifest.json."""
 
 import hashlib
-import os
-import tempfile
+import json
+import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep import arc, countdown, zebra
+from data_prep import tasks
+from data_prep.files import written_whole
+from data_prep.parts import Cost, Parts
 from data_prep.puzzle import Puzzle
+from data_prep.table import Prompts, Rows, to_table
+from data_prep.tasks import stream, task_name
+from data_prep.versions import versions
 
-FAMILIES = {"countdown": countdown, "arc": arc, "zebra": zebra}
-DIFFICULTY = {"mini": 0, "easy": 1, "medium": 2, "hard": 3}
-TASKS = tuple(f"{family}-{size}" for family in FAMILIES for size in DIFFICULTY)
+__all__ = ["Prepared", "draw", "prepare", "stream"]
 
 _MAX_REPEATS = 2000  # draws in a row that bring nothing new before a task counts as exhausted
 
-Rows = dict[str, list[Puzzle]]
 
+@dataclass(frozen=True)
+class Prepared:
+    """Paths of the files by split ("train", "test"), and what the puzzles in them cost to make."""
 
-def task_name(text: str) -> str:
-    """Return the task that `text` ("countdown-mini" or "countdown:mini") names.
-
-    Raises:
-        ValueError: it names none; the message lists those there are.
-    """
-    name = text.strip().replace(":", "-")
-    if name not in TASKS:
-        raise ValueError(
-            f"unknown task {text!r}: a task is FAMILY:SIZE with a family of {', '.join(FAMILIES)} "
-            f"and a size of {', '.join(DIFFICULTY)}, for example countdown:mini"
-        )
-    return name
-
-
-def parse_tasks(text: str) -> list[str]:
-    """Return the tasks of a comma-separated list such as "countdown:mini,arc:mini"; errors as in `task_name`."""
-    names = [task_name(part) for part in text.split(",") if part.strip()]
-    if len(set(names)) < len(names):
-        raise ValueError(f"a task is named twice in {text!r}")
-    return names
-
-
-def stream(task: str, seed: int) -> Iterator[Puzzle]:
-    """Yield puzzles of `task` without end, repeats included; each task has its own random stream under one `seed`."""
-    family, size = task_name(task).split("-")
-    digest = hashlib.sha256(f"{family}-{size}/{seed}".encode()).digest()
-    return FAMILIES[family].stream(size, int.from_bytes(digest[:6], "big"))
+    paths: dict[str, Path]
+    cost: Cost
 
 
 def draw(
-    tasks: Mapping[str, int], test: int = 100, seed: int = 0, on_puzzle: Callable[[str], None] | None = None
+    wanted: Mapping[str, int],
+    test: int = 100,
+    seed: int = 0,
+    candidates: Callable[[str], Iterator[Puzzle]] | None = None,
 ) -> tuple[Rows, Rows]:
-    """Draw `tasks[name]` training puzzles and `test` test puzzles a task, no question twice in a family.
+    """Draw `wanted[name]` training puzzles and `test` test puzzles a task, no question twice in a family.
 
     The test puzzles are drawn first, so that another number of training puzzles leaves them as they are.
 
     Args:
-        tasks: training puzzles wanted, by task.
+        wanted: training puzzles wanted, by task.
         test: test puzzles wanted, a task.
         seed: any integer; the same one gives the same puzzles.
-        on_puzzle: called with the task's name after each puzzle.
+        candidates: an endless supply of a task's puzzles, repeats included; by default made on the spot.
 
     Returns:
         The training puzzles and the test puzzles, by task.
@@ -86,16 +53,12 @@ def draw(
     Raises:
         ValueError: an unknown task, a number that makes no sense, or more puzzles than a task has.
     """
-    wanted = {task_name(name): count for name, count in tasks.items()}
-    if not wanted:
-        raise ValueError("no task given: name at least one, for example countdown:mini")
-    if test < 0 or min(wanted.values()) < 0:
-        raise ValueError(f"the number of puzzles cannot be negative: train {dict(tasks)}, test {test}")
-    streams = {name: stream(name, seed) for name in wanted}
-    seen: dict[str, set[Hashable]] = {family: set() for family in FAMILIES}
+    counts = _checked(wanted, test)
+    streams = {name: candidates(name) if candidates else stream(name, seed) for name in counts}
+    seen: dict[str, set[Hashable]] = {tasks.kind(name): set() for name in counts}
 
     def fresh(name: str, count: int) -> list[Puzzle]:
-        known, puzzles, repeats = seen[name.split("-")[0]], [], 0
+        known, puzzles, repeats = seen[tasks.kind(name)], [], 0
         while len(puzzles) < count:
             puzzle = next(streams[name])
             if puzzle.key in known:
@@ -108,95 +71,68 @@ def draw(
             repeats = 0
             known.add(puzzle.key)
             puzzles.append(puzzle)
-            if on_puzzle is not None:
-                on_puzzle(name)
         return puzzles
 
-    test_rows = {name: fresh(name, test) for name in wanted}
-    return {name: fresh(name, count) for name, count in wanted.items()}, test_rows
-
-
-def to_table(rows: Rows, split: str) -> pa.Table:
-    """Return the table of one `split` ("train" or "test"), task after task in the order of `rows`."""
-    families = {name.split("-")[0] for name in rows}
-    target = pa.int64() if families == {"countdown"} else pa.string()
-    truth = [pa.field("numbers", pa.string())] if "countdown" in families else []
-    schema = pa.schema(
-        {
-            "data_source": pa.string(),
-            "prompt": pa.list_(pa.struct({"content": pa.string(), "role": pa.string()})),
-            "ability": pa.string(),
-            "reward_model": pa.struct(
-                {"ground_truth": pa.struct([*truth, pa.field("target", target)]), "style": pa.string()}
-            ),
-            "extra_info": pa.struct(
-                {
-                    "difficulty": pa.int64(),
-                    "index": pa.int64(),
-                    "split": pa.string(),
-                    "task": pa.string(),
-                    "type": pa.string(),
-                }
-            ),
-        }
-    )
-    records = []
-    for name, puzzles in rows.items():
-        family, size = name.split("-")
-        for puzzle in puzzles:
-            answer = puzzle.ground_truth["target"]
-            info = {"difficulty": DIFFICULTY[size], "index": len(records), "split": split, "task": name, "type": family}
-            records.append(
-                {
-                    "data_source": f"{name}-{split}",
-                    "prompt": [{"content": puzzle.prompt, "role": "user"}],
-                    "ability": family,
-                    "reward_model": {
-                        "ground_truth": {
-                            **puzzle.ground_truth,
-                            "target": answer if target == pa.int64() else str(answer),
-                        },
-                        "style": "rule",
-                    },
-                    "extra_info": info,
-                }
-            )
-    return pa.Table.from_pylist(records, schema=schema)
+    test_rows = {name: fresh(name, test) for name in counts}
+    return {name: fresh(name, count) for name, count in counts.items()}, test_rows
 
 
 def prepare(
-    tasks: Mapping[str, int],
+    wanted: Mapping[str, int],
     out_dir: str | Path,
     *,
     test: int = 100,
     seed: int = 0,
-    on_puzzle: Callable[[str], None] | None = None,
-) -> dict[str, Path]:
-    """Write `out_dir`/train.parquet and `out_dir`/test.parquet; arguments and errors as in `draw`.
+    prompts: Prompts = "base",
+    workers: int = 1,
+    on_made: Callable[[str, int], None] = lambda task, count: None,
+) -> Prepared:
+    """Write `out_dir`/train.parquet, test.parquet and manifest.json; arguments and errors as in `draw`.
 
-    A file appears whole or not at all. The same arguments give the same bytes.
+    A file appears whole or not at all. The same arguments give the same bytes, whatever `workers` is. What an
+    interrupted call has made is used by the next one.
 
-    Returns:
-        The two paths, by split.
+    Args:
+        prompts: see `data_prep.table.to_table`.
+        workers: processes that make puzzles.
+        on_made: called with a task's name and a number of candidates, whenever so many more are there.
     """
-    train_rows, test_rows = draw(tasks, test, seed, on_puzzle)
+    counts = _checked(wanted, test)
+    if workers < 1:
+        raise ValueError(f"the number of workers must be at least 1, not {workers}")
     directory = Path(out_dir)
     directory.mkdir(parents=True, exist_ok=True)
-    paths = {}
+    parts = Parts(directory / ".parts", seed)
+    needed = {name: count + test for name, count in counts.items()}
+    cost = parts.make(needed, workers, on_made)
+    train_rows, test_rows = draw(counts, test, seed, lambda name: parts.candidates(name, needed[name]))
+    paths, files = {}, {}
     for split, rows in (("train", train_rows), ("test", test_rows)):
-        paths[split] = directory / f"{split}.parquet"
-        _write(to_table(rows, split), paths[split])
-    return paths
+        path = paths[split] = directory / f"{split}.parquet"
+        table = to_table(rows, split, prompts)
+        with written_whole(path) as scratch:
+            pq.write_table(table, scratch)
+        files[path.name] = {"rows": table.num_rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    manifest: dict[str, Any] = {
+        "files": files,
+        "tasks": {
+            name: {"train": count, "test": test, "generator": tasks.config(name)} for name, count in counts.items()
+        },
+        "seed": seed,
+        "prompts": prompts,
+        "versions": versions(),
+    }
+    with written_whole(directory / "manifest.json") as scratch:
+        scratch.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    shutil.rmtree(directory / ".parts")
+    return Prepared(paths, cost)
 
 
-def _write(table: pa.Table, path: Path) -> None:
-    """Write `table` beside `path` under another name, then rename it: a reader never sees half a file."""
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        pq.write_table(table, scratch)
-        os.chmod(scratch, 0o644)  # mkstemp makes it private
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
+def _checked(wanted: Mapping[str, int], test: int) -> dict[str, int]:
+    """`wanted` with its tasks by their canonical names."""
+    counts = {task_name(name): count for name, count in wanted.items()}
+    if not counts:
+        raise ValueError("no task given: name at least one, for example countdown:mini")
+    if test < 0 or min(counts.values()) < 0:
+        raise ValueError(f"the number of puzzles cannot be negative: train {dict(wanted)}, test {test}")
+    return counts

@@ -4,7 +4,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 _FRAME = (
-    "An assistant helps a user with a problem: it thinks in writing first and gives its answer last.\n"
+    "A user brings a problem to an assistant. The assistant thinks in writing first, one small step after the other, "
+    "looking back where something is off, and gives its answer last.\n"
     "User: {question}\n"
     "Assistant: Let us go step by step."
 )
@@ -15,16 +16,18 @@ class Puzzle:
     """One prompt with what is needed to grade and to solve it.
 
     Args:
-        prompt: the whole text given to the model as the user's message.
+        prompt: the text for a base model, fed as it is.
         ground_truth: what the reward function compares with; a str or int a field.
-        key: equal for two puzzles that are the same question, whatever the order of their parts.
+        key: equal for two puzzles that are the same question, whatever the order of their parts; a str or a flat tuple.
         solution: one right answer, as it would stand inside \\boxed{}.
+        question: the text for a model with a chat template, which brings a frame of its own.
     """
 
     prompt: str
     ground_truth: dict[str, str | int]
     key: Hashable
     solution: str
+    question: str
 
 
 def framed(question: str) -> str:

@@ -8,13 +8,16 @@ left of", "~" is "next to".
 """
 
 from collections.abc import Iterator
+from itertools import count
 from random import Random
+from typing import Any
 
-from reasoning_gym import create_dataset
 from reasoning_gym.logic.contrib.logic_puzzle import clues as rg_clues
 from reasoning_gym.logic.contrib.logic_puzzle.generate import generate_puzzle
 from reasoning_gym.logic.contrib.logic_puzzle.literals import Literal, Name
+from reasoning_gym.logic.contrib.logic_puzzle.puzzle import Puzzle as Clues
 
+from data_prep import reasoning
 from data_prep.puzzle import Puzzle, framed
 
 SIZES: dict[str, tuple[int, int]] = {"mini": (3, 2), "easy": (3, 3), "medium": (4, 4), "hard": (5, 5)}  # people, traits
@@ -22,54 +25,61 @@ SIZES: dict[str, tuple[int, int]] = {"mini": (3, 2), "easy": (3, 3), "medium": (
 _TAIL = "\nWhat is Name of the person who lives in House 1?"  # where RG's puzzle ends and its question begins
 _QUESTION = (
     "{puzzle}\n\n"
-    "What is the name of the person in House 1? Explain how the clues lead you there, then give the name alone inside "
-    "\\boxed{{}}, for example \\boxed{{peter}}."
+    "All clues are true and together leave one arrangement. What is the name of the person in House 1? Explain how the "
+    "clues lead you there, then give the name alone inside \\boxed{{}}, for example \\boxed{{peter}}."
 )
 
 
-def stream(size: str, seed: int) -> Iterator[Puzzle]:
-    """Yield puzzles of `size` (a key of `SIZES`) without end; the same `seed` gives the same puzzles.
-
-    RG looks for a smallest set of clues with a solver: about 13, 17, 63 and 290 ms a puzzle from mini to hard.
-    """
-    return _mini_stream(seed) if size == "mini" else _full_stream(size, seed)
-
-
-def _full_stream(size: str, seed: int) -> Iterator[Puzzle]:
+def config(size: str) -> dict[str, Any]:
+    """The settings of reasoning-gym's generator."""
     people, traits = SIZES[size]
-    source = create_dataset("zebra_puzzles", seed=seed, num_people=people, num_characteristics=traits)
-    index = 0
-    while True:
-        item = source[index]
-        index += 1
-        puzzle, tail, _ = item["question"].partition(_TAIL)
-        if not tail:
-            raise RuntimeError(
-                f"reasoning-gym words its zebra question differently than expected: {item['question']!r}"
-            )
-        answer = item["answer"].lower()
-        prompt = framed(_QUESTION.format(puzzle=puzzle.strip()))
-        yield Puzzle(prompt=prompt, ground_truth={"target": answer}, key=prompt, solution=answer)
+    return {"dataset": "zebra_puzzles", "num_people": people, "num_characteristics": traits}
 
 
-def _mini_stream(seed: int) -> Iterator[Puzzle]:
-    index = 0
-    while True:
-        rng = Random(seed + index)
-        index += 1
-        _, puzzle = generate_puzzle(rng, *SIZES["mini"])
-        house_of: dict[Literal, int] = dict(puzzle.solution or {})
-        letter_of = _letters(rng, list(house_of))
-        clues = [_compact(clue, letter_of) for clue in sorted(puzzle.clues)]
-        rng.shuffle(clues)
-        people = [item for item in house_of if isinstance(item, Name)]
-        answer = "".join(letter_of[person] for person in sorted(people, key=house_of.__getitem__))
-        yield Puzzle(
-            prompt=f"houses {' '.join(clues)}",
-            ground_truth={"target": answer},
-            key=tuple(sorted(clues)),
-            solution=answer,
-        )
+def items(size: str, seed: int, start: int) -> Iterator[Any]:
+    """Yield reasoning-gym's items of `size` without end, from number `start` on.
+
+    It looks for a smallest set of clues with a solver: about 13, 17, 63 and 290 ms a puzzle from mini to hard.
+    """
+    return _mini_items(seed, start) if size == "mini" else reasoning.items(config(size), seed, start)
+
+
+def puzzle(size: str, item: Any) -> Puzzle:
+    """The puzzle made of one item."""
+    return _mini_puzzle(*item) if size == "mini" else _full_puzzle(item)
+
+
+def _full_puzzle(item: dict[str, Any]) -> Puzzle:
+    text, tail, _ = item["question"].partition(_TAIL)
+    if not tail:
+        raise RuntimeError(f"reasoning-gym words its zebra question differently than expected: {item['question']!r}")
+    answer = item["answer"].lower()
+    question = _QUESTION.format(puzzle=text.strip())
+    # Without the numbers of the clues, so that another order of them is the same question.
+    clues = sorted(line.partition(". ")[2] for line in text.splitlines() if line[:1].isdigit())
+    return Puzzle(
+        prompt=framed(question), ground_truth={"target": answer}, key=tuple(clues), solution=answer, question=question
+    )
+
+
+def _mini_items(seed: int, start: int) -> Iterator[tuple[Random, Clues]]:
+    """Yield puzzles with the random numbers that go on to name their parts: RG's own data set words them at length."""
+    for number in count(start):
+        rng = Random(seed + number)
+        yield rng, generate_puzzle(rng, *SIZES["mini"])[1]
+
+
+def _mini_puzzle(rng: Random, found: Clues) -> Puzzle:
+    house_of: dict[Literal, int] = dict(found.solution or {})
+    letter_of = _letters(rng, list(house_of))
+    clues = [_compact(clue, letter_of) for clue in sorted(found.clues)]
+    rng.shuffle(clues)
+    people = [item for item in house_of if isinstance(item, Name)]
+    answer = "".join(letter_of[person] for person in sorted(people, key=house_of.__getitem__))
+    prompt = f"houses {' '.join(clues)}"
+    return Puzzle(
+        prompt=prompt, ground_truth={"target": answer}, key=tuple(sorted(clues)), solution=answer, question=prompt
+    )
 
 
 def _letters(rng: Random, items: list[Literal]) -> dict[Literal, str]:

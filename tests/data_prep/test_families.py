@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from data_prep import arc, countdown, zebra
-from data_prep.prepare import FAMILIES, TASKS, stream
+from data_prep.tasks import FAMILIES, TASKS, stream
 from reward_fns import compute_score
 
 FAST_TASKS = [task for task in TASKS if task not in ("zebra-medium", "zebra-hard")]  # these take up to 0.3 s a puzzle

@@ -1,6 +1,8 @@
 """The files: same seed same bytes, no question twice, the columns verl reads."""
 
 import argparse
+import hashlib
+import json
 import subprocess
 import sys
 
@@ -8,7 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep import cli, countdown
-from data_prep.prepare import TASKS, draw, parse_tasks, prepare, stream, to_table
+from data_prep.prepare import draw, prepare
+from data_prep.table import to_table
+from data_prep.tasks import TASKS, parse_tasks, stream
+from reward_fns import compute_score
 
 MIXED = {"countdown-mini": 12, "arc-mini": 12, "zebra-mini": 6}
 
@@ -19,12 +24,12 @@ def rows(path):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     """Also in another process, whose string hashes differ."""
-    first = prepare(MIXED, tmp_path / "first", test=4, seed=3)
+    first = prepare(MIXED, tmp_path / "first", test=4, seed=3).paths
     program = f"from data_prep.prepare import prepare; prepare({MIXED!r}, {str(tmp_path / 'second')!r}, test=4, seed=3)"
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONHASHSEED": "7"})
     for path in first.values():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
-    other = prepare(MIXED, tmp_path / "other", test=4, seed=4)
+    other = prepare(MIXED, tmp_path / "other", test=4, seed=4).paths
     assert first["train"].read_bytes() != other["train"].read_bytes()
 
 
@@ -46,7 +51,7 @@ def test_tasks_do_not_share_a_random_stream():
 
 
 def test_a_mixed_file_has_one_schema_and_string_targets(tmp_path):
-    paths = prepare(MIXED, tmp_path, test=2)
+    paths = prepare(MIXED, tmp_path, test=2).paths
     read = rows(paths["train"])
     assert [row["extra_info"]["index"] for row in read] == list(range(30))
     for row in read:
@@ -62,7 +67,7 @@ def test_a_mixed_file_has_one_schema_and_string_targets(tmp_path):
 
 
 def test_a_file_of_one_family_has_the_released_ground_truth(tmp_path):
-    only = rows(prepare({"countdown-mini": 3, "countdown-easy": 3}, tmp_path, test=1)["train"])
+    only = rows(prepare({"countdown-mini": 3, "countdown-easy": 3}, tmp_path, test=1).paths["train"])
     assert isinstance(only[0]["reward_model"]["ground_truth"]["target"], int)
     assert [row["extra_info"]["difficulty"] for row in only] == [0, 0, 0, 1, 1, 1]
     train, _ = draw({"arc-easy": 2}, test=0)
@@ -71,14 +76,14 @@ def test_a_file_of_one_family_has_the_released_ground_truth(tmp_path):
 
 def test_datasets_loads_a_mixed_file(tmp_path):
     datasets = pytest.importorskip("datasets")
-    path = prepare(MIXED, tmp_path, test=1)["train"]
+    path = prepare(MIXED, tmp_path, test=1).paths["train"]
     loaded = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache"))
     assert loaded[0]["reward_model"]["ground_truth"]["numbers"].count(",") == 2
     assert loaded[-1]["reward_model"]["ground_truth"]["numbers"] is None
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    paths = prepare({"arc-mini": 2}, tmp_path, test=1)
+    paths = prepare({"arc-mini": 2}, tmp_path, test=1).paths
     before = paths["train"].read_bytes()
 
     def no_space(*_, **__):
@@ -88,7 +93,8 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         prepare({"arc-mini": 9}, tmp_path, test=1)
     assert paths["train"].read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["test.parquet", "train.parquet"]
+    kept = sorted(path.name for path in tmp_path.iterdir())
+    assert kept == [".parts", "manifest.json", "test.parquet", "train.parquet"]  # the parts wait for another attempt
 
 
 @pytest.mark.parametrize("text", ["sudoku:mini", "countdown:huge", "countdown", ""])
@@ -139,3 +145,43 @@ def test_an_experiment_of_the_paper_names_its_tasks_and_may_be_made_smaller(tmp_
     }
     with pytest.raises(ValueError, match="either exp1 or --tasks"):
         cli.run(parser.parse_args(["exp1", "--tasks", "arc:mini", "-o", str(tmp_path)]))
+
+
+def test_the_manifest_says_how_the_files_came_about(tmp_path):
+    prepare({"arc-mini": 3, "countdown-easy": 2}, tmp_path, test=1, seed=7, prompts="chat")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert set(manifest["versions"]) == {"python", "mt-grpo-recipe", "reasoning-gym", "pyarrow"}
+    assert (manifest["seed"], manifest["prompts"]) == (7, "chat")
+    assert manifest["tasks"]["countdown-easy"]["generator"]["max_target"] == 1000
+    assert manifest["tasks"]["arc-mini"]["train"] == 3 and manifest["tasks"]["arc-mini"]["test"] == 1
+    assert {name: file["rows"] for name, file in manifest["files"].items()} == {"train.parquet": 5, "test.parquet": 2}
+    for name, file in manifest["files"].items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == file["sha256"]
+
+
+def test_chat_prompts_are_the_question_alone(tmp_path):
+    task = {"countdown-easy": 4, "arc-easy": 4, "zebra-easy": 2, "countdown-mini": 2}
+    base = rows(prepare(task, tmp_path / "base", test=0).paths["train"])
+    chat = rows(prepare(task, tmp_path / "chat", test=0, prompts="chat").paths["train"])
+    for raw, plain in zip(base, chat, strict=True):
+        text, question = raw["prompt"][0]["content"], plain["prompt"][0]["content"]
+        if raw["extra_info"]["task"] == "countdown-mini":
+            assert text == question
+        else:
+            assert f"\nUser: {question}\nAssistant:" in text
+            assert "User:" not in question and "Assistant:" not in question
+        assert {**raw, "prompt": None} == {**plain, "prompt": None}
+
+
+def test_any_data_set_of_reasoning_gym_is_a_task(tmp_path):
+    wanted = {"rg:leg_counting": 3, "countdown-mini": 2}
+    for row in rows(prepare(wanted, tmp_path, test=1).paths["train"]):
+        truth = row["reward_model"]["ground_truth"]
+        if row["data_source"] == "rg:leg_counting-train":
+            assert row["extra_info"]["type"] == "leg_counting"
+            response = f"<answer>{truth['target']}</answer>"
+            assert compute_score(row["data_source"], response, truth, row["extra_info"])["score"] == 1.0
+        else:
+            assert truth["entry"] is None
+    with pytest.raises(ValueError, match=r"no data set 'no_such_set'; it has .*leg_counting"):
+        parse_tasks("rg:no_such_set")

@@ -1,0 +1,83 @@
+"""Names of tasks: FAMILY-SIZE for the puzzles with sizes, rg:DATASET for any data set of reasoning-gym."""
+
+import hashlib
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from reasoning_gym.factory import DATASETS
+
+from data_prep import arc, countdown, rg, zebra
+from data_prep.puzzle import Puzzle
+
+FAMILIES: dict[str, ModuleType] = {"countdown": countdown, "arc": arc, "zebra": zebra}
+"""Each has `SIZES`, `config(size)`, `items(size, seed, start)` and `puzzle(size, item)`."""
+
+DIFFICULTY = {"mini": 0, "easy": 1, "medium": 2, "hard": 3}
+TASKS = tuple(f"{family}-{size}" for family in FAMILIES for size in DIFFICULTY)
+
+
+def task_name(text: str) -> str:
+    """Return the task that `text` ("countdown-mini", "countdown:mini" or "rg:leg_counting") names.
+
+    Raises:
+        ValueError: it names none; the message lists those there are.
+    """
+    text = text.strip()
+    if text.startswith("rg:"):
+        if text[3:] not in DATASETS:
+            raise ValueError(f"reasoning-gym has no data set {text[3:]!r}; it has {', '.join(sorted(DATASETS))}")
+        return text
+    name = text.replace(":", "-")
+    if name not in TASKS:
+        raise ValueError(
+            f"unknown task {text!r}: a task is FAMILY:SIZE with a family of {', '.join(FAMILIES)} "
+            f"and a size of {', '.join(DIFFICULTY)}, for example countdown:mini, or rg:DATASET"
+        )
+    return name
+
+
+def parse_tasks(text: str) -> list[str]:
+    """Return the tasks of a comma-separated list such as "countdown:mini,arc:mini"; errors as in `task_name`."""
+    names = [task_name(part) for part in text.split(",") if part.strip()]
+    if len(set(names)) < len(names):
+        raise ValueError(f"a task is named twice in {text!r}")
+    return names
+
+
+def family_and_size(task: str) -> tuple[ModuleType, str]:
+    """The module that makes the puzzles of `task`, and the size to ask it for."""
+    if task.startswith("rg:"):
+        return rg, task[3:]
+    family, size = task.split("-")
+    return FAMILIES[family], size
+
+
+def kind(task: str) -> str:
+    """What the tasks have in common within which no question may occur twice: the family, or the data set."""
+    return task.removeprefix("rg:") if task.startswith("rg:") else task.split("-")[0]
+
+
+def config(task: str) -> dict[str, Any]:
+    """The settings of the generator behind `task`."""
+    family, size = family_and_size(task)
+    return family.config(size)
+
+
+def items(task: str, seed: int, start: int = 0) -> Iterator[Any]:
+    """Yield the raw material of `puzzle` without end, from number `start` on; each task has its own random stream."""
+    family, size = family_and_size(task)
+    digest = hashlib.sha256(f"{task}/{seed}".encode()).digest()
+    return family.items(size, int.from_bytes(digest[:6], "big"), start)
+
+
+def puzzle(task: str, item: Any) -> Puzzle:
+    """The puzzle made of one of `items`."""
+    family, size = family_and_size(task)
+    return family.puzzle(size, item)
+
+
+def stream(task: str, seed: int) -> Iterator[Puzzle]:
+    """Yield puzzles of `task` without end, repeats included; the same `seed` gives the same puzzles."""
+    task = task_name(task)
+    return (puzzle(task, item) for item in items(task, seed))
