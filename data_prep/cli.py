@@ -44,17 +44,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes; the files are the same for any number (the machine's cores)",
     )
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where train.parquet and test.parquet go")
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="DIR", help="where train.parquet and test.parquet go"
+        "--check",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="make nothing; say which rows of these parquet files are wrong, and why",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the files with a progress bar; return the exit status.
+    """Make files or check them, with a progress bar; return the exit status.
 
     Raises:
         ValueError: the arguments name no task there is, or ask for more puzzles than it has.
     """
+    if args.check:
+        return _check(args.check)
+    if args.out is None:
+        raise ValueError("say where the files are to go, with -o DIR, or which to check, with --check FILE")
+    return _prepare(args)
+
+
+def _check(paths: list[Path]) -> int:
+    import pyarrow.parquet as pq
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from data_prep.check import check, report
+
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task("checking", total=sum(pq.read_metadata(path).num_rows for path in paths))
+        checked = check(paths, lambda count: progress.advance(bar, count))
+    for file in checked:
+        print(report(file))
+    return 1 if any(file.faults for file in checked) else 0
+
+
+def _prepare(args: argparse.Namespace) -> int:
     # Imported here, so that the parser is built without loading reasoning-gym, which takes seconds.
     from rich.console import Console
     from rich.progress import Progress
@@ -82,9 +110,10 @@ def run(args: argparse.Namespace) -> int:
         )
     for split, path in made.paths.items():
         count = len(names) * (train if split == "train" else test)
-        console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}")
+        console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}", soft_wrap=True)
     console.print(
         f"{time.perf_counter() - begin:.0f} s; making the puzzles took {made.cost.seconds:.0f} s of one core, "
-        f"{made.cost.generator_share:.1%} of it in reasoning-gym"
+        f"{made.cost.generator_share:.1%} of it in reasoning-gym",
+        soft_wrap=True,
     )
     return 0

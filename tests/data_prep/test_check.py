@@ -1,0 +1,164 @@
+"""`--check` names every kind of fault and its row, and finds none in files that are right."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_prep.check import check, report
+from data_prep.prepare import prepare
+
+
+def message(text, role="user"):
+    return [{"role": role, "content": text}]
+
+
+def row(data_source="zebra-easy-train", prompt=None, truth=None, **info):
+    truth = {"target": "carol"} if truth is None else truth
+    prompt = message("Who?") if prompt is None else prompt
+    return {
+        "data_source": data_source,
+        "prompt": prompt,
+        "reward_model": {"ground_truth": truth},
+        "extra_info": {"index": 0, **info},
+    }
+
+
+def written(path, rows):
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def faults(tmp_path, *rows):
+    [file] = check([written(tmp_path / "rows.parquet", list(rows))])
+    return [(fault.kind, fault.row) for fault in file.faults]
+
+
+def test_our_own_files_are_right(tmp_path):
+    wanted = {"countdown-easy": 20, "arc-easy": 20, "zebra-mini": 10, "rg:leg_counting": 5}
+    paths = prepare(wanted, tmp_path, test=4, prompts="chat").paths
+    for file in check(paths.values()):
+        assert file.faults == [] and file.without_gold == 0
+    assert check([paths["test"]])[0].rows["rg:leg_counting-test"] == 4
+
+
+def test_the_released_schema_is_right(tmp_path):
+    """A string of numbers and an int, an array of messages, mathematics as a bare string; no field `task`."""
+    frame = "A conversation.\nUser: {}\nAssistant: I will"
+    countdown = row(
+        "countdown-medium-train", message(frame.format("[1, 1, 89, 40]: 50")), {"numbers": "1,1,89,40", "target": 50}
+    )
+    zebra = row("zebra-medium-test", message(frame.format("Who?")), {"target": "carol"}, difficulty=2, index=0)
+    maths = [row(name, message(f"{name}?"), r"\frac{1}{2}") for name in ("math_train", "test_math", "test_aime")]
+    for number, rows in enumerate([[countdown], [zebra], maths]):
+        [file] = check([written(tmp_path / f"{number}.parquet", rows)])
+        assert file.faults == [] and sum(file.rows.values()) == len(rows)
+
+
+def test_science_questions_are_right(tmp_path):
+    rows = [
+        row("sciknoweval-biology", message("1"), {"target": "B", "type": "mcq-4-choices"}),
+        row("sciknoweval-physics", message("2"), {"target": "False", "type": "true_or_false"}),
+    ]
+    assert faults(tmp_path, *rows) == []
+
+
+def test_missing_columns_are_named(tmp_path):
+    path = written(tmp_path / "bare.parquet", [{"question": "?", "prompt": message("?")}])
+    [fault] = check([path])[0].faults
+    assert (fault.kind, fault.row) == ("columns", None)
+    assert "no data_source, reward_model; there are question, prompt" in fault.reason
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Who?", [], ["Who?"], [{"content": "Who?"}], message("  "), message("Who?", "boss"), message("Me!", "assistant")],
+)
+def test_a_prompt_must_be_messages_that_end_with_the_user(tmp_path, prompt):
+    assert faults(tmp_path, row(prompt=prompt)) == [("prompt", 0)]
+
+
+@pytest.mark.parametrize(
+    ("data_source", "truth", "kind"),
+    [
+        ("sudoku-train", {"target": "1"}, "data_source"),
+        (None, {"target": "1"}, "data_source"),
+        ("countdown-train", {"target": 3}, "ground truth"),
+        ("countdown-train", {"numbers": "1,x", "target": 3}, "ground truth"),
+        ("arc-train", {"target": "0, 1"}, "ground truth"),
+        ("sciknoweval", {"target": "B", "type": "open-ended-qa"}, "ground truth"),
+        ("countdown-train", {"numbers": "1,1,1", "target": 99}, "no solution"),
+        ("zebra-train", {"target": "a}b"}, "gold answer"),
+        ("math_train", {"target": r"\frac{1}{2"}, "gold answer"),
+    ],
+)
+def test_each_kind_of_fault_is_found(tmp_path, data_source, truth, kind):
+    good = row(prompt=message("Another?"))
+    assert faults(tmp_path, row(data_source, None, truth)) == [(kind, 0)]
+    assert faults(tmp_path, {**good, "reward_model": {"ground_truth": {"target": "bob"}}}) == []
+
+
+def test_a_truth_that_is_not_there_is_a_fault(tmp_path):
+    assert faults(tmp_path, {**row(), "reward_model": {"style": "rule"}}) == [("ground truth", 0)]
+
+
+def test_a_question_may_occur_once_in_all_files_however_it_is_worded(tmp_path):
+    clues = ["1. Bob is the cat lover.", "2. Eve is the tea drinker."]
+    swapped = "1. Eve is the tea drinker.\n2. Bob is the  cat lover."
+    first = [
+        row(prompt=message("\n".join(clues))),
+        row("countdown", message("8 and 3?"), {"numbers": "8,3", "target": 5}),
+        row("countdown", message("3 and 8!"), {"numbers": "3,8", "target": "5"}),
+        row(prompt=message(f"Frame.\nUser: {swapped}\nAssistant: So")),
+    ]
+    second = [row(prompt=message("New?")), row(prompt=message(swapped))]
+    for entry in first:
+        entry["reward_model"] = {"ground_truth": json.dumps(entry["reward_model"]["ground_truth"])}
+    train, test = written(tmp_path / "train.parquet", first), written(tmp_path / "test.parquet", second)
+    one, two = check([train, test])
+    assert [(fault.kind, fault.row) for fault in one.faults] == [("repeated question", 2), ("repeated question", 3)]
+    assert [(fault.kind, fault.row) for fault in two.faults] == [("shared question", 1)]
+    assert two.faults[0].reason == f"the question of row 0 of {train}"
+
+
+def test_a_file_that_was_changed_after_it_was_made_is_found(tmp_path):
+    path = prepare({"arc-mini": 3}, tmp_path, test=1).paths["train"]
+    pq.write_table(pq.read_table(path).slice(1), path)
+    assert [fault.kind for fault in check([path])[0].faults] == ["manifest"]
+
+
+def test_a_task_whose_answers_cannot_be_worked_out_is_counted(tmp_path):
+    numbers = ",".join(map(str, range(1, 9)))
+    [file] = check([written(tmp_path / "x.parquet", [row("countdown", None, {"numbers": numbers, "target": 36})])])
+    assert file.faults == [] and file.without_gold == 1
+
+
+def test_the_report_shows_a_handful_and_the_count(tmp_path):
+    [file] = check([written(tmp_path / "x.parquet", [row("sudoku", message(str(number))) for number in range(12)])])
+    text = report(file)
+    assert "12 rows, 12 faults" in text and "data_source: 12" in text and "row 4: no reward function" in text
+    assert "row 5:" not in text and "and 7 more" in text
+
+
+def test_the_command_ends_with_1_on_a_fault_and_0_without(tmp_path):
+    def run(*arguments):
+        program = "from mt_grpo_recipe.cli import main; main()"
+        command = [sys.executable, "-c", program, "prepare", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    good = written(tmp_path / "good.parquet", [row()])
+    bad = written(tmp_path / "bad.parquet", [row(data_source="sudoku", prompt=message("?"))])
+    assert run("--check", good).returncode == 0
+    done = run("--check", good, bad)
+    assert done.returncode == 1 and "row 0: no reward function for data_source 'sudoku'" in done.stdout
+    (tmp_path / "text.parquet").write_text("no parquet")
+    for arguments, words in [
+        (["--check", tmp_path / "none"], "none"),
+        (["--check", tmp_path / "text.parquet"], "magic"),
+    ]:
+        done = run(*arguments)
+        assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    assert "-o DIR" in run().stderr
