@@ -29,6 +29,17 @@ use_cpu() {
   export RAY_USAGE_STATS_ENABLED="${RAY_USAGE_STATS_ENABLED:-0}"
 }
 
+# One training at a time: of two on one machine, each in a Ray of its own, verl hands both engines their weights through
+# sockets of the same name in /tmp, and both wait for ever. Start the training with 9>&-, or what it leaves behind keeps
+# the turn.
+wait_for_turn() {
+  exec 9>/tmp/mt-grpo-training.lock
+  flock --nonblock 9 || {
+    echo "Another training runs on this machine; waiting for it to end."
+    flock 9
+  }
+}
+
 # start_run DIR METHOD SEED: make the run's directory, name it for the report, and give this attempt a log of its own
 # (verl's file logger opens its file anew at every start, which would wipe the log of the part before a resume).
 start_run() {
@@ -56,7 +67,14 @@ train() {
   name=$(basename "$0" .sh)
   out=$(realpath -m "${OUT_DIR:-outputs/$experiment/$name}")
   data=$(realpath -m "${DATA_DIR:-data/$experiment}")
-  if [[ " $* " != *" --cfg "* ]]; then start_run "$out" "$name" 42; fi
+  if [[ " $* " != *" --cfg "* ]]; then
+    if [ "${N_NODES:-1}" -gt 1 ] && [ -z "${RAY_ADDRESS:-}" ]; then
+      echo "error: N_NODES=$N_NODES, but RAY_ADDRESS is not set. Start Ray on every machine first: 'ray start --head" \
+        "--port=6379' on one, 'ray start --address=HEAD:6379' on the others; then RAY_ADDRESS=HEAD:6379 bash $0" >&2
+      return 1
+    fi
+    start_run "$out" "$name" 42
+  fi
   python -m verl.trainer.main_ppo \
     'hydra.searchpath=[pkg://mt_grpo_recipe.config]' "+mt_grpo=$method" "+experiment=$experiment" \
     ${MODEL:+actor_rollout_ref.model.path="$MODEL"} \

@@ -22,6 +22,7 @@ for override in "$@"; do
 done
 
 mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1000 --test 64 --seed 0 -o "$out/data"
+wait_for_turn
 start_run "$out" "$method" 0
 python -m verl.trainer.main_ppo \
   'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
@@ -33,5 +34,5 @@ python -m verl.trainer.main_ppo \
   trainer.resume_mode=disable \
   trainer.default_local_dir="$out/checkpoints" \
   hydra.run.dir="$out/hydra" \
-  "${overrides[@]}" >"$out/train.log" 2>&1 || fail_with_log "$out/train.log"
+  "${overrides[@]}" >"$out/train.log" 2>&1 9>&- || fail_with_log "$out/train.log"
 python -c "import sys; from mt_grpo_recipe.report.demo import summarize_demo; summarize_demo(*sys.argv[1:])" "$out" "$out"

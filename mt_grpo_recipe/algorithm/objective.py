@@ -5,6 +5,7 @@ Letters: N samples (rollouts), T tokens, P prompts (groups), K tasks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -122,6 +123,32 @@ def task_improvement(
     if reduction == "mean":
         return mean_K
     return mean_K * np.bincount(np.asarray(task_N, dtype=np.int64), minlength=num_tasks)
+
+
+def probe_rows(task_N: Sequence[int] | IntArray, fraction: float, multiple: int, rng: np.random.Generator) -> list[int]:
+    """Draw rows to measure I_k on: of each task its share of samples, rounded up, without replacement.
+
+    The mean over a random part estimates the mean over all without bias, at that share of the forward pass's cost.
+
+    Args:
+        task_N: task index of each sample, length N; -1 for padding, which is drawn last.
+        fraction: share of each task's samples, in (0, 1].
+        multiple: the number of rows must divide by this (data-parallel ranks); N does. More are drawn to reach it.
+        rng: source of the draw.
+
+    Returns:
+        Row numbers in ascending order.
+    """
+    tasks = np.asarray(task_N, dtype=np.int64)
+    order = rng.permutation(len(tasks))
+    chosen = [
+        order[tasks[order] == task][: math.ceil(fraction * int((tasks == task).sum()))]
+        for task in np.unique(tasks[tasks >= 0])
+    ]
+    rows = np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
+    rest = order[~np.isin(order, rows)]
+    rest = rest[np.argsort(tasks[rest] < 0, kind="stable")]
+    return np.sort(np.concatenate([rows, rest[: -len(rows) % multiple]])).tolist()
 
 
 def residual_weights(quota_K: IntArray, count_K: IntArray, max_weight: float) -> FloatArray:

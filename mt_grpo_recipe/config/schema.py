@@ -91,8 +91,17 @@ class ImprovementConfig:
     """step: once after the policy update | mini_batch: after every mini-batch | off: never (I_k = 0)."""
     reduction: str = "mean"
     """mean | sum over a task's samples; the authors' released code sums."""
+    probe_fraction: float = 1.0
+    """Share of each task's samples, drawn anew each step, on which I_k is measured; 1 takes all."""
 
     def __post_init__(self) -> None:
+        _require(0 < self.probe_fraction <= 1, "improvement.probe_fraction", self.probe_fraction, "above 0, at most 1")
+        _require(
+            self.probe_fraction == 1 or self.reduction == "mean",
+            "improvement.probe_fraction",
+            self.probe_fraction,
+            "1 with improvement.reduction=sum (a part of the samples has a smaller sum)",
+        )
         _require_choice("improvement.reduction", self.reduction, ("mean", "sum"))
         _require_choice("improvement.granularity", self.granularity, ("step", "mini_batch", "off"))
 

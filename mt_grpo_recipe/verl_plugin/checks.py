@@ -15,6 +15,7 @@ from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_ver
 
 logger = logging.getLogger(__name__)
 REWARD_MODULE = "reward_fns"
+GROUP_ROLLOUT_MANAGER = "mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager"
 
 
 def check_version() -> None:
@@ -56,10 +57,16 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
             "The sampler needs each reward when a group ends: use a rule-based reward, or give the reward model "
             "machines of its own with reward.reward_model.enable_resource_pool=True."
         )
-    if mt_grpo.sampler.surplus == "abort":
+    manager = config.actor_rollout_ref.rollout.get("agent", {}).get("agent_loop_manager_class")
+    if mt_grpo.sampler.surplus == "abort" and manager != GROUP_ROLLOUT_MANAGER:
         raise ConfigError(
-            "mt_grpo.sampler.surplus=abort is for simulations: verl's synchronous trainer cannot stop a rollout that "
-            "runs. Use drain."
+            "mt_grpo.sampler.surplus=abort needs rollouts that can be stopped: add "
+            f"+actor_rollout_ref.rollout.agent.agent_loop_manager_class={GROUP_ROLLOUT_MANAGER}, or use drain."
+        )
+    if config.trainer.get("max_actor_ckpt_to_keep") == 1:
+        raise ConfigError(
+            "trainer.max_actor_ckpt_to_keep=1: verl removes the old checkpoint before the new one is complete, so a "
+            "kill in between would leave none. Use 2 or more."
         )
     if config.skip.rollout_tq.enable:
         raise ConfigError(

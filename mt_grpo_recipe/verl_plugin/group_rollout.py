@@ -22,6 +22,7 @@ import numpy as np
 import ray
 import torch
 import transfer_queue as tq
+from ray.exceptions import TaskCancelledError
 from tensordict import TensorDict
 from verl.experimental.agent_loop.agent_loop import (
     AgentLoopMetrics,
@@ -58,6 +59,14 @@ class GroupRolloutWorker(_Worker):
         plain = type(loop) is SingleTurnAgentLoop and self.processor is None and not self.distillation_enabled
         self._loop: Any = loop if plain and self.reward_loop_worker_handles is not None else None
         self._default_loop = self.rollout_config.agent.default_agent_loop
+        self._calls: dict[str, list[Any]] = {}
+        """uid -> calls to the engine, of the groups that generate now."""
+
+    async def abort(self, uids: list[str]) -> None:
+        """Stop the groups of this worker among these; the engine drops their requests, and they end as failed."""
+        for uid in uids:
+            for call in self._calls.get(uid, []):
+                ray.cancel(call)
 
     async def _run_prompt(self, prompt: dict, sampling_params: dict, trajectory: dict, trace: bool = False) -> None:
         if self._loop is None or prompt["agent_name"] != self._default_loop:
@@ -69,6 +78,8 @@ class GroupRolloutWorker(_Worker):
         try:
             await self._run_group(dict(prompt), dict(sampling_params), validate, partition_id)
             status = "finished"
+        except TaskCancelledError:
+            logger.debug("Group %s was aborted", uid)
         except Exception:
             # As in verl, a rollout or a reward that fails ends its group and nothing else; the buffer replaces it.
             logger.exception("Group %s failed", uid)
@@ -87,7 +98,7 @@ class GroupRolloutWorker(_Worker):
         server_id, server = await self.llm_client._acquire_server(uuid4().hex, prompt_ids=prompt_ids)
         try:
             # One prompt on one server: its key-value cache is computed once.
-            calls = [
+            calls = self._calls[prompt["uid"]] = [
                 server.generate.remote(
                     request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(sampling_params)
                 )
@@ -95,6 +106,7 @@ class GroupRolloutWorker(_Worker):
             ]
             answers = await asyncio.gather(*calls)
         finally:
+            self._calls.pop(prompt["uid"], None)
             self.llm_client._release_server(server_id)
         generated_s = time.perf_counter() - start
 
@@ -204,3 +216,7 @@ class GroupRolloutManager(AgentLoopManagerTQ):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.agent_loop_workers_class = ray.remote(GroupRolloutWorker)
+
+    def abort(self, uids: list[str]) -> None:
+        """Stop the groups with these uids; returns when the workers have passed it on."""
+        ray.get([worker.abort.remote(uids) for worker in self.agent_loop_workers])

@@ -102,13 +102,21 @@ class TaskReplayBuffer(ReplayBuffer):
 
     Args:
         launch: task indices -> uids; submits one prompt of each task for generation, in that order.
+        abort: stops the rollouts of the groups with these uids; used with `surplus: abort`.
         config: the sampler section.
         **kwargs: what verl gives a replay buffer.
     """
 
-    def __init__(self, launch: Callable[[list[int]], list[str]], config: SamplerConfig, **kwargs: Any):
+    def __init__(
+        self,
+        launch: Callable[[list[int]], list[str]],
+        abort: Callable[[list[str]], None],
+        config: SamplerConfig,
+        **kwargs: Any,
+    ):
         super().__init__(poll_interval=config.poll_interval_s, **kwargs)
         self._launch = launch
+        self._abort = abort
         self._config = config
         self.controller: TaskController | None = None
         self.record: StepRecord | None = None
@@ -127,17 +135,24 @@ class TaskReplayBuffer(ReplayBuffer):
             sampler = self.controller.begin_step()
         correct_K = np.zeros(len(self.controller.tasks))
         waiting = _Waiting()
+        aborted: set[str] = set()
         last_end = time.monotonic()
         while not sampler.done or waiting.launch_of:
             with decide:
                 tasks = sampler.ask()
             if tasks:
                 waiting.add(self._launch(tasks), tasks)
+            if sampler.done and self._config.surplus == "abort" and not aborted:
+                # The batch is settled. What was not stopped in time counts like any other group.
+                aborted = set(waiting.launch_of)
+                self._abort(sorted(aborted))
             with poll:
                 outcomes = self._poll(waiting, stalled_s=time.monotonic() - last_end)
             with decide:
                 for uid, ended in outcomes.items():
                     launch_id = waiting.launch_of.pop(uid)
+                    if uid in aborted and ended.outcome is Outcome.FAILED:
+                        continue
                     sampler.tell(launch_id, ended.outcome)
                     if ended.outcome is not Outcome.FAILED:
                         correct_K[waiting.tasks[launch_id]] += ended.accuracy

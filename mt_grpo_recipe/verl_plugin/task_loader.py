@@ -86,6 +86,8 @@ class TaskLoader:
         self._queue: deque[int] = deque()
         self._drawn = [0] * len(self._tasks)
         self._order: list[tuple[int, np.ndarray] | None] = [None] * len(self._tasks)
+        self.given: list[int] = []
+        """Row numbers handed out, in order, since the trainer last emptied it."""
 
     def request(self, tasks: Sequence[int]) -> None:
         """Queue one prompt of each of these tasks (indices), in this order."""
@@ -108,7 +110,9 @@ class TaskLoader:
     def __next__(self) -> dict[str, Any]:
         if not self._queue:
             raise RuntimeError("TaskLoader was asked for a prompt before a task was requested")
-        return self._collate([self._read(self.next_row(self._queue.popleft()))])
+        row = self.next_row(self._queue.popleft())
+        self.given.append(row)
+        return self._collate([self._read(row)])
 
     def state_dict(self) -> dict[str, Any]:
         """How many prompts each task has given, and of how many rows."""

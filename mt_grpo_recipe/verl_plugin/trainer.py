@@ -21,12 +21,12 @@ from verl.workers.utils.padding import response_from_nested
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.objective import sequence_means, task_improvement, task_means
+from mt_grpo_recipe.algorithm.objective import probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
-from mt_grpo_recipe.verl_plugin.checkpoint import read_state, write_state
+from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, EmptyBatch, StepRecord, TaskReplayBuffer, uid_of_key
 from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
@@ -56,6 +56,7 @@ class MTGRPOTrainer(PPOTrainerSync):
     replay_buffer: TaskReplayBuffer  # pyright: ignore[reportIncompatibleVariableOverride]
     train_dataset: Any
     val_dataset: Any
+    agent_loop_manager: Any
 
     def __init__(self, config: DictConfig):
         checks.check_version()
@@ -72,6 +73,7 @@ class MTGRPOTrainer(PPOTrainerSync):
         sampler = self.config.trainer.v1.sampler
         return TaskReplayBuffer(
             launch=self._launch,
+            abort=self._abort,
             config=self.mt_grpo.sampler,
             trainer_mode="sync",
             trainer_config=self.config.trainer.v1.get("sync", {}),
@@ -121,6 +123,10 @@ class MTGRPOTrainer(PPOTrainerSync):
         self._add_prompts_to_generate(len(tasks))
         return self._launched_uids
 
+    def _abort(self, uids: list[str]) -> None:
+        """Stop the rollouts of these groups; they end as failed."""
+        self.agent_loop_manager.abort(uids)
+
     def _submit_batch_to_rollout(self, batch: TensorDict) -> int:
         self._launched_uids = [str(uid) for uid in batch["uid"]]
         return super()._submit_batch_to_rollout(batch)
@@ -129,9 +135,11 @@ class MTGRPOTrainer(PPOTrainerSync):
 
     def prepare_step(self) -> dict:
         """Launch nothing yet: the buffer asks for prompts once the step's quotas are drawn."""
+        self.train_dataloader.given.clear()
         return {}
 
     def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
+        self._step_weights_K = self.controller.weights_K
         try:
             batch = super()._step_once(metrics, timing_raw, sample_batch_size)
         except EmptyBatch:
@@ -142,9 +150,20 @@ class MTGRPOTrainer(PPOTrainerSync):
             self.on_sample_end()
             batch = self._placeholder()
         metrics.update(self._task_metrics(skipped=_is_skipped(batch)))
+        self._log_decision()
         timing_raw["mt_grpo_decide"] = self._record.decide_s
         timing_raw["mt_grpo_poll"] = self._record.poll_s
         return batch
+
+    def _log_decision(self) -> None:
+        selection = self._record.selection
+        decision = {
+            "weights": self._step_weights_K.tolist(),
+            "quota": selection.quota_K.tolist(),
+            "rows": self.train_dataloader.given,
+            "chosen": selection.launch_ids,
+        }
+        DecisionLog(Path(self.config.trainer.default_local_dir)).append(self.global_steps, decision)
 
     def _placeholder(self) -> KVBatchMeta:
         """A batch of one row without data: verl clears the rows of a step, and the queue refuses to clear none."""
@@ -241,8 +260,25 @@ class MTGRPOTrainer(PPOTrainerSync):
         means_N = sequence_means(data["advantages"].to_padded_tensor(0.0).abs(), mask_NT)
         return task_means(means_N.double().numpy(), list(task_of_key.values()), len(self.tasks))
 
+    def _probe(self, batch: KVBatchMeta) -> KVBatchMeta:
+        """The part of the batch on which I_k is measured."""
+        fraction = self.mt_grpo.improvement.probe_fraction
+        if fraction == 1:
+            return batch
+        # A generator of its own for every step: nothing to save, and a resumed run draws the same.
+        rng = np.random.default_rng([self.mt_grpo.seed, 2, self.global_steps])
+        tasks = [-1 if (task := self._task_of_row(key)) is None else task for key in batch.keys]
+        ranks = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
+        rows = probe_rows(tasks, fraction, ranks, rng)
+        return KVBatchMeta(
+            partition_id=batch.partition_id,
+            keys=[batch.keys[row] for row in rows],
+            tags=[batch.tags[row] for row in rows],
+        )
+
     def _measure_improvement(self, batch: KVBatchMeta) -> FloatArray:
         """I_k of the update that was just made on this batch, shape (K,)."""
+        batch = self._probe(batch)
         request = KVBatchMeta(
             partition_id=batch.partition_id,
             keys=batch.keys,
@@ -325,6 +361,10 @@ class MTGRPOTrainer(PPOTrainerSync):
         super()._save_checkpoint()
 
     def _load_checkpoint(self) -> None:
+        folder = Path(self.config.trainer.default_local_dir)
+        if self.config.trainer.resume_mode == "auto":
+            mend_marker(folder)
         super()._load_checkpoint()
         if self.global_steps > 0:
             self.controller.load_state_dict(read_state(self._checkpoint_folder()))
+        DecisionLog(folder).rewind(self.global_steps)

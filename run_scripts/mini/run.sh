@@ -21,6 +21,7 @@ fi
 if [ ! -e "$data/test.parquet" ]; then
   mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 2000 --test 64 --seed 0 -o "$data"
 fi
+wait_for_turn
 start_run "$out" "$name" "$seed"
 python -m verl.trainer.main_ppo \
   'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
@@ -31,10 +32,10 @@ python -m verl.trainer.main_ppo \
   mt_grpo.seed="$seed" \
   trainer.total_training_steps="${STEPS:-80}" \
   trainer.save_freq=20 \
-  trainer.max_actor_ckpt_to_keep=1 \
+  trainer.max_actor_ckpt_to_keep=2 \
   trainer.resume_mode=auto \
   trainer.default_local_dir="$out/checkpoints" \
   hydra.run.dir="$out/hydra" \
-  "$@" >>"$out/train.log" 2>&1 || fail_with_log "$out/train.log"
+  "$@" >>"$out/train.log" 2>&1 9>&- || fail_with_log "$out/train.log"
 rm -rf "$out/checkpoints"
 touch "$out/finished"

@@ -12,6 +12,7 @@ from mt_grpo_recipe.algorithm.objective import (
     clipped_surrogate,
     group_advantages,
     has_spread,
+    probe_rows,
     residual_weights,
     sequence_means,
     task_improvement,
@@ -150,3 +151,24 @@ def test_residual_weights_are_bounded():
 
 def test_residual_weights_of_an_empty_batch():
     assert residual_weights(np.array([2, 2]), np.array([0, 0]), 5.0).tolist() == [0.0, 0.0]
+
+
+def test_a_probe_holds_each_tasks_share_rounded_up():
+    tasks = [0] * 8 + [1] * 3 + [2]
+    rows = probe_rows(tasks, 0.5, 1, np.random.default_rng(0))
+    assert rows == sorted(set(rows))
+    assert np.bincount([tasks[row] for row in rows]).tolist() == [4, 2, 1]
+
+
+def test_a_probe_is_filled_up_to_whole_ranks_and_takes_padding_last():
+    tasks = [0] * 5 + [-1] * 3
+    assert len(probe_rows(tasks, 0.2, 4, np.random.default_rng(0))) == 4
+    assert all(tasks[row] == 0 for row in probe_rows(tasks, 0.2, 4, np.random.default_rng(0)))
+    assert probe_rows(tasks, 1.0, 8, np.random.default_rng(0)) == list(range(8))
+
+
+def test_the_mean_over_a_probe_is_that_over_all_on_average():
+    values, rng = np.arange(10.0), np.random.default_rng(0)
+    means = [values[probe_rows([0] * 10, 0.3, 1, rng)].mean() for _ in range(4000)]
+    # Three of ten without replacement: variance 8.25 / 3 * 7 / 9.
+    assert abs(np.mean(means) - 4.5) < 4 * np.sqrt(8.25 / 3 * 7 / 9 / 4000)

@@ -68,6 +68,8 @@ def test_a_missing_section_says_what_to_add():
         ({"sampler": {"safety_margin": -0.1}}, r"sampler\.safety_margin"),
         ({"sampler": {"surplus": "keep"}}, r"sampler\.surplus='keep'.*drain, abort"),
         ({"sampler": {"acceptance_decay": 1.0}}, r"sampler\.acceptance_decay"),
+        ({"improvement": {"probe_fraction": 0}}, r"improvement\.probe_fraction=0"),
+        ({"improvement": {"probe_fraction": 0.5, "reduction": "sum"}}, r"probe_fraction.*reduction=sum"),
         ({"sampler": {"poll_interval_s": 0}}, r"sampler\.poll_interval_s"),
         ({"sampler": {"stall_timeout_s": -1}}, r"sampler\.stall_timeout_s"),
         ({"task_key": []}, r"task_key"),

@@ -18,6 +18,7 @@ class FakeRollout:
         self.fields = {}
         self.launched = []
         self.cleared = set()
+        self.aborted = []
         self._numbers = itertools.count()
         self._started = []
 
@@ -30,6 +31,11 @@ class FakeRollout:
             self._started.append((uid, task))
             uids.append(uid)
         return uids
+
+    def abort(self, uids):
+        self.aborted += uids
+        for uid in uids:
+            self.items[uid]["status"] = "failure"
 
     def _finish(self):
         for uid, task in reversed(self._started):

@@ -1,10 +1,18 @@
-"""The controller's file in a checkpoint folder."""
+"""The controller's file in a checkpoint folder, verl's marker, and the log of decisions."""
 
 import json
 
 import pytest
 
-from mt_grpo_recipe.verl_plugin.checkpoint import STATE_FILE, read_state, write_state
+from mt_grpo_recipe.verl_plugin.checkpoint import (
+    DECISIONS,
+    MARKER,
+    STATE_FILE,
+    DecisionLog,
+    mend_marker,
+    read_state,
+    write_state,
+)
 
 
 def test_what_is_written_is_read_back_exactly(tmp_path):
@@ -24,3 +32,40 @@ def test_a_failed_write_leaves_the_old_state(tmp_path):
 def test_a_checkpoint_of_another_trainer_is_refused_in_words(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"was not written by trainer mode mt_grpo.*resume_mode=disable"):
         read_state(tmp_path)
+
+
+def test_a_marker_left_empty_by_a_kill_names_the_newest_checkpoint(tmp_path, caplog):
+    for step in (2, 10, 9):
+        write_state(tmp_path / f"global_step_{step}", {})
+    (tmp_path / MARKER).write_text("")
+    mend_marker(tmp_path)
+    assert (tmp_path / MARKER).read_text() == "10"
+    assert "left empty by a kill" in caplog.text
+
+
+def test_a_marker_that_stands_or_was_never_there_is_left_alone(tmp_path):
+    write_state(tmp_path / "global_step_4", {})
+    mend_marker(tmp_path)
+    assert not (tmp_path / MARKER).exists()
+    (tmp_path / MARKER).write_text("2")
+    mend_marker(tmp_path)
+    assert (tmp_path / MARKER).read_text() == "2"
+
+
+def test_an_empty_marker_without_any_checkpoint_means_a_fresh_start(tmp_path):
+    (tmp_path / MARKER).write_text("")
+    mend_marker(tmp_path)
+    assert not (tmp_path / MARKER).exists()
+
+
+def test_the_decisions_of_a_resumed_run_follow_on_those_before_its_checkpoint(tmp_path):
+    log = DecisionLog(tmp_path / "run")
+    log.rewind(0)
+    for step in (1, 2, 3):
+        log.append(step, {"quota": [step, 0]})
+    path = tmp_path / "run" / DECISIONS
+    whole = path.read_text()
+    path.write_text(whole + whole[:7])
+    log.rewind(2)
+    log.append(3, {"quota": [3, 0]})
+    assert path.read_text() == whole

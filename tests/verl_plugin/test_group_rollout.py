@@ -4,9 +4,11 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+import ray
 import torch
 import transfer_queue as tq
 from omegaconf import OmegaConf
+from ray.exceptions import TaskCancelledError
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
 from verl.workers.rollout.replica import TokenOutput
@@ -103,6 +105,7 @@ def equip(worker, server, rewards):
     worker.distillation_enabled = False
     worker.llm_client = Client(server)
     worker.reward_loop_worker_handles = [rewards]
+    worker._calls = {}
     return worker
 
 
@@ -123,15 +126,18 @@ def stored(monkeypatch):
     return SimpleNamespace(rows=rows, statuses=statuses)
 
 
-async def roll_out(server, rewards, trajectory=TRAIN, **fields):
+async def roll_out(server, rewards, trajectory=TRAIN):
     worker = equip(object.__new__(GroupRolloutWorker), server, rewards)
+    await roll_out_with(worker, trajectory)
+    return worker
 
+
+async def roll_out_with(worker, trajectory=TRAIN):
     async def tokenise(messages):
         return [1, 2, 3]
 
     worker._loop, worker._default_loop = SimpleNamespace(ct_build_initial_tokens=tokenise), "single_turn_agent"
-    await worker._run_prompt({**prompt(), **fields}, {"temperature": 1.0}, trajectory)
-    return worker
+    await worker._run_prompt(prompt(), {"temperature": 1.0}, trajectory)
 
 
 def plain(value):
@@ -205,3 +211,28 @@ def test_a_reward_that_raises_fails_its_group(stored, caplog):
     asyncio.run(roll_out(Server(), Raising()))
     assert stored.statuses == {"group": "failure"} and not stored.rows
     assert "no reward today" in caplog.text
+
+
+def test_an_aborted_group_ends_as_failed_without_noise(stored, caplog, monkeypatch):
+    class Waiting(Server):
+        """Every call ends when it is cancelled."""
+
+        async def _generate(self, request_id, prompt_ids, sampling_params):
+            await self.cancelled.wait()
+            raise TaskCancelledError()
+
+    async def cancelled():
+        server = Waiting()
+        server.cancelled = asyncio.Event()
+        monkeypatch.setattr(ray, "cancel", lambda call: server.cancelled.set())
+        worker = equip(object.__new__(GroupRolloutWorker), server, Rewards())
+        run = asyncio.create_task(roll_out_with(worker))
+        while not worker._calls:
+            await asyncio.sleep(0)
+        await worker.abort(["another", "group"])
+        await run
+        return worker
+
+    worker = asyncio.run(cancelled())
+    assert stored.statuses == {"group": "failure"} and not stored.rows and not worker._calls
+    assert "failed" not in caplog.text

@@ -29,6 +29,7 @@ def make_buffer(monkeypatch, outcome, tasks=("a", "b"), batch_size=8, **settings
         monkeypatch.setattr(module, "tq", rollout)
     buffer = TaskReplayBuffer(
         launch=rollout.launch,
+        abort=rollout.abort,
         config=config.sampler,
         trainer_mode="sync",
         trainer_config=OmegaConf.create({}),
@@ -167,3 +168,26 @@ def test_of_several_outputs_of_a_session_the_last_one_counts(monkeypatch):
     sample(buffer)
     # Session 0 was right at first, but its last output carries the wrong session's reward: 1 of 4 is right.
     assert buffer.controller.metrics()["accuracy"] == {"a": 0.25}
+
+
+@pytest.mark.parametrize("surplus", ["drain", "abort"])
+def test_surplus_groups_are_waited_for_or_stopped_and_never_trained_on(monkeypatch, surplus, caplog):
+    # Eight groups of either task are launched at once. The fourth of a task comes after three of its own and at
+    # most the other's eight, so the first twelve settle the batch; of the rest every other one never ends.
+    def outcome(task, number):
+        return MIXED if number < 12 or surplus == "drain" or number % 2 else "running"
+
+    buffer, rollout = make_buffer(monkeypatch, outcome, schedule="streaming", surplus=surplus, stall_timeout_s=5)
+    batch = sample(buffer)
+    selection = buffer.record.selection
+    assert shares(buffer, batch).tolist() == [4, 4]
+    assert len(rollout.launched) > 8 and not rollout.items.keys() - {key.split("_")[0] for key in batch.keys} - set(
+        batch.keys
+    )
+    assert selection.failed_K.sum() == 0 and "failed" not in caplog.text
+    if surplus == "abort":
+        assert rollout.aborted
+        assert selection.finished_K.sum() == len(rollout.launched) - len(rollout.aborted)
+    else:
+        assert not rollout.aborted
+        assert selection.finished_K.sum() == len(rollout.launched)
