@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 DEFAULT_TASKS = "countdown:mini,arc:mini,zebra:mini"
+MATH, SCIKNOWEVAL = "DigitalLearningGmbH/MATH-lighteval", "hicai-zju/SciKnowEval"
+"""Where MATH and SciKnowEval are on the Hugging Face hub."""
 FAMILIES = ("countdown", "zebra", "arc")
 EXPERIMENTS = {
     "exp1": ",".join(f"{family}:medium" for family in FAMILIES),
@@ -17,7 +19,10 @@ EXPERIMENTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`."""
     parser.add_argument(
-        "experiment", nargs="?", choices=sorted(EXPERIMENTS), help="tasks and sizes of an experiment of the paper"
+        "experiment",
+        nargs="?",
+        choices=[*EXPERIMENTS, "exp3", "exp3a", "exp3b"],
+        help="tasks and sizes of an experiment of the paper; exp3 puts its two parts into DIR/exp3a and DIR/exp3b",
     )
     parser.add_argument(
         "--tasks",
@@ -44,6 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes; the files are the same for any number (the machine's cores)",
     )
+    parser.add_argument(
+        "--math",
+        default=MATH,
+        metavar="SOURCE",
+        help="exp3: file, folder or name on the Hugging Face hub (%(default)s)",
+    )
+    parser.add_argument(
+        "--sciknoweval",
+        default=SCIKNOWEVAL,
+        metavar="SOURCE",
+        help="exp3: likewise (%(default)s)",
+    )
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where train.parquet and test.parquet go")
     parser.add_argument(
         "--check",
@@ -64,7 +81,26 @@ def run(args: argparse.Namespace) -> int:
         return _check(args.check)
     if args.out is None:
         raise ValueError("say where the files are to go, with -o DIR, or which to check, with --check FILE")
+    if (args.experiment or "").startswith("exp3"):
+        return _prepare_public(args)
     return _prepare(args)
+
+
+def _prepare_public(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from data_prep.experiment3 import PARTS, prepare_part
+
+    if args.tasks:
+        raise ValueError(f"give either {args.experiment} or --tasks, not both")
+    console = Console(stderr=True)
+    train, test = args.train if args.train is not None else 10_000, args.test if args.test is not None else 200
+    for part in PARTS if args.experiment == "exp3" else [args.experiment]:
+        folder = args.out / part if args.experiment == "exp3" else args.out
+        with console.status(f"{part}: loading"):
+            paths = prepare_part(part, folder, args.math, args.sciknoweval, train, test, args.seed, args.prompts)
+        console.print(f"{part}: {paths['train']}, {paths['test']}", soft_wrap=True)
+    return 0
 
 
 def _check(paths: list[Path]) -> int:

@@ -106,6 +106,25 @@ def prepare(
     needed = {name: count + test for name, count in counts.items()}
     cost = parts.make(needed, workers, on_made)
     train_rows, test_rows = draw(counts, test, seed, lambda name: parts.candidates(name, needed[name]))
+    generators = {
+        name: {"train": count, "test": test, "generator": tasks.config(name)} for name, count in counts.items()
+    }
+    paths = write(directory, train_rows, test_rows, {"tasks": generators, "seed": seed}, prompts)
+    shutil.rmtree(directory / ".parts")
+    return Prepared(paths, cost)
+
+
+def write(
+    directory: Path, train_rows: Rows, test_rows: Rows, origin: Mapping[str, Any], prompts: Prompts = "base"
+) -> dict[str, Path]:
+    """Write train.parquet, test.parquet and manifest.json, each whole or not at all; return paths by split.
+
+    Args:
+        directory: exists.
+        train_rows, test_rows: puzzles by task.
+        origin: where they come from, for the manifest.
+        prompts: see `data_prep.table.to_table`.
+    """
     paths, files = {}, {}
     for split, rows in (("train", train_rows), ("test", test_rows)):
         path = paths[split] = directory / f"{split}.parquet"
@@ -113,19 +132,10 @@ def prepare(
         with written_whole(path) as scratch:
             pq.write_table(table, scratch)
         files[path.name] = {"rows": table.num_rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    manifest: dict[str, Any] = {
-        "files": files,
-        "tasks": {
-            name: {"train": count, "test": test, "generator": tasks.config(name)} for name, count in counts.items()
-        },
-        "seed": seed,
-        "prompts": prompts,
-        "versions": versions(),
-    }
+    manifest = {"files": files, **origin, "prompts": prompts, "versions": versions()}
     with written_whole(directory / "manifest.json") as scratch:
         scratch.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(directory / ".parts")
-    return Prepared(paths, cost)
+    return paths
 
 
 def _checked(wanted: Mapping[str, int], test: int) -> dict[str, int]:

@@ -54,8 +54,11 @@ def family_and_size(task: str) -> tuple[ModuleType, str]:
 
 
 def kind(task: str) -> str:
-    """What the tasks have in common within which no question may occur twice: the family, or the data set."""
-    return task.removeprefix("rg:") if task.startswith("rg:") else task.split("-")[0]
+    """What the tasks have in common within which no question may occur twice: family, data set or domain."""
+    for prefix in ("rg:", "sciknoweval-"):
+        if task.startswith(prefix):
+            return task.removeprefix(prefix)
+    return task.split("-")[0]
 
 
 def config(task: str) -> dict[str, Any]:

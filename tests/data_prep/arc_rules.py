@@ -79,7 +79,8 @@ def drawn_to(dot: int, at_most: int | None = None) -> Rule:
 
 def stretched_over_the_dot(row: Row) -> Row:
     first, last = span(row)
-    return filled(row, first, last + 1, next(digit for digit in row if digit not in (0, 2)))
+    [block] = set(row) - {0, 2}
+    return filled(row, first, last + 1, block)
 
 
 def joined(row: Row) -> Row:

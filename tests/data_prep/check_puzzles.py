@@ -88,12 +88,7 @@ def arc_answers(prompt: str) -> dict[str, Row]:
         try:
             if all(rule(before) == after for before, after in examples):
                 answers[name] = rule(test)
-        except (
-            ValueError,
-            IndexError,
-            StopIteration,
-            ZeroDivisionError,
-        ):  # the row has nothing for this rule to act on
+        except (ValueError, IndexError, ZeroDivisionError):  # the row has nothing for this rule to act on
             continue
     return answers
 

@@ -20,7 +20,7 @@ Puzzle = tuple[list[list[Item]], list[Clue]]
 
 
 def read(text: str) -> Puzzle:
-    """The traits, each a list of phrases, and the clues: two phrases that are alike or neighbours, or one and its house."""
+    """The traits, each a list of phrases, and the clues: how two of them lie, or one and its house."""
     traits = []
     for line in re.findall(r"^ - (.*)$", text, re.MULTILINE):
         about, _, words = line.partition(": ")

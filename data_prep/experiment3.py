@@ -1,0 +1,43 @@
+"""The data of the paper's third experiment (arXiv 2602.05547): public benchmarks, and ARC puzzles of our own making."""
+
+from pathlib import Path
+
+from data_prep.prepare import draw, write
+from data_prep.public import Splits, read_math, read_science
+from data_prep.table import Prompts
+
+PARTS = {"exp3a": ("math", "arc", "chemistry", "physics"), "exp3b": ("biology", "chemistry", "physics", "materials")}
+"""Tasks of each part, as `mt_grpo.tasks` of the config of the same name lists them."""
+
+
+def prepare_part(
+    part: str, out_dir: Path, math: str, sciknoweval: str, train: int, test: int, seed: int, prompts: Prompts
+) -> dict[str, Path]:
+    """Write the files of "exp3a" or "exp3b"; return their paths by split.
+
+    Args:
+        part: a key of `PARTS`.
+        out_dir: where train.parquet, test.parquet and manifest.json go.
+        math, sciknoweval: see `data_prep.public.load`.
+        train: most training rows a task.
+        test: test rows a task.
+        seed: of the split, and of the ARC puzzles.
+        prompts: see `data_prep.table.to_table`.
+    """
+    wanted = PARTS[part]
+    tasks: dict[str, Splits] = {}
+    if "math" in wanted:
+        tasks |= read_math(math, train, test, seed)
+    if "arc" in wanted:
+        train_rows, test_rows = draw({"arc-medium": train}, test, seed)
+        tasks["arc-medium"] = {"train": train_rows["arc-medium"], "test": test_rows["arc-medium"]}
+    domains = [task for task in wanted if task not in ("math", "arc")]
+    tasks |= read_science(sciknoweval, domains, train, test, seed)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    origin = {
+        "tasks": {name: {split: len(rows) for split, rows in splits.items()} for name, splits in tasks.items()},
+        "sources": {"math": math, "sciknoweval": sciknoweval},
+        "seed": seed,
+    }
+    train_part, test_part = ({name: splits[split] for name, splits in tasks.items()} for split in ("train", "test"))
+    return write(out_dir, train_part, test_part, origin, prompts)

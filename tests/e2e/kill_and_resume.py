@@ -1,0 +1,118 @@
+"""Kill a real CPU run at random moments, resume it each time, and compare what it decided with a run left alone.
+
+    python tests/e2e/kill_and_resume.py -o DIR [--kills 10] [--steps 14] [--seed 0]        (minutes a kill)
+
+The reward does not look at the answer: it depends on the prompt and on which of its rollouts is scored, so both runs
+are given the same rewards. The weights follow the accuracies alone (rule `regularized`), so nothing that the engine
+samples reaches a decision. Then weights, quotas, rows asked for and groups chosen have to be equal, step for step.
+Exit status 0 if they are.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROLLOUTS = 4
+REWARD = f'''
+import hashlib
+from collections import Counter
+
+calls = Counter()
+
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, **_):
+    """Right or wrong by a hash of the prompt and the number of the rollout among the {ROLLOUTS} of its group."""
+    name = f"{{extra_info['task']}} {{extra_info['index']}}"
+    number = calls[name] % {ROLLOUTS}
+    calls[name] += 1
+    right = hashlib.sha256(f"{{name}} {{number}}".encode()).digest()[0] < 80
+    return {{"score": float(right), "acc": float(right), "format": 1.0}}
+'''
+
+
+def start(folder: Path, data: Path, steps: int) -> subprocess.Popen:
+    """Start the training, or go on with it."""
+    command = [
+        *(sys.executable, "-m", "verl.trainer.main_ppo", "hydra.searchpath=[pkg://mt_grpo_recipe.config]"),
+        *("+platform=cpu", "+mt_grpo=mt_grpo_reg", "+experiment=mini"),
+        *(f"data.train_files={data}/train.parquet", f"data.val_files={data}/test.parquet"),
+        *("data.train_batch_size=6", "actor_rollout_ref.actor.ppo_mini_batch_size=6"),
+        *(f"actor_rollout_ref.rollout.n={ROLLOUTS}", "mt_grpo.sampler.quota=multinomial"),
+        f"actor_rollout_ref.model.path={ROOT}/run_scripts/tiny_model/checkpoint",
+        f"reward.custom_reward_function.path={folder}/reward.py",
+        *(f"trainer.total_training_steps={steps}", "trainer.save_freq=1", "trainer.max_actor_ckpt_to_keep=2"),
+        *("trainer.val_before_train=False", "trainer.test_freq=-1", "trainer.resume_mode=auto"),
+        *(f"trainer.default_local_dir={folder}/checkpoints", f"hydra.run.dir={folder}/hydra"),
+    ]
+    environment = os.environ | {"VERL_FILE_LOGGER_PATH": str(folder / f"metrics-{time.time_ns()}.jsonl")}
+    with (folder / "train.log").open("a") as log:
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def decisions(folder: Path) -> list[dict]:
+    """What the run decided so far, a row a step."""
+    path = folder / "checkpoints" / "decisions.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def stop_ray() -> None:
+    """Stop what a killed run leaves behind."""
+    ray = Path(sys.executable).with_name("ray")
+    subprocess.run([str(ray), "stop", "--force"], check=True, capture_output=True)
+
+
+def main() -> int:
+    """Run both, compare, and print one line a kill and the verdict."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=14)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments to kill at")
+    parser.add_argument("--from", dest="earliest", type=float, default=5.0, help="seconds after a start")
+    parser.add_argument("--to", dest="latest", type=float, default=120.0)
+    args = parser.parse_args()
+    data = args.out.resolve() / "data"
+    prepare = Path(sys.executable).with_name("mt-grpo")
+    subprocess.run([str(prepare), "prepare", "--train", "40", "--test", "2", "-o", str(data)], check=True)
+    alone, killed = args.out.resolve() / "alone", args.out.resolve() / "killed"
+    for folder in (alone, killed):
+        folder.mkdir()
+        (folder / "reward.py").write_text(REWARD)
+
+    if start(alone, data, args.steps).wait() != 0:
+        print(f"the run that was left alone failed: see {alone}/train.log")
+        return 1
+    stop_ray()
+    moments = random.Random(args.seed)
+    for number in range(1, args.kills + 1):
+        process = start(killed, data, args.steps)
+        wait_s = moments.uniform(args.earliest, args.latest)
+        try:
+            process.wait(timeout=wait_s)
+            print(f"kill {number}: the run had ended by itself with status {process.returncode}", flush=True)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            print(f"kill {number}: after {wait_s:.1f} s, {len(decisions(killed))} steps decided", flush=True)
+        stop_ray()
+    status = start(killed, data, args.steps).wait()
+    stop_ray()
+    expected, got = decisions(alone), decisions(killed)
+    logged = {json.loads(line)["step"] for path in killed.glob("metrics-*") for line in path.read_text().splitlines()}
+    equal = expected == got and len(got) == args.steps
+    print(f"last run: status {status}; {len(got)} of {args.steps} steps decided; equal to the run left alone: {equal}")
+    print(f"steps in the logs of all attempts: {len(logged - {0})} of {args.steps}")
+    return 0 if status == 0 and equal else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
