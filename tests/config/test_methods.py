@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 import mt_grpo_recipe.config
-from mt_grpo_recipe.config import MTGRPOConfig, load_config
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin.checks import check_training_config
 
@@ -65,3 +66,13 @@ def test_a_setting_is_overridden_on_the_command_line():
     config = compose_method("mt_grpo", "mt_grpo.weights.trade_off=0.25", "mt_grpo.sampler.quota=stratified")
     section = load_config(config.mt_grpo)
     assert (section.weights.trade_off, section.sampler.quota) == (0.25, "stratified")
+
+
+def test_an_unknown_method_is_refused_with_the_methods_there_are():
+    with pytest.raises(MissingConfigException, match=r"mt_grpo/gprs(?s:.*)grpo_rps"):
+        compose_config(["+mt_grpo=gprs"])
+
+
+def test_a_sequential_method_without_stages_is_refused():
+    with pytest.raises(ConfigError, match=r"stages=None cannot be used: it must be a list of lists of task names"):
+        load_config(compose_config(["+mt_grpo=seq_dapo"]).mt_grpo)
