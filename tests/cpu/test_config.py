@@ -15,6 +15,7 @@ NEW = {
     "ray_kwargs.ray_init.include_dashboard",
     "actor_rollout_ref.model.override_config.attn_implementation",
     "actor_rollout_ref.rollout.enable_sleep_mode",
+    "actor_rollout_ref.rollout.agent.agent_loop_manager_class",
     "actor_rollout_ref.rollout.engine_kwargs.vllm.distributed_executor_backend",
     "actor_rollout_ref.rollout.engine_kwargs.vllm.kv_cache_memory_bytes",
     *(

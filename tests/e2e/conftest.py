@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def cpu_environment():
     """Set what `use_cpu` of run_scripts/common.sh exports, so that tests and scripts run alike."""
     script = f"source {ROOT}/run_scripts/common.sh && use_cpu && env -0"
