@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.ratio_sampler import classify
+from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, classify
 from mt_grpo_recipe.config.schema import MTGRPOConfig, SamplerConfig, WeightsConfig
 
 HARD = 2
@@ -93,3 +93,33 @@ def test_with_the_sampler_the_realised_share_is_the_weight(seed):
     # A quota is a whole number of groups, less than one away from its expectation.
     assert np.abs(np.asarray(history.share) - history.weight).max() < 1 / BATCH
     assert history.late("share") == pytest.approx(history.late("weight"), abs=0.005)
+
+
+def test_residual_weights_keep_the_expected_gradient_at_the_weights_when_a_task_runs_short():
+    target_K = np.array([0.5, 0.3, 0.2])
+    config = MTGRPOConfig(
+        weights=WeightsConfig(rule="fixed", initial=target_K.tolist()),
+        sampler=SamplerConfig(max_resample_rounds=1, oversample=1.0, inflate=False),
+        loss_weighting="residual",
+    )
+    controller = TaskController(["easy", "middling", "hard"], 256, config)
+    rng = np.random.default_rng(3)
+    plain, weighted = [], []
+    for _ in range(500):
+        run = controller.begin_step()
+        launched = 0
+        while not run.done:
+            for task in run.ask():
+                kept = task != HARD or rng.random() < 0.1
+                run.tell(launched, Outcome.INFORMATIVE if kept else Outcome.FILTERED)
+                launched += 1
+        selection = run.select()
+        share_K = selection.chosen_K / selection.chosen_K.sum()
+        plain.append(share_K)
+        # Each group in the batch is a gradient of length one in the direction of its task.
+        weighted.append(share_K * controller.loss_weights_K(selection))
+        controller.observe(selection, np.zeros(3))
+        controller.update_weights(np.full(3, np.nan))
+    error_K = np.std(weighted, axis=0) / np.sqrt(len(weighted))
+    assert np.mean(plain, axis=0)[HARD] < target_K[HARD] - 0.03
+    assert np.all(np.abs(np.mean(weighted, axis=0) - target_K) < 4 * error_K)
