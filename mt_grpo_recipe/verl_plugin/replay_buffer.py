@@ -245,7 +245,7 @@ class TaskReplayBuffer(ReplayBuffer):
     def _log_shortfall(self, global_steps: int, selection: Selection) -> None:
         assert self.controller is not None
         short = [
-            f"{self.controller.tasks[task]} {selection.chosen_K[task]} of {selection.quota_K[task]}"
+            f"{self.controller.tasks[task]!r} {selection.chosen_K[task]} of {selection.quota_K[task]}"
             for task in np.flatnonzero(selection.shortfall_K)
         ]
         failed = int(selection.failed_K.sum())

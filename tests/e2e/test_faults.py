@@ -115,7 +115,8 @@ def test_a_task_whose_reward_never_works_is_short_and_named_and_training_goes_on
         assert steps[step][f"mt_grpo/shortfall/{METRIC_NAMES[KEYS]}"] > 0
         assert steps[step]["mt_grpo/failed_groups"] > 0
         assert steps[step]["mt_grpo/skipped_update"] == 0
-    assert f"{KEYS} 0 of " in output
+    assert f"Step {step}: short of its quota" in output
+    assert f"{KEYS!r} 0 of " in output
 
 
 def test_a_task_of_one_row_repeats_it(run):

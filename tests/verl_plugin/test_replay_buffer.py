@@ -101,7 +101,7 @@ def test_a_hopeless_task_ends_within_the_budget_with_its_shortfall_logged(monkey
         batch = sample(buffer)
     assert len(rollout.launched) == 3 * 8 * 4
     assert shares(buffer, batch).tolist() == [0, 8]
-    assert "short of its quota after 4 rounds: a 0 of 4" in caplog.text
+    assert "short of its quota after 4 rounds: 'a' 0 of 4" in caplog.text
     assert buffer.controller.metrics()["shortfall"] == {"a": 4.0, "b": 0.0}
     assert buffer.controller.metrics()["zero_grad_rate"] == {"a": 1.0, "b": 0.0}
 
