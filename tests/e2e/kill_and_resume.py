@@ -1,6 +1,9 @@
 """Kill a real CPU run at random moments, resume it each time, and compare what it decided with a run left alone.
 
-    python tests/e2e/kill_and_resume.py -o DIR [--kills 10] [--steps 14] [--seed 0]        (minutes a kill)
+    python tests/e2e/kill_and_resume.py -o DIR [--kills 10] [--steps 40] [--seed 0]        (minutes a kill)
+
+A kill comes up to five seconds after a step that is drawn too, the first to the sixth of an attempt, so that it falls
+into any part of a step, a checkpoint included; every fifth comes before the attempt has made a step.
 
 The reward does not look at the answer: it depends on the prompt and on which of its rollouts is scored, so both runs
 are given the same rewards. The weights follow the accuracies alone (rule `regularized`), so nothing that the engine
@@ -61,7 +64,8 @@ def start(folder: Path, data: Path, steps: int) -> subprocess.Popen:
 def decisions(folder: Path) -> list[dict]:
     """What the run decided so far, a row a step."""
     path = folder / "checkpoints" / "decisions.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def stop_ray() -> None:
@@ -75,34 +79,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=14)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0, help="of the moments to kill at")
-    parser.add_argument("--from", dest="earliest", type=float, default=5.0, help="seconds after a start")
-    parser.add_argument("--to", dest="latest", type=float, default=120.0)
     args = parser.parse_args()
     data = args.out.resolve() / "data"
     prepare = Path(sys.executable).with_name("mt-grpo")
     subprocess.run([str(prepare), "prepare", "--train", "40", "--test", "2", "-o", str(data)], check=True)
     alone, killed = args.out.resolve() / "alone", args.out.resolve() / "killed"
+    killed.mkdir()
+    alone.mkdir(exist_ok=True)
     for folder in (alone, killed):
-        folder.mkdir()
         (folder / "reward.py").write_text(REWARD)
 
-    if start(alone, data, args.steps).wait() != 0:
+    if len(decisions(alone)) < args.steps and start(alone, data, args.steps).wait() != 0:
         print(f"the run that was left alone failed: see {alone}/train.log")
         return 1
     stop_ray()
     moments = random.Random(args.seed)
     for number in range(1, args.kills + 1):
         process = start(killed, data, args.steps)
-        wait_s = moments.uniform(args.earliest, args.latest)
+        steps, wait_s = moments.randint(1, 6), moments.uniform(0, 5)
+        if number % 5 == 0:
+            steps, wait_s = 0, moments.uniform(0, 60)
+        before = len(decisions(killed))
+        while process.poll() is None and len(decisions(killed)) < before + steps:
+            time.sleep(0.05)
         try:
             process.wait(timeout=wait_s)
             print(f"kill {number}: the run had ended by itself with status {process.returncode}", flush=True)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            print(f"kill {number}: after {wait_s:.1f} s, {len(decisions(killed))} steps decided", flush=True)
+            decided = len(decisions(killed))
+            print(f"kill {number}: {wait_s:.1f} s after step {before + steps}, {decided} steps decided", flush=True)
         stop_ray()
     status = start(killed, data, args.steps).wait()
     stop_ray()
