@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -11,8 +12,8 @@ import numpy as np
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.objective import residual_weights
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler, Selection
-from mt_grpo_recipe.algorithm.streaming_sampler import StreamingSampler
+from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler, Selection, stratified_counts
+from mt_grpo_recipe.algorithm.streaming_sampler import Carried, StreamingSampler
 from mt_grpo_recipe.algorithm.task_weights import (
     FixedWeights,
     ImprovementAwareWeights,
@@ -95,10 +96,18 @@ def make_sampler(
     config: SamplerConfig,
     batch_size: int,
     rng: np.random.Generator,
+    carried: Sequence[Carried] | None = None,
 ) -> Sampler:
-    """Make the sampler of one step that `mt_grpo.sampler.schedule` asks for; arguments as for `RoundsSampler`."""
-    kind = StreamingSampler if config.schedule == "streaming" else RoundsSampler
-    return kind(weights_K, tracker, config, batch_size, rng)
+    """Make the sampler of one step that `mt_grpo.sampler.schedule` asks for; arguments as for `StreamingSampler`.
+
+    Raises:
+        ValueError: groups were left by earlier steps, which rounds have no use for.
+    """
+    if config.schedule == "streaming":
+        return StreamingSampler(weights_K, tracker, config, batch_size, rng, carried)
+    if carried is not None:
+        raise ValueError("sampler.schedule=rounds begins every step with nothing; use streaming to carry groups over")
+    return RoundsSampler(weights_K, tracker, config, batch_size, rng)
 
 
 class TaskController:
@@ -134,17 +143,44 @@ class TaskController:
         """What `update_weights` takes."""
         return self._rule.reads
 
-    def begin_step(self) -> Sampler:
-        """Draw this step's quotas and return the sampler that fills them."""
+    def begin_step(self, carried: Sequence[Carried] | None = None) -> Sampler:
+        """Draw this step's quotas and return the sampler that fills them.
+
+        Args:
+            carried: groups that earlier steps left, in order of launch; None where no step leaves any.
+        """
         self._steps += 1
         self._metrics = {"weight": dict(enumerate(self.weights_K.tolist()))}
-        # With loss_weighting=task the tasks are sampled alike and z acts in the loss alone (Eq. 6).
-        uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
-        shares_K = uniform_K if self._config.loss_weighting == "task" else self.weights_K
         sampler = self._config.sampler
         if self._steps < sampler.ratio_from_step:
             sampler = replace(sampler, ratio=False)
-        return make_sampler(shares_K, self._tracker, sampler, self.batch_size, self._rng)
+        return make_sampler(self._sampled_shares_K, self._tracker, sampler, self.batch_size, self._rng, carried)
+
+    @property
+    def _sampled_shares_K(self) -> FloatArray:
+        """Shares that the tasks are sampled by, shape (K,)."""
+        # With loss_weighting=task the tasks are sampled alike and z acts in the loss alone (Eq. 6).
+        uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
+        return uniform_K if self._config.loss_weighting == "task" else self.weights_K
+
+    def look_ahead(self, held_K: IntArray, count: int) -> list[int]:
+        """Choose what to generate before the next step has drawn its quotas.
+
+        Args:
+            held_K: groups in flight or in stock, shape (K,).
+            count: groups to launch.
+
+        Returns:
+            A task for each of them, in launch order, so that with those held the shares come as near as can be to
+            z_k m_k, m_k being the inflation by the tracked share of filtered groups (1 where no ratio is kept).
+        """
+        config = self._config.sampler
+        wanted_K = self._sampled_shares_K
+        if config.ratio and config.inflate:
+            wanted_K = wanted_K * self._tracker.inflation_K(config.max_inflation)
+        lacking_K = np.maximum(wanted_K / wanted_K.sum() * (held_K.sum() + count) - held_K, 0)
+        counts_K = stratified_counts(lacking_K / lacking_K.sum(), count, self._rng)
+        return self._rng.permutation(np.repeat(np.arange(len(counts_K)), counts_K)).tolist()
 
     def observe(
         self,

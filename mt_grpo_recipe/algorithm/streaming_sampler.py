@@ -10,12 +10,17 @@ def_k successes take is negative binomial with that mean and that standard devia
 
 Groups are considered in order of launch, never of finishing: taking whichever group ends first would prefer short
 answers. A quota is met only when every group launched before the last one it takes has ended too.
+
+Where rollouts go on while the policy is trained, a step begins with the groups that earlier steps left: those in
+flight, and those that ended, carry a gradient and were not chosen. They keep their place in the order of launch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +42,14 @@ KEPT, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
 """Looking a member up in its enum costs as much as the rest of `tell`, which runs for every group."""
 
 
+class Carried(NamedTuple):
+    """A group that an earlier step launched and left to this one."""
+
+    task: int
+    kept: bool
+    """It ended in an earlier step and carries a gradient; False: it was in flight when that step was over."""
+
+
 class _Lane:
     """Groups that compete for the same places of the batch: those of one task, or all where no ratio is kept.
 
@@ -48,7 +61,8 @@ class _Lane:
     """
 
     __slots__ = (
-        "ended", "failed", "head", "inflate", "kept", "launch_ids", "places", "prior_kept", "prior_seen", "settled",
+        "carried", "ended", "failed", "head", "inflate", "kept", "launch_ids", "places", "prior_kept", "prior_seen",
+        "settled",
     )  # fmt: skip
 
     def __init__(self, places: int, inflate: bool, prior_kept: float, prior_seen: float):
@@ -60,6 +74,8 @@ class _Lane:
         self.launch_ids: list[int] = []
         self.ended = 0
         self.kept = 0
+        self.carried = 0
+        """Of those kept, the ones that ended in an earlier step: they are no evidence, their failures are not here."""
         self.failed = 0
         self.head = 0
         """Position in `launch_ids` of the first group that has not ended."""
@@ -75,7 +91,8 @@ class _Lane:
     def tries(self) -> float:
         """1 / a_k: groups to generate for one that is kept, by the estimate of earlier steps and this one; above 1."""
         # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
-        return (self.prior_seen + self.ended - self.failed + 1) / (self.prior_kept + self.kept + 0.5)
+        seen, kept = self.ended - self.failed - self.carried, self.kept - self.carried
+        return (self.prior_seen + seen + 1) / (self.prior_kept + kept + 0.5)
 
     def settle(self, outcome_of: bytearray) -> None:
         """Move `head` past the groups that have ended; `outcome_of` is the ledger's."""
@@ -102,7 +119,8 @@ class _Lane:
         # A hopeless lane would eat the budget. With none of t groups kept, an acceptance above 4 / t is all but ruled
         # out (e^-4): where even that could not bring what is missing, give up. Any signal puts this off by far, since
         # part of a quota is worth having.
-        if lacking <= 0 or missing * self.ended > (4 + 16 * self.kept) * (budget_left + in_flight):
+        tried, kept = self.ended - self.carried, self.kept - self.carried
+        if lacking <= 0 or missing * tried > (4 + 16 * kept) * (budget_left + in_flight):
             return 0
         return lacking
 
@@ -116,6 +134,8 @@ class StreamingSampler:
         config: `max_inflight` bounds the groups in flight, `budget` those launched in all.
         batch_size: B.
         rng: seeded source of every draw.
+        carried: groups that earlier steps left to this one, in order of launch: they have the first launch ids, and
+            neither take from the budget nor from the bound of groups in flight. None: no step leaves anything.
     """
 
     def __init__(
@@ -125,6 +145,7 @@ class StreamingSampler:
         config: SamplerConfig,
         batch_size: int,
         rng: np.random.Generator,
+        carried: Sequence[Carried] | None = None,
     ):
         self._weights_K = weights_K / weights_K.sum()
         self._tracker = tracker
@@ -144,10 +165,35 @@ class StreamingSampler:
             self._lanes = [_Lane(places, inflate, kept, seen) for places, kept, seen in by_task]
         else:
             self._lanes = [_Lane(batch_size, inflate, float(kept_K.sum()), float(seen_K.sum()))]
-        self._open = sum(not lane.met for lane in self._lanes)
         self._touched: set[int] = set()
         self._refills = 0
         self._taught = False
+        self._carries_over = carried is not None
+        self._carried_K = np.zeros_like(self.quota_K)
+        self._carried_kept_K = np.zeros_like(self.quota_K)
+        if carried:
+            self._adopt(carried)
+        self._open = sum(not lane.met for lane in self._lanes)
+
+    def _adopt(self, carried: Sequence[Carried]) -> None:
+        """Book the groups that earlier steps left."""
+        self._groups.launch([group.task for group in carried])
+        for launch_id, group in enumerate(carried):
+            lane = self._lanes[group.task if self._by_task else 0]
+            lane.launch_ids.append(launch_id)
+            self._carried_K[group.task] += 1
+            if group.kept:
+                self._carried_kept_K[group.task] += 1
+                self._groups.tell(launch_id, Outcome.INFORMATIVE)
+                lane.ended += 1
+                lane.kept += 1
+                lane.carried += 1
+        for lane in self._lanes:
+            lane.settle(self._groups.outcome_of)
+        self._budget += len(carried)
+        self._max_in_flight += self.in_flight
+        # Any of them may lack groups although something is in flight.
+        self._touched = set(range(len(self._lanes)))
 
     @property
     def in_flight(self) -> int:
@@ -248,21 +294,34 @@ class StreamingSampler:
             self._open -= lane.met
 
     def select(self) -> Selection:
-        """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order."""
+        """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order.
+
+        The counts of the selection are of this step: what was launched, and what ended, in it.
+        """
         self._teach_tracker()
-        limit_K = self.quota_K if self._config.ratio else None
-        return select_groups(self._groups, self.quota_K, limit_K, self._batch_size, self._refills)
+        limit_K = self.quota_K if self._by_task else None
+        selection = select_groups(self._groups, self.quota_K, limit_K, self._batch_size, self._refills)
+        return replace(
+            selection,
+            launched_K=selection.launched_K - self._carried_K,
+            finished_K=selection.finished_K - self._carried_kept_K,
+        )
 
     def _teach_tracker(self) -> None:
         """Update rho once a step, from the groups before the first one in flight of each lane.
 
         Once, because it is the memory across steps; within the step `_Lane.shortage` learns from each group. Groups
-        that overtook one still in flight stay out: short ones would be counted, long ones not.
+        that overtook one still in flight stay out: short ones would be counted, long ones not. Where the next step goes
+        on with what is in flight, every group counts in the step in which it ends, the long ones in a later one.
         """
         if self._taught:
             return
         self._taught = True
         groups = self._groups
+        if self._carries_over:
+            filtered_K = groups.count_K(Outcome.FILTERED)
+            self._tracker.update(filtered_K, filtered_K + groups.kept_K - self._carried_kept_K)
+            return
         launch_ids = np.arange(len(groups.task_of))
         lane_of = groups.tasks() if self._by_task else np.zeros_like(launch_ids)
         in_flight = np.flatnonzero(groups.outcomes() == 0)

@@ -1,0 +1,149 @@
+"""Streaming steps that begin with what earlier ones left: in order of launch, bounded, each group counted once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
+from mt_grpo_recipe.algorithm.controller import TaskController, make_sampler
+from mt_grpo_recipe.algorithm.ratio_sampler import Outcome
+from mt_grpo_recipe.algorithm.streaming_sampler import Carried, StreamingSampler
+from mt_grpo_recipe.config.schema import MTGRPOConfig, SamplerConfig
+
+KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+
+
+def make(carried, weights=(0.5, 0.5), batch_size=4, tracker=None, **settings):
+    config = SamplerConfig(schedule="streaming", quota="stratified", **settings)
+    tracker = tracker or AcceptanceTracker(len(weights), decay=0.9)
+    return StreamingSampler(np.array(weights), tracker, config, batch_size, np.random.default_rng(0), carried)
+
+
+def test_a_step_that_begins_with_stock_by_hand():
+    tracker = AcceptanceTracker(2, decay=0.0)
+    # Task 0 has its two places in stock; task 1 has one in stock, launched after one in flight.
+    sampler = make([Carried(0, True), Carried(1, False), Carried(0, True), Carried(1, True)], tracker=tracker)
+    assert not sampler.done
+    # Task 1 lacks one; nothing is known, acceptance 1/2: two should be in flight, one is.
+    assert sampler.ask() == [1]
+    sampler.tell(1, KEPT)
+    # The one in flight took the second place, so the new group is not waited for.
+    assert sampler.done and sampler.in_flight == 1
+    selection = sampler.select()
+    assert selection.launch_ids == [0, 1, 2, 3]
+    assert selection.chosen_K.tolist() == selection.quota_K.tolist() == [2, 2]
+    # Of this step: one launched, one ended. The stock was counted by the steps in which it ended.
+    assert selection.launched_K.tolist() == [0, 1]
+    assert selection.finished_K.tolist() == [0, 1]
+    assert tracker.recent_finished_K.tolist() == [0, 1]
+
+
+def test_stock_that_meets_every_quota_settles_the_step_at_once():
+    sampler = make([Carried(task, True) for task in (0, 1, 0, 1, 0)])
+    assert sampler.done
+    assert sampler.ask() == []
+    assert sampler.select().launch_ids == [0, 1, 2, 3]
+
+
+def test_an_earlier_group_in_flight_is_waited_for_before_stock_takes_its_place():
+    sampler = make([Carried(0, False), Carried(0, True)], weights=(1.0,), batch_size=1)
+    assert not sampler.done
+    sampler.tell(0, FILTERED)
+    assert sampler.done
+    assert sampler.select().launch_ids == [1]
+
+
+def test_stock_says_nothing_of_the_share_that_is_filtered():
+    # Its failures are gone. One missing, nothing known: two to launch, as without stock.
+    assert make([Carried(0, True)] * 3, weights=(1.0,), batch_size=4).ask() == [0, 0]
+
+
+def test_rounds_refuse_to_carry():
+    with pytest.raises(ValueError, match="rounds begins every step with nothing"):
+        make_sampler(np.ones(1), AcceptanceTracker(1, 0.9), SamplerConfig(), 4, np.random.default_rng(0), [])
+
+
+def test_what_is_launched_ahead_brings_the_shares_to_the_weights_times_the_inflation():
+    controller = TaskController(["a", "b"], 8, MTGRPOConfig(sampler=SamplerConfig(schedule="streaming")))
+    tasks = controller.look_ahead(np.array([0, 0]), 10)
+    assert sorted(tasks) == [0] * 5 + [1] * 5
+    assert controller.look_ahead(np.array([5, 1]), 4) == [1] * 4
+    # Half of task a filtered, by the tracked share: two of a for one of b.
+    controller._tracker._filtered_rate_K[:] = [0.5, 0.0]
+    assert sorted(controller.look_ahead(np.array([0, 0]), 9)) == [0] * 6 + [1] * 3
+
+
+@st.composite
+def runs(draw):
+    num_tasks = draw(st.integers(1, 5))
+    raw = draw(st.lists(st.floats(0, 1), min_size=num_tasks, max_size=num_tasks).filter(lambda w: sum(w) > 1e-3))
+    filter_mode = draw(st.sampled_from(["strict", "off"]))
+    return {
+        "weights_K": np.array(raw) / sum(raw),
+        "batch_size": draw(st.integers(1, 16)),
+        "window": draw(st.integers(0, 64)),
+        "config": SamplerConfig(
+            schedule="streaming",
+            filter=filter_mode,
+            ratio=filter_mode != "off" and draw(st.booleans()),
+            oversample=draw(st.floats(1, 4)),
+            max_resample_rounds=draw(st.integers(0, 6)),
+            max_inflight=draw(st.floats(1, 4)),
+        ),
+        "kept": draw(st.lists(st.floats(0, 1), min_size=num_tasks, max_size=num_tasks)),
+        "failed": draw(st.sampled_from([0.0, 0.1, 1.0])),
+        "seed": draw(st.integers(0, 2**32)),
+    }
+
+
+@settings(deadline=None, max_examples=200)
+@given(run=runs())
+def test_invariants_over_steps_that_carry(run):
+    rng = np.random.default_rng(run["seed"])
+    num_tasks, batch_size = len(run["weights_K"]), run["batch_size"]
+    # Decay 1 is out of its bounds, and makes the tracker a plain count of every group it is told of.
+    tracker = AcceptanceTracker(num_tasks, decay=1.0)
+    ended_well = 0
+    held: list[tuple[int, bool]] = []  # task, kept
+    for _ in range(4):
+        sampler = make_sampler(run["weights_K"], tracker, run["config"], batch_size, rng, [Carried(*g) for g in held])
+        groups = list(held)
+        outcome_of = {i: KEPT for i, (_, kept) in enumerate(held) if kept}
+        flying = [i for i, (_, kept) in enumerate(held) if not kept]
+        while not sampler.done:
+            launches = sampler.ask()
+            flying += range(len(groups), len(groups) + len(launches))
+            groups += [(task, False) for task in launches]
+            assert flying, "nothing is in flight, nothing is asked for, and the step is not done"
+            assert sampler.in_flight == len(flying)
+            i = flying.pop(int(rng.integers(len(flying))))
+            kept = run["config"].filter == "off" or rng.random() < run["kept"][groups[i][0]]
+            outcome_of[i] = FAILED if rng.random() < run["failed"] else KEPT if kept else FILTERED
+            ended_well += outcome_of[i] is not FAILED
+            sampler.tell(i, outcome_of[i])
+        selection = sampler.select()
+
+        ids = selection.launch_ids
+        assert len(groups) - len(held) <= run["config"].budget(batch_size)
+        assert len(ids) <= batch_size and ids == sorted(set(ids))
+        assert {outcome_of.get(i) for i in ids} <= {KEPT}
+        assert selection.launched_K.sum() == len(groups) - len(held)
+        assert tracker.recent_finished_K.sum() == ended_well
+        by_task = run["config"].ratio or run["config"].filter == "off"
+        if len(ids) == batch_size and by_task and not selection.shortfall_K.any():
+            assert selection.chosen_K.tolist() == selection.quota_K.tolist()
+        if len(ids) < batch_size:
+            assert not flying, "the step gave up although a group in flight could have helped"
+        for i in flying:
+            rivals = [j for j in ids if not by_task or groups[j][0] == groups[i][0]]
+            assert all(j < i for j in rivals), "a group in flight was passed over"
+        # What goes to the next step: in flight, or kept and not chosen, and then what is launched ahead.
+        held = [
+            (task, i in outcome_of)
+            for i, (task, _) in enumerate(groups)
+            if i not in ids and outcome_of.get(i, KEPT) is KEPT
+        ]
+        held += [(int(rng.integers(num_tasks)), False) for _ in range(run["window"] - len(held))]
