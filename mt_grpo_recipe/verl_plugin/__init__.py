@@ -29,7 +29,7 @@ def register() -> None:
     with loud_import("mt_grpo"):
         # The platform has to be known before the trainer's imports ask verl for the device.
         register_platform()
-        from mt_grpo_recipe.verl_plugin import advantage, policy_loss, trainer  # noqa: F401
+        from mt_grpo_recipe.verl_plugin import advantage, async_trainer, policy_loss, trainer  # noqa: F401
 
 
 register()

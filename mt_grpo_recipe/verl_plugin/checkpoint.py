@@ -67,7 +67,8 @@ def mend_marker(folder: Path) -> None:
 
 
 class DecisionLog:
-    """One JSON line a step: what was decided, so that two runs, or a run and its resumed half, can be compared.
+    """One JSON line a step (a mini-batch in mode mt_grpo_async): what was decided, so that two runs, or a run and its
+    resumed half, can be compared.
 
     Args:
         folder: the run's checkpoint folder.

@@ -15,6 +15,7 @@ from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_ver
 
 logger = logging.getLogger(__name__)
 REWARD_MODULE = "reward_fns"
+ASYNC_MODE = "mt_grpo_async"
 GROUP_ROLLOUT_MANAGER = "mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager"
 
 
@@ -28,7 +29,7 @@ def check_version() -> None:
 
 
 def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
-    """Refuse settings of verl that contradict the method; set `dataloader_num_workers` to 0.
+    """Refuse settings of verl that contradict the method; set `dataloader_num_workers` to 0, and what is left open.
 
     Args:
         config: verl's whole training config; changed in place.
@@ -52,6 +53,8 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
     if mt_grpo.improvement.granularity == "mini_batch" and config.actor_rollout_ref.actor.ppo_epochs != 1:
         raise ConfigError("mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1.")
     _check_micro_batches(config)
+    if config.trainer.v1.trainer_mode == ASYNC_MODE:
+        _check_async(config, mt_grpo)
     if config.reward.reward_model.enable and not config.reward.reward_model.enable_resource_pool:
         raise ConfigError(
             "The sampler needs each reward when a group ends: use a rule-based reward, or give the reward model "
@@ -82,6 +85,57 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
             )
             config.data.dataloader_num_workers = 0
         config.data.gen_batch_size = 1
+
+
+def _check_async(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
+    """Refuse what contradicts rollouts that go on while the policy is trained; set `parameter_sync_step` if null."""
+    if mt_grpo.sampler.schedule != "streaming":
+        raise ConfigError(
+            f"mt_grpo.sampler.schedule={mt_grpo.sampler.schedule}: a round begins with nothing and waits for all of "
+            f"its groups, while trainer mode {ASYNC_MODE} keeps prompts in flight. Use streaming, or +mt_grpo=mt_grpo."
+        )
+    if mt_grpo.sampler.surplus == "abort":
+        raise ConfigError(
+            f"mt_grpo.sampler.surplus=abort: in trainer mode {ASYNC_MODE} a group still in flight goes to the next "
+            "mini-batch, so there is none to abort. Leave mt_grpo.sampler.surplus=drain."
+        )
+    if mt_grpo.improvement.granularity == "mini_batch":
+        raise ConfigError(
+            f"mt_grpo.improvement.granularity=mini_batch: in trainer mode {ASYNC_MODE} every mini-batch is a step of "
+            "its own already. Use step."
+        )
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    options = config.trainer.v1.separate_async
+    if options.parameter_sync_step is None:
+        with open_dict(config):
+            options.parameter_sync_step = max(1, config.data.train_batch_size // actor.ppo_mini_batch_size)
+    if config.data.train_batch_size != options.parameter_sync_step * actor.ppo_mini_batch_size:
+        raise ConfigError(
+            f"data.train_batch_size={config.data.train_batch_size} is what is trained on between two weight syncs, so "
+            f"it must be trainer.v1.separate_async.parameter_sync_step ({options.parameter_sync_step}) mini-batches of "
+            f"actor_rollout_ref.actor.ppo_mini_batch_size ({actor.ppo_mini_batch_size}). Change one of the three."
+        )
+    if rollout.nnodes < 1 or rollout.n_gpus_per_node < 1:
+        raise ConfigError(
+            f"actor_rollout_ref.rollout.nnodes={rollout.nnodes}, n_gpus_per_node={rollout.n_gpus_per_node}: trainer "
+            f"mode {ASYNC_MODE} needs devices for rollouts alone. Use 1 or more of both, beside those of trainer.*."
+        )
+    if rollout.checkpoint_engine.backend == "naive":
+        raise ConfigError(
+            "actor_rollout_ref.rollout.checkpoint_engine.backend=naive hands weights over within one device. Use nccl, "
+            "or another engine of verl's that crosses devices (tcp on the CPU platform)."
+        )
+    if options.hybrid_rollout.enable_switch:
+        raise ConfigError(
+            "trainer.v1.separate_async.hybrid_rollout.enable_switch=True waits for a number of groups of any task, "
+            "while the sampler needs those of its quotas: set it to False."
+        )
+    strategy = config.trainer.v1.sampler.max_off_policy_strategy
+    if strategy != "drop":
+        raise ConfigError(
+            f"trainer.v1.sampler.max_off_policy_strategy={strategy}: waiting for groups before they are too old could "
+            "take for ever. Use drop; dropped groups are replaced, task by task."
+        )
 
 
 def _check_micro_batches(config: DictConfig) -> None:

@@ -32,6 +32,12 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "PPOTrainer._val_metrics_update": ("sample_uids", "reward_extra_infos_dict"),
     },
     "verl.trainer.ppo.v1.trainer_sync": {"PPOTrainerSync.on_sample_end": ()},
+    "verl.trainer.ppo.v1.trainer_separate_async": {
+        "PPOTrainerSeparateAsync._setup": (),
+        "PPOTrainerSeparateAsync.on_train_begin": (),
+        "PPOTrainerSeparateAsync.step": ("metrics", "timing_raw"),
+        "logger": (),
+    },
     "verl.trainer.ppo.v1.replay_buffer": {
         "ReplayBuffer.sample": ("global_steps", "partition_id", "batch_size"),
         "ReplayBuffer._sync_metadata_from_transfer_queue": (),

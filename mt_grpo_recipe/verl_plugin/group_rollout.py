@@ -35,6 +35,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from verl.protocol import DataProto
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ, apply_greedy_sampling_params
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
+from verl.workers.rollout.llm_server import FullyAsyncLLMServerClient
 
 logger = logging.getLogger(__name__)
 _Worker: Any = cast(Any, AgentLoopWorkerTQ).__ray_actor_class__
@@ -95,19 +96,16 @@ class GroupRolloutWorker(_Worker):
 
         prompt_ids = await self._loop.ct_build_initial_tokens(list(prompt["raw_prompt"]))
         start = time.perf_counter()
-        server_id, server = await self.llm_client._acquire_server(uuid4().hex, prompt_ids=prompt_ids)
-        try:
-            # One prompt on one server: its key-value cache is computed once.
-            calls = self._calls[prompt["uid"]] = [
-                server.generate.remote(
-                    request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(sampling_params)
+        if isinstance(self.llm_client, FullyAsyncLLMServerClient):
+            # A weight sync cuts these short, and the client goes on with them where they were.
+            answers = await asyncio.gather(
+                *(
+                    self.llm_client.generate(uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(sampling_params))
+                    for _ in range(size)
                 )
-                for _ in range(size)
-            ]
-            answers = await asyncio.gather(*calls)
-        finally:
-            self._calls.pop(prompt["uid"], None)
-            self.llm_client._release_server(server_id)
+            )
+        else:
+            answers = await self._generate_on_one_server(prompt["uid"], prompt_ids, sampling_params, size)
         generated_s = time.perf_counter() - start
 
         outputs = [self._output(prompt_ids, answer, generated_s) for answer in answers]
@@ -120,6 +118,19 @@ class GroupRolloutWorker(_Worker):
             output.extra_fields["reward_extra_info"] = reward["reward_extra_info"]
             output.metrics.compute_score = time.perf_counter() - start
         await self._store(outputs, prompt, partition_id)
+
+    async def _generate_on_one_server(self, uid: str, prompt_ids: list[int], params: dict, size: int) -> list[Any]:
+        """The answers to one prompt, whose key-value cache is computed once."""
+        server_id, server = await self.llm_client._acquire_server(uuid4().hex, prompt_ids=prompt_ids)
+        try:
+            calls = self._calls[uid] = [
+                server.generate.remote(request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(params))
+                for _ in range(size)
+            ]
+            return await asyncio.gather(*calls)
+        finally:
+            self._calls.pop(uid, None)
+            self.llm_client._release_server(server_id)
 
     def _output(self, prompt_ids: list[int], answer: Any, generated_s: float) -> AgentLoopOutput:
         """One rollout in verl's form, cut to the response length."""
@@ -137,9 +148,9 @@ class GroupRolloutWorker(_Worker):
             num_turns=2,
             metrics=AgentLoopMetrics(generate_sequences=generated_s, num_preempted=preempted),
             extra_fields={
-                **answer.extra_fields,
                 "min_global_steps": step,
                 "max_global_steps": step,
+                **answer.extra_fields,
                 "turn_scores": [],
                 "tool_rewards": [],
             },

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import transfer_queue as tq
@@ -14,7 +14,7 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from mt_grpo_recipe.algorithm.arrays import IntArray
-from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.controller import Sampler, TaskController
 from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
 from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection, classify
 from mt_grpo_recipe.config.schema import SamplerConfig
@@ -50,8 +50,8 @@ _FAILED = _Ended(Outcome.FAILED, 0.0, False)
 
 
 @dataclass
-class _Waiting:
-    """Groups launched in this step."""
+class Waiting:
+    """Groups of this step: those it launched, after those that earlier steps left."""
 
     uids: list[str] = field(default_factory=list)
     tasks: list[int] = field(default_factory=list)
@@ -59,8 +59,12 @@ class _Waiting:
     launch_of: dict[str, int] = field(default_factory=dict)
     """uid -> launch id, of groups whose end was not told yet."""
 
-    flat: list[int] = field(default_factory=list)
-    """Launch ids of groups with equal rewards that the filter let through."""
+    kept: set[int] = field(default_factory=set)
+    """Launch ids of groups that ended and that the filter let through."""
+    flat: set[int] = field(default_factory=set)
+    """Launch ids of those of them with equal rewards."""
+    told_before: set[int] = field(default_factory=set)
+    """Launch ids of groups whose end an earlier step was told of."""
 
     def count_K(self, launch_ids: Collection[int], num_tasks: int) -> IntArray:
         """Groups of each task among these, shape (K,)."""
@@ -107,6 +111,9 @@ class TaskReplayBuffer(ReplayBuffer):
         **kwargs: what verl gives a replay buffer.
     """
 
+    carries_over: ClassVar[bool] = False
+    """Whether a step leaves its groups in flight to the next one, instead of waiting for them."""
+
     def __init__(
         self,
         launch: Callable[[list[int]], list[str]],
@@ -131,13 +138,13 @@ class TaskReplayBuffer(ReplayBuffer):
             return super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         assert self.controller is not None, "the controller is set when the data is loaded"
         decide, poll = Stopwatch(), Stopwatch()
+        waiting = Waiting()
         with decide:
-            sampler = self.controller.begin_step()
+            sampler = self._begin_step(global_steps, waiting)
         correct_K = np.zeros(len(self.controller.tasks))
-        waiting = _Waiting()
         aborted: set[str] = set()
         last_end = time.monotonic()
-        while not sampler.done or waiting.launch_of:
+        while not sampler.done or (waiting.launch_of and not self.carries_over):
             with decide:
                 tasks = sampler.ask()
             if tasks:
@@ -156,21 +163,22 @@ class TaskReplayBuffer(ReplayBuffer):
                     sampler.tell(launch_id, ended.outcome)
                     if ended.outcome is not Outcome.FAILED:
                         correct_K[waiting.tasks[launch_id]] += ended.accuracy
+                    if ended.outcome is Outcome.INFORMATIVE:
+                        waiting.kept.add(launch_id)
                     if ended.flat:
-                        waiting.flat.append(launch_id)
+                        waiting.flat.add(launch_id)
             if outcomes:
                 last_end = time.monotonic()
             elif waiting.launch_of:
                 # Where listing a large queue takes long, look less often rather than keep the queue busy.
                 time.sleep(max(self.poll_interval, 4 * poll.last_s))
         with decide:
-            selection = sampler.select()
-            flat_in_batch = set(waiting.flat) & set(selection.launch_ids)
+            selection = self._select(sampler)
             self.controller.observe(
                 selection,
                 correct_K,
-                waiting.count_K(waiting.flat, len(correct_K)),
-                waiting.count_K(flat_in_batch, len(correct_K)),
+                waiting.count_K(waiting.flat - waiting.told_before, len(correct_K)),
+                waiting.count_K(waiting.flat & set(selection.launch_ids), len(correct_K)),
             )
         chosen = [waiting.uids[launch_id] for launch_id in selection.launch_ids]
         tasks_of_chosen = [waiting.tasks[launch_id] for launch_id in selection.launch_ids]
@@ -178,9 +186,21 @@ class TaskReplayBuffer(ReplayBuffer):
             selection, dict(zip(chosen, tasks_of_chosen, strict=True)), decide.total_s, poll.total_s
         )
         self._log_shortfall(global_steps, selection)
-        return self._hand_over(chosen), {}
+        return self._hand_over(waiting, chosen), self._metrics()
 
-    def _poll(self, waiting: _Waiting, stalled_s: float) -> dict[str, _Ended]:
+    def _begin_step(self, global_steps: int, waiting: Waiting) -> Sampler:
+        """Have the controller draw the quotas of a step; `waiting` is empty."""
+        assert self.controller is not None
+        return self.controller.begin_step()
+
+    def _select(self, sampler: Sampler) -> Selection:
+        return sampler.select()
+
+    def _metrics(self) -> dict[str, float]:
+        """What verl is to log beside the controller's metrics."""
+        return {}
+
+    def _poll(self, waiting: Waiting, stalled_s: float) -> dict[str, _Ended]:
         """Outcome and accuracy of the groups that ended since the last look, or of all in flight once they stall."""
         self._sync_metadata_from_transfer_queue()
         ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting.launch_of.keys()
@@ -229,10 +249,21 @@ class TaskReplayBuffer(ReplayBuffer):
                 outcomes[uid] = _Ended(outcome, float(np.mean(correct[uid])), flat)
         return outcomes
 
-    def _hand_over(self, chosen: list[str]) -> KVBatchMeta:
+    def _known(self) -> set[str]:
+        """Every group of which the queue held anything at the last look."""
+        return {uid_of_key(key) for key in self.partitions[PARTITION]} | self.prompt_global_steps[PARTITION].keys()
+
+    def _hand_over(self, waiting: Waiting, chosen: list[str]) -> KVBatchMeta:
         """Clear every group that was not chosen, and return the chosen ones in order of launch."""
-        known = {uid_of_key(key) for key in self.partitions[PARTITION]} | self.prompt_global_steps[PARTITION].keys()
-        self._clear_groups(PARTITION, known - set(chosen))
+        self._clear_groups(PARTITION, self._known() - set(chosen))
+        return self._batch(chosen)
+
+    def _batch(self, chosen: list[str]) -> KVBatchMeta:
+        """The rows of these groups, in this order.
+
+        Raises:
+            EmptyBatch: there are none.
+        """
         if not chosen:
             raise EmptyBatch("no group of this step carries a gradient")
         batch = self._materialize_batch(PARTITION, chosen, dict(self.partitions[PARTITION]))

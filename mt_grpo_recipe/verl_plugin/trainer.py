@@ -1,9 +1,10 @@
-"""Trainer mode `mt_grpo`: verl's synchronous trainer with the task controller in its loop."""
+"""The task controller in the loop of verl's trainers, and trainer mode `mt_grpo`: their synchronous one."""
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import transfer_queue as tq
 from omegaconf import DictConfig
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.debug import marked_timer
 from verl.workers.utils.padding import response_from_nested
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.objective import probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.algorithm.task_weights import Signal
@@ -33,6 +34,8 @@ from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, EmptyBatch, Step
 from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
 
 logger = logging.getLogger(__name__)
+SKIPPED = "mt_grpo_skipped"
+"""Tag of the row that stands for an update that was skipped."""
 
 
 def _fetch(keys: list[str], *fields: str) -> Any:
@@ -45,9 +48,24 @@ def _is_skipped(batch: KVBatchMeta) -> bool:
     return all(tag.get("is_padding", False) for tag in batch.tags)
 
 
-@register_trainer("mt_grpo")
-class MTGRPOTrainer(PPOTrainerSync):
+def _trained_rows(batch: KVBatchMeta) -> KVBatchMeta:
+    """The batch without the rows that stand for a skipped update and hold nothing."""
+    rows = [row for row, tag in enumerate(batch.tags) if not tag.get(SKIPPED, False)]
+    return _take_rows(batch, rows)
+
+
+def _take_rows(batch: KVBatchMeta, rows: Sequence[int] | IntArray) -> KVBatchMeta:
+    return KVBatchMeta(
+        partition_id=batch.partition_id,
+        keys=[batch.keys[row] for row in rows],
+        tags=[batch.tags[row] for row in rows],
+    )
+
+
+class TaskTrainer(PPOTrainer):
     """One step: the buffer generates and chooses the batch, verl updates the policy, I_k is measured, z moves.
+
+    Stands before one of verl's trainers in the bases of a trainer mode.
 
     Args:
         config: verl's training config with the section `mt_grpo`.
@@ -66,24 +84,23 @@ class MTGRPOTrainer(PPOTrainerSync):
         checks.check_training_config(config, self.mt_grpo)
         checks.check_nodes()
         super().__init__(config)
-        # verl asks in several places whether the mode is "sync", and this one is: no prompt outlives its step.
-        self.trainer_mode = "sync"
 
     # ------------------------------------------------------------------ data
 
-    def _build_replay_buffer(self) -> TaskReplayBuffer:
+    def _buffer_arguments(self, verl_mode: str) -> dict[str, Any]:
+        """What the buffer of a trainer that does as verl's mode of this name is built with."""
         sampler = self.config.trainer.v1.sampler
-        return TaskReplayBuffer(
-            launch=self._launch,
-            abort=self._abort,
-            config=self.mt_grpo.sampler,
-            trainer_mode="sync",
-            trainer_config=self.config.trainer.v1.get("sync", {}),
-            max_off_policy_threshold=sampler.max_off_policy_threshold,
-            max_off_policy_strategy=sampler.max_off_policy_strategy,
-            sampler_kwargs=sampler.sampler_kwargs,
-            refill_fn=self._add_prompts_to_generate,
-        )
+        return {
+            "launch": self._launch,
+            "abort": self._abort,
+            "config": self.mt_grpo.sampler,
+            "trainer_mode": verl_mode,
+            "trainer_config": self.config.trainer.v1.get(verl_mode, {}),
+            "max_off_policy_threshold": sampler.max_off_policy_threshold,
+            "max_off_policy_strategy": sampler.max_off_policy_strategy,
+            "sampler_kwargs": sampler.sampler_kwargs,
+            "refill_fn": self._add_prompts_to_generate,
+        }
 
     def _init_dataloader(self) -> None:
         super()._init_dataloader()
@@ -103,7 +120,8 @@ class MTGRPOTrainer(PPOTrainerSync):
         self._slugs = task_slugs(self.tasks)
         self.train_dataloader = TaskLoader(rows_of, self.train_dataset.__getitem__, collate_fn, self.mt_grpo.seed)
         self.val_dataloader = RecordingLoader(self.val_dataloader)
-        self.controller = TaskController(self.tasks, self.config.data.train_batch_size, self.mt_grpo)
+        batch_size = self.config.data.train_batch_size // self.parameter_sync_step
+        self.controller = TaskController(self.tasks, batch_size, self.mt_grpo)
         self.replay_buffer.controller = self.controller
         self._run_all_steps()
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
@@ -137,7 +155,6 @@ class MTGRPOTrainer(PPOTrainerSync):
 
     def prepare_step(self) -> dict:
         """Launch nothing yet: the buffer asks for prompts once the step's quotas are drawn."""
-        self.train_dataloader.given.clear()
         return {}
 
     def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
@@ -153,8 +170,8 @@ class MTGRPOTrainer(PPOTrainerSync):
             batch = self._placeholder()
         metrics.update(self._task_metrics(skipped=_is_skipped(batch)))
         self._log_decision()
-        timing_raw["mt_grpo_decide"] = self._record.decide_s
-        timing_raw["mt_grpo_poll"] = self._record.poll_s
+        for name, seconds in (("decide", self._record.decide_s), ("poll", self._record.poll_s)):
+            timing_raw[f"mt_grpo_{name}"] = timing_raw.get(f"mt_grpo_{name}", 0.0) + seconds
         return batch
 
     def _log_decision(self) -> None:
@@ -166,10 +183,11 @@ class MTGRPOTrainer(PPOTrainerSync):
             "chosen": selection.launch_ids,
         }
         DecisionLog(Path(self.config.trainer.default_local_dir)).append(self.global_steps, decision)
+        self.train_dataloader.given.clear()
 
     def _placeholder(self) -> KVBatchMeta:
         """A batch of one row without data: verl clears the rows of a step, and the queue refuses to clear none."""
-        key, tag = f"skipped{self.global_steps}", {"is_padding": True}
+        key, tag = f"skipped{self.global_steps}.{self.local_trigger_step}", {"is_padding": True, SKIPPED: True}
         tq.kv_put(key=key, partition_id=PARTITION, tag=tag)
         return KVBatchMeta(partition_id=PARTITION, keys=[key], tags=[tag])
 
@@ -232,13 +250,7 @@ class MTGRPOTrainer(PPOTrainerSync):
         size = actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n // ranks
         shares = np.arange(len(batch)).reshape(ranks, -1)
         return [
-            KVBatchMeta(
-                partition_id=batch.partition_id,
-                keys=[batch.keys[row] for row in rows],
-                tags=[batch.tags[row] for row in rows],
-            )
-            for start in range(0, shares.shape[1], size)
-            for rows in [shares[:, start : start + size].reshape(-1)]
+            _take_rows(batch, shares[:, start : start + size].reshape(-1)) for start in range(0, shares.shape[1], size)
         ]
 
     def _move_weights(self, batch: KVBatchMeta) -> None:
@@ -271,12 +283,7 @@ class MTGRPOTrainer(PPOTrainerSync):
         rng = np.random.default_rng([self.mt_grpo.seed, 2, self.global_steps])
         tasks = [-1 if (task := self._task_of_row(key)) is None else task for key in batch.keys]
         ranks = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
-        rows = probe_rows(tasks, fraction, ranks, rng)
-        return KVBatchMeta(
-            partition_id=batch.partition_id,
-            keys=[batch.keys[row] for row in rows],
-            tags=[batch.tags[row] for row in rows],
-        )
+        return _take_rows(batch, probe_rows(tasks, fraction, ranks, rng))
 
     def _measure_improvement(self, batch: KVBatchMeta) -> FloatArray:
         """I_k of the update that was just made on this batch, shape (K,)."""
@@ -311,6 +318,7 @@ class MTGRPOTrainer(PPOTrainerSync):
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
     ) -> None:
+        batch = _trained_rows(batch)
         if not _is_skipped(batch):
             super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
             return
@@ -318,6 +326,7 @@ class MTGRPOTrainer(PPOTrainerSync):
         metrics.update({f"timing_s/{name}": value for name, value in timing_raw.items()})
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
+        batch = _trained_rows(batch)
         if not _is_skipped(batch):
             super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
 
@@ -359,7 +368,7 @@ class MTGRPOTrainer(PPOTrainerSync):
     def _save_checkpoint(self) -> None:
         # Before verl's own files: it names the checkpoint as the latest only when everything is written.
         folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
-        write_state(folder, self.controller.state_dict())
+        write_state(folder, self._state())
         super()._save_checkpoint()
 
     def _load_checkpoint(self) -> None:
@@ -368,5 +377,29 @@ class MTGRPOTrainer(PPOTrainerSync):
             mend_marker(folder)
         super()._load_checkpoint()
         if self.global_steps > 0:
-            self.controller.load_state_dict(read_state(self._checkpoint_folder()))
+            self._load_state(read_state(self._checkpoint_folder()))
         DecisionLog(folder).rewind(self.global_steps)
+
+    def _state(self) -> dict[str, Any]:
+        """What is to survive a kill, beside what verl saves."""
+        return self.controller.state_dict()
+
+    def _load_state(self, state: dict[str, Any]) -> None:
+        self.controller.load_state_dict(state)
+
+
+@register_trainer("mt_grpo")
+class MTGRPOTrainer(TaskTrainer, PPOTrainerSync):
+    """verl's synchronous trainer with the task controller in its loop.
+
+    Args:
+        config: verl's training config with the section `mt_grpo`.
+    """
+
+    def __init__(self, config: DictConfig):
+        super().__init__(config)
+        # verl asks in several places whether the mode is "sync", and this one is: no prompt outlives its step.
+        self.trainer_mode = "sync"
+
+    def _build_replay_buffer(self) -> TaskReplayBuffer:
+        return TaskReplayBuffer(**self._buffer_arguments("sync"))

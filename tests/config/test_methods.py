@@ -38,7 +38,16 @@ def test_a_method_composes_validates_and_sets_every_hook(name):
     config = compose_method(name, "actor_rollout_ref.rollout.n=8")
     section = load_config(config.mt_grpo)
     check_training_config(config, section)
-    assert {key: OmegaConf.select(config, key) for key in HOOKS} == HOOKS
+    hooks = HOOKS | ({"trainer.v1.trainer_mode": "mt_grpo_async"} if name == "mt_grpo_async" else {})
+    assert {key: OmegaConf.select(config, key) for key in hooks} == hooks
+
+
+@pytest.mark.parametrize("order", [["+platform=cpu", "+mt_grpo=mt_grpo_async"], ["+mt_grpo=mt_grpo_async"]])
+def test_asynchronous_training_sends_weights_as_its_device_can(order):
+    config = compose_config([*order, "actor_rollout_ref.rollout.n=8"])
+    engine = config.actor_rollout_ref.rollout.checkpoint_engine
+    assert engine.backend == ("tcp" if "+platform=cpu" in order else "nccl")
+    assert config.actor_rollout_ref.rollout.nnodes == 1
 
 
 def test_the_yaml_lists_every_setting_with_the_default_of_the_dataclass():

@@ -9,7 +9,8 @@ import torch
 class FakeRollout:
     """Groups launched end one poll later, newest first, with what `outcome(task, number)` says.
 
-    `outcome` returns a list of (reward, acc) a rollout, or None for a failed group, or "running" for one without end.
+    `outcome` returns a list of (reward, acc) a rollout, or None for a failed group, or "running" for one that has not
+    ended by this poll.
     """
 
     def __init__(self, outcome):
@@ -19,6 +20,7 @@ class FakeRollout:
         self.launched = []
         self.cleared = set()
         self.aborted = []
+        self.step = 1
         self._numbers = itertools.count()
         self._started = []
 
@@ -27,7 +29,7 @@ class FakeRollout:
         for task in tasks:
             uid = f"uid{next(self._numbers)}"
             self.launched.append(task)
-            self.items[uid] = {"is_prompt": True, "status": "running", "global_steps": 1}
+            self.items[uid] = {"is_prompt": True, "status": "running", "global_steps": self.step}
             self._started.append((uid, task))
             uids.append(uid)
         return uids
@@ -38,9 +40,11 @@ class FakeRollout:
             self.items[uid]["status"] = "failure"
 
     def _finish(self):
+        running = []
         for uid, task in reversed(self._started):
             result = self.outcome(task, int(uid[3:]))
             if result == "running":
+                running.append((uid, task))
                 continue
             self.items[uid]["status"] = "failure" if result is None else "finished"
             for session, (reward, acc) in enumerate(result or []):
@@ -48,7 +52,7 @@ class FakeRollout:
                 self.items[key] = {"status": "success", "seq_len": 5}
                 info = {} if acc is None else {"acc": acc}
                 self.fields[key] = (torch.tensor([0.0, reward]), {"reward_extra_info": info})
-        self._started = []
+        self._started = running[::-1]
 
     def kv_list(self):
         self._finish()

@@ -52,6 +52,30 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
         check(*overrides)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["mt_grpo.sampler.schedule=rounds"], r"schedule=rounds: a round begins with nothing.*Use streaming"),
+        (["mt_grpo.sampler.surplus=abort"], r"surplus=abort: .*Leave mt_grpo\.sampler\.surplus=drain"),
+        (["mt_grpo.improvement.granularity=mini_batch"], r"granularity=mini_batch: .*Use step"),
+        (["trainer.v1.separate_async.parameter_sync_step=3"], r"train_batch_size=32 .*parameter_sync_step \(3\)"),
+        (["actor_rollout_ref.actor.ppo_mini_batch_size=12"], r"parameter_sync_step \(2\) mini-batches .*\(12\)"),
+        (["actor_rollout_ref.rollout.nnodes=0"], r"nnodes=0.* needs devices for rollouts alone"),
+        (["actor_rollout_ref.rollout.checkpoint_engine.backend=naive"], r"backend=naive .*Use nccl"),
+        (["trainer.v1.separate_async.hybrid_rollout.enable_switch=True"], r"enable_switch=True .*set it to False"),
+        (["trainer.v1.sampler.max_off_policy_strategy=wait"], r"max_off_policy_strategy=wait: .*Use drop"),
+    ],
+)
+def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words(overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8", *overrides)
+
+
+def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given():
+    config = check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8")
+    assert config.trainer.v1.separate_async.parameter_sync_step == 4
+
+
 def test_dataloader_workers_are_set_to_zero_and_it_is_said(caplog):
     with caplog.at_level(logging.WARNING):
         config = check("data.dataloader_num_workers=4")
