@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +28,24 @@ class Attempt:
     problems: tuple[str, ...]
 
 
+def log_files(directory: Path) -> list[Path]:
+    """The logs right in a directory: `*.jsonl`, and the same packed with gzip."""
+    return [*directory.glob("*.jsonl"), *directory.glob("*.jsonl.gz")]
+
+
 def read_attempt(path: Path) -> Attempt:
-    """Read a file of verl's file logger: one `{"step": int, "data": {metric: number}}` a line.
+    """Read a file of verl's file logger: one `{"step": int, "data": {metric: number}}` a line; `.gz` is unpacked.
 
     Lines that are cut off or of another shape are skipped and named in `problems`. A step written twice is merged, the
     later value of a metric standing.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            return Attempt(path, {}, (f"{path.name} cannot be unpacked and is left out: {error}",))
+    lines = content.decode("utf-8", errors="replace").splitlines()
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     records: Records = {}
     broken: list[int] = []

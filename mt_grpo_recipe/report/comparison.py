@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mt_grpo_recipe.report.accuracy import final_accuracies, ranked_tasks, worst_accuracy
+from mt_grpo_recipe.report.attempts import log_files
 from mt_grpo_recipe.report.groups import Group, find_baseline, group_runs
 from mt_grpo_recipe.report.log import Run, RunLogError, read_run
 from mt_grpo_recipe.report.measures import default_thresholds
@@ -112,7 +113,7 @@ def find_runs(path: Path) -> list[Path]:
     """
     if not path.exists():
         raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
-    if path.is_file() or any(path.glob("*.jsonl")):
+    if path.is_file() or log_files(path):
         return [path]
     # Not below a run: what it keeps there, such as dumped rollouts, is JSON lines too.
     below = [run for directory in sorted(path.iterdir()) if directory.is_dir() for run in _runs_below(directory)]
@@ -120,7 +121,7 @@ def find_runs(path: Path) -> list[Path]:
 
 
 def _runs_below(directory: Path) -> list[Path]:
-    if any(directory.glob("*.jsonl")):
+    if log_files(directory):
         return [directory]
     return [run for child in sorted(directory.iterdir()) if child.is_dir() for run in _runs_below(child)]
 

@@ -39,8 +39,9 @@ def _from_name(path: Path) -> tuple[str, int | None]:
     name, parent = path.name, path.parent
     if path.is_file():
         # A name such as "attempt-2" or "metrics-20260131-1200" tells nothing: then the directory's does.
-        attempt = re.fullmatch(r"(attempt|log|metrics|run|train)?[-_.\d]*", path.stem)
-        name, parent = (parent.name, parent.parent) if attempt else (path.stem, parent)
+        stem = Path(name.removesuffix(".gz")).stem
+        attempt = re.fullmatch(r"(attempt|log|metrics|run|train)?[-_.\d]*", stem)
+        name, parent = (parent.name, parent.parent) if attempt else (stem, parent)
     match = re.fullmatch(r"(.*?)[-_.]*(?:seed|(?<![a-zA-Z])s)[-_.=]*(\d+)", name)
     if match is None:
         return name, None

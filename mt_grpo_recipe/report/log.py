@@ -12,7 +12,7 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.metrics import PREFIX, TASK_ACCURACY, TASK_METRICS
-from mt_grpo_recipe.report.attempts import Records, read_attempt
+from mt_grpo_recipe.report.attempts import Records, log_files, read_attempt
 from mt_grpo_recipe.report.identity import identify
 from mt_grpo_recipe.report.joining import is_training, join, unfinished
 
@@ -107,7 +107,7 @@ class Run:
 
 
 def read_run(path: Path | str) -> Run:
-    """Read a run: a directory with one or more `*.jsonl` files, one an attempt, or a single file.
+    """Read a run: a directory with `*.jsonl` or `*.jsonl.gz` files, one an attempt, or a single file.
 
     Attempts are joined in the natural order of their file names (`attempt-2` before `attempt-10`). An attempt that
     starts at step s replaces what earlier ones wrote from s on: those steps belong to a model that was thrown away.
@@ -118,7 +118,7 @@ def read_run(path: Path | str) -> Run:
     path = Path(path)
     if not path.exists():
         raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
-    files = [path] if path.is_file() else sorted(path.glob("*.jsonl"), key=_natural)
+    files = [path] if path.is_file() else sorted(log_files(path), key=_natural)
     if not files:
         raise RunLogError(
             f"{path} holds no *.jsonl log: was the run started with trainer.logger=[console,file] "

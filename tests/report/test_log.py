@@ -1,5 +1,6 @@
 """Reading logs: whole, broken, resumed, missing."""
 
+import gzip
 import json
 
 import numpy as np
@@ -29,6 +30,17 @@ def test_a_whole_run_is_read_without_complaint(tmp_path):
     expected = [line["data"]["mt_grpo/weight/arc"] for line in lines[1:]]
     assert run.series("mt_grpo/weight/arc").values.tolist() == expected
     assert run.late_mean("mt_grpo/weight/arc", 4) == pytest.approx(np.mean(expected[-4:]))
+
+
+def test_a_packed_log_says_the_same_and_a_broken_pack_is_named(tmp_path):
+    (log,) = write_run(tmp_path / "plain", seed=1, steps=12).glob("*.jsonl")
+    (tmp_path / "packed").mkdir()
+    packed = tmp_path / "packed" / "a.jsonl.gz"
+    packed.write_bytes(gzip.compress(log.read_bytes()))
+    assert read_run(tmp_path / "packed").records == read_run(log).records
+    (tmp_path / "packed" / "b.jsonl.gz").write_bytes(packed.read_bytes()[:-40])
+    problems = read_run(tmp_path / "packed").problems
+    assert any(problem.startswith("b.jsonl.gz cannot be unpacked and is left out") for problem in problems)
 
 
 def test_nulls_and_words_are_not_numbers(tmp_path):
