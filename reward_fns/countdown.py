@@ -6,16 +6,15 @@ An answer may go on with "= 31": a right-hand side must be the target itself. Mi
 positive target they reach nothing that subtraction does not. A number must be written as it was given: "08" is wrong.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from reward_fns.arithmetic import evaluate, tokenize
 from reward_fns.registry import register
 from reward_fns.truth import read_whole_number
 
 
-@dataclass(frozen=True)
-class Puzzle:
+class Puzzle(NamedTuple):
     """The numbers to use, as sorted decimal texts, and the value to reach."""
 
     numbers: tuple[str, ...]
@@ -25,14 +24,20 @@ class Puzzle:
 def read_puzzle(fields: dict[str, Any], **_: Any) -> Puzzle:
     """Numbers from "8,73,96" or a list, target from 31 or "31"; raises ValueError for anything else."""
     numbers = fields.get("numbers")
-    if isinstance(numbers, str):
-        numbers = numbers.split(",")
-    if not isinstance(numbers, list) or not numbers:
+    if isinstance(numbers, list):
+        numbers = ",".join(str(read_whole_number(number, "numbers")) for number in numbers)
+    if not isinstance(numbers, str) or not numbers:
         raise ValueError("the field 'numbers' must be a list of numbers or text such as '8,73,96'")
-    values = [read_whole_number(number, "numbers") for number in numbers]
+    return Puzzle(_sorted_numbers(numbers), read_whole_number(fields.get("target"), "target"))
+
+
+@lru_cache(maxsize=256)
+def _sorted_numbers(numbers: str) -> tuple[str, ...]:
+    """Kept, because the rollouts of a group come with the same numbers."""
+    values = [read_whole_number(number, "numbers") for number in numbers.split(",")]
     if min(values) < 0:
         raise ValueError("the field 'numbers' must not hold negative numbers")
-    return Puzzle(tuple(sorted(map(str, values))), read_whole_number(fields.get("target"), "target"))
+    return tuple(sorted(map(str, values)))
 
 
 @register("countdown", truth=read_puzzle)
@@ -46,7 +51,7 @@ def reaches_the_target(answer: str, puzzle: Puzzle, **_: Any) -> bool:
             if right != tokenize(str(puzzle.target)):
                 return False
         # Compared as text and before anything is computed: a number of a million digits is never turned into an int.
-        if tuple(sorted(token for token in tokens if token.isdecimal())) != puzzle.numbers:
+        if tuple(sorted([token for token in tokens if token.isdecimal()])) != puzzle.numbers:
             return False
         return evaluate(tokens) == puzzle.target
     except ArithmeticError:

@@ -82,15 +82,16 @@ def task_for(data_source: Any) -> Task:
     `countdown-mini-train` and `countdown` are both the task `countdown`; `countdowns` is not.
     Raises ValueError that lists the known names.
     """
-    tasks = known_tasks()
-    if isinstance(data_source, str):
-        cuts = [len(data_source), *(match.start() for match in re.finditer("[-:]", data_source))]
-        for cut in sorted(cuts, reverse=True):
-            if data_source[:cut] in tasks:
-                return tasks[data_source[:cut]]
+    if not _discovered:
+        known_tasks()
+    name = data_source if isinstance(data_source, str) else ""
+    while name:
+        if name in _tasks:
+            return _tasks[name]
+        name = name[: max(name.rfind("-"), name.rfind(":"), 0)]
     raise ValueError(
-        f"no reward function for data_source {data_source!r}; known: {', '.join(sorted(tasks))}. A data_source is a "
-        'known name, alone or followed by "-" and anything. To add a task, write one file in reward_fns/ with a '
+        f"no reward function for data_source {data_source!r}; known: {', '.join(sorted(known_tasks()))}. A data_source "
+        'is a known name, alone or followed by "-" and anything. To add a task, write one file in reward_fns/ with a '
         f'function decorated by @register("name"), or an entry point of group {ENTRY_POINT_GROUP!r} in your own package'
     )
 

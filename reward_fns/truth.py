@@ -7,7 +7,10 @@ guess.
 """
 
 import json
+import re
 from typing import Any
+
+_WHOLE_NUMBER = re.compile(r"\s*-?[0-9]{1,99}\s*")
 
 
 def as_fields(ground_truth: Any) -> dict[str, Any]:
@@ -18,7 +21,7 @@ def as_fields(ground_truth: Any) -> dict[str, Any]:
     >>> as_fields("alice")
     {'target': 'alice'}
     """
-    value = _plain(ground_truth)
+    value = ground_truth if isinstance(ground_truth, dict) else _plain(ground_truth)
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
             parsed = json.loads(value)
@@ -27,7 +30,7 @@ def as_fields(ground_truth: Any) -> dict[str, Any]:
         value = parsed if isinstance(parsed, dict) else value
     if not isinstance(value, dict):
         value = {"target": value}
-    return {str(key): field for key, field in value.items() if field is not None}
+    return {str(key): _plain(field) for key, field in value.items() if field is not None}
 
 
 def read_target(fields: dict[str, Any], **_: Any) -> str:
@@ -40,19 +43,19 @@ def read_target(fields: dict[str, Any], **_: Any) -> str:
 
 def read_whole_number(value: Any, field: str) -> int:
     """An int given as such, as decimal text or, as pandas makes of columns with gaps, as a whole float."""
-    if isinstance(value, str):
-        digits = value.strip()
-        if digits.removeprefix("-").isdecimal() and digits.isascii() and len(digits) <= 100:
-            return int(digits)
-    elif isinstance(value, float) and value.is_integer():
-        return int(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
         return value
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     raise ValueError(f"the field {field!r} must hold whole numbers, not {value!r}")
 
 
 def _plain(value: Any) -> Any:
     """Numpy scalars and arrays as Python values, through dicts and lists."""
+    if type(value) in (str, int):  # the common case, spared the search for an attribute
+        return value
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

@@ -3,39 +3,40 @@
     python tests/benchmarks/bench_rewards.py [--rows 300] [--json]
 
 The naive scorer is what recipes ship: a regular expression for the box and `eval` for the expression. The other is
-reasoning-gym's own, which parses with sympy. Medians over repeats on this machine; the ratios are what carries over.
+reasoning-gym's own, which parses with sympy. Every row is answered by a group of eight, as in training. The three take
+turns row by row and CPU time is counted, so that other work on the machine falls on all alike; the ratios are what
+carries over.
 """
 
 import argparse
 import json
 import re
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import reasoning_gym
 
+import reward_fns.maths
+import reward_fns.rg
 from reward_fns import compute_score
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "reward_fns"))
+
+from hostile import HOSTILE
+from independent import ROWS, helper
+
 REPEATS = 5
+GROUP = 8
 REASONING = "First I try one thing and then another, and count again. " * 60  # about 3,400 characters, 800 tokens
 
-HOSTILE = {
-    "a megabyte of digits in a box": r"\boxed{" + "9" * 1_000_000 + "}",
-    "a megabyte of opening brackets": r"\boxed{" + "(" * 1_000_000 + "}",
-    "400 brackets deep": r"\boxed{" + "(" * 400 + "3" + ")" * 400 + "}",
-    "a megabyte of braces": r"\boxed{" + "{" * 1_000_000,
-    "100,000 boxes": r"\boxed{3}" * 100_000,
-    "100,000 boxes within each other": r"\boxed{" * 100_000 + "3" + "}" * 100_000,
-    "100,000 times boxed without a brace": r"\boxed" * 100_000,
-    "100,000 answer tags": "<answer>" * 100_000,
-    "a tower of 300 powers": r"\boxed{" + "9**" * 300 + "9}",
-    "a product of 300 numbers": r"\boxed{" + "*".join(["12"] * 300) + "}",
-}
 
-
-def naive(response: str, numbers: list[int], target: int) -> float:
+def naive(response: str, truth: dict[str, Any]) -> float:
     """A box by regular expression, the value by eval."""
+    numbers, target = [int(number) for number in truth["numbers"].split(",")], truth["target"]
     boxes = re.findall(r"\\boxed\{(.*?)\}", response)
     if not boxes:
         return 0.0
@@ -47,13 +48,12 @@ def naive(response: str, numbers: list[int], target: int) -> float:
     return 0.1
 
 
-def seconds(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+def seconds(times: int, function: Callable[..., object], *arguments: object) -> float:
+    """CPU time of this thread for so many calls."""
+    begin = time.thread_time()
+    for _ in range(times):
+        function(*arguments)
+    return time.thread_time() - begin
 
 
 def main() -> None:
@@ -62,37 +62,40 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the text")
     options = parser.parse_args()
     data = reasoning_gym.create_dataset("countdown", size=options.rows, seed=1, min_numbers=4, max_numbers=4)
-    rows = []
-    for entry in data:
-        numbers, target = entry["metadata"]["numbers"], entry["metadata"]["target"]
-        expression = entry["metadata"]["expression"]
-        truth = {"numbers": ",".join(map(str, numbers)), "target": target}
-        rows.append((entry, numbers, target, truth, expression, rf"{REASONING}\boxed{{{expression}}}"))
-
-    ours = seconds(lambda: [compute_score("countdown-train", row[5], row[3]) for row in rows])
-    plain = seconds(lambda: [naive(row[5], row[1], row[2]) for row in rows])
-    theirs = seconds(lambda: [data.score_answer(row[4], row[0]) for row in rows])
-    truth = {"numbers": "3,8,8,12", "target": 24}
+    repeats = []
+    for _ in range(REPEATS):
+        ours = plain = theirs = 0.0
+        for entry in data:
+            truth = {"numbers": ",".join(map(str, entry["metadata"]["numbers"])), "target": entry["metadata"]["target"]}
+            expression = entry["metadata"]["expression"]
+            response = rf"{REASONING}\boxed{{{expression}}}"
+            ours += seconds(GROUP, compute_score, "countdown-train", response, truth)
+            plain += seconds(GROUP, naive, response, truth)
+            theirs += seconds(GROUP, data.score_answer, expression, entry)
+        repeats.append((ours, plain, theirs))
     hostile = {
-        name: 1000 * seconds(lambda text=text: compute_score("countdown-train", text, truth))
+        f"{row[0]}: {name}": 1000 * min(seconds(1, compute_score, row[0], text, row[1]) for _ in range(REPEATS))
+        for row in ROWS
         for name, text in HOSTILE.items()
     }
     result = {
         "rows": options.rows,
-        "microseconds_per_response": 1e6 * ours / options.rows,
-        "times_naive_eval": ours / plain,
-        "times_reasoning_gym": ours / theirs,
+        "microseconds_per_response": 1e6 * statistics.median(ours for ours, _, _ in repeats) / options.rows / GROUP,
+        "times_naive_eval": statistics.median(ours / plain for ours, plain, _ in repeats),
+        "times_reasoning_gym": statistics.median(ours / theirs for ours, _, theirs in repeats),
         "hostile_ms": hostile,
     }
     if options.json:
         print(json.dumps(result))
         return
-    print(f"{result['microseconds_per_response']:.0f} us a countdown response of {len(rows[0][5])} characters")
+    print(f"{result['microseconds_per_response']:.0f} us a countdown response of {len(response)} characters")
     print(f"{result['times_naive_eval']:.2f} x the time of a regular expression and eval")
     print(f"{result['times_reasoning_gym']:.3f} x the time of reasoning-gym's scorer, on the bare answer")
-    for name, milliseconds in sorted(hostile.items(), key=lambda item: -item[1]):
+    for name, milliseconds in sorted(hostile.items(), key=lambda item: -item[1])[:10]:
         print(f"{milliseconds:9.2f} ms  {name}")
 
 
 if __name__ == "__main__":
+    for module in (reward_fns.maths, reward_fns.rg):
+        module.call = helper  # what leaves the process has limits of its own
     main()

@@ -5,23 +5,29 @@
     python tests/reward_fns/fuzz_rewards.py -runs=1000000 -max_len=400 /tmp/corpus
 
 An input is a byte that picks a row, a byte that picks how to read the rest, and the rest: a response in which bytes
-from 128 on stand for pieces that matter, or UTF-16. An empty corpus directory is filled with answers to begin with.
+from 128 on stand for pieces that matter, or UTF-16. Some are repeated up to a megabyte. An empty corpus directory is
+filled with answers to begin with.
 
 A finding is an exception, one that was caught and logged too, a score outside the three, keys or values that disagree,
-or an answer or a countdown verdict that differs from `independent.py`. What would leave the process (math-verify,
-reasoning-gym) is answered by a stub; everything in front of it is fuzzed. libFuzzer's own options apply.
+an answer that `independent.py` reads otherwise, a 1.0 that it does not grant, a right countdown answer that gets none,
+or a call of 50 ms of CPU time. What would leave the process (math-verify, reasoning-gym) is answered by
+`independent.helper`; everything in front of it is fuzzed. Every 100,000 inputs a line says how many were right, by
+task, and how long the slowest call took. libFuzzer's own options apply.
 """
 
-import json
 import sys
+import time
+from collections import Counter
 from itertools import product
 from pathlib import Path
+from zlib import crc32
 
 import atheris
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import independent
+from independent import ROWS
 
 with atheris.instrument_imports(include=["reward_fns"]):
     import reward_fns
@@ -35,19 +41,10 @@ with atheris.instrument_imports(include=["reward_fns"]):
     import reward_fns.scoring
     import reward_fns.zebra
 
-NUMBERS, TARGET = [3, 8, 8, 12], 24
-ENTRY = json.dumps({"question": "?", "answer": "4"})
-ROWS = [
-    ("countdown-mini-train", {"numbers": "3,8,8,12", "target": TARGET}),
-    ("zebra-mini-train", {"target": "carol"}),
-    ("arc-mini-train", {"target": "0 0 9"}),
-    ("math_train", {"target": r"\frac{1}{2}"}),
-    ("sciknoweval-biology", {"target": "B", "type": "mcq-4-choices"}),
-    ("sciknoweval-biology", {"target": "True", "type": "true_or_false"}),
-    ("sciknoweval-biology", {"target": "1.5", "type": "filling"}),
-    ("rg:countdown-train", {"target": "4", "entry": ENTRY}),
-    ("rg:n_queens-train", {"target": "4", "entry": ENTRY}),
-]
+LIMIT_MS = 50.0
+LONG = 1_000_000  # characters of a repeated response
+LONG_ONE_IN = 100  # by a checksum: were it a byte of the input, the fuzzer would come to make such slow ones only
+COMPARED = 5_000  # the independent reader takes quadratic time
 PIECES = [r"\boxed{", r"\boxed", "{", "}", r"\{", "\\", "<answer>", "</answer>", "Assistant:", "<|im_start|>assistant"]
 PIECES += [" ", "3", "8", "12", "24", "+", "-", "*", "/", "(", ")", "=", ".", r"\times", r"\div", r"\cdot", r"\frac{"]
 PIECES += [r"\left", r"\right", "\u00d7", "\u00f7", "\u2212", "\u00b7", "carol", "0 0 9", "true", "B", "\n", "\ud800"]
@@ -61,14 +58,15 @@ SEEDS += [
     "15e-1",
     "4*3+sqrt(x)",
     "[[1, 'a'], [2.0]]",
+    "NaCl",
+    r"\text{Table salt}.",
     r"\boxed{\boxed{3}}",
 ]
 SEEDS += ["<answer>0 0 9</answer>", r"Assistant: \boxed {8/3-\left(3*8\right)} \boxed{", "3*8*(12/12)", "(12-8/8-8)*8"]
 
 
-def _stub(function: str, *arguments: object, cpu_seconds: float) -> object:
-    json.dumps(arguments)
-    return False if function.startswith("reward_fns._math") else 0.5
+right: Counter[str] = Counter()
+inputs, slowest_ms = 0, 0.0
 
 
 def _fail(message: str, *arguments: object) -> None:
@@ -80,29 +78,38 @@ def _response(how: int, rest: bytes) -> str:
         text = rest.decode("utf-16-le", "surrogatepass") if len(rest) % 2 == 0 else rest.decode("latin-1")
     else:
         text = "".join(chr(byte) if byte < 128 else PIECES[(byte - 128) % len(PIECES)] for byte in rest)
+    if crc32(rest) % LONG_ONE_IN == 0 and text:
+        text *= -(-LONG // len(text))
     return rf"\boxed{{{text}}}" if how % 4 else text
 
 
 def check(raw: bytes) -> None:
     """One input."""
+    global inputs, slowest_ms
     if len(raw) < 2:
         return
-    data_source, truth = ROWS[raw[0] % len(ROWS)]
+    row = ROWS[raw[0] % len(ROWS)]
+    data_source, truth = row
     response = _response(raw[1], raw[2:])
+    begin = time.thread_time()
     result = reward_fns.compute_score(data_source, response, truth)
+    milliseconds = 1000 * (time.thread_time() - begin)
+    assert milliseconds < LIMIT_MS, f"{milliseconds:.1f} ms for {len(response)} characters"
     assert list(result) == ["score", "acc", "format"], result
     assert tuple(result.values()) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}, result
 
-    answer = independent.final_answer(response)
+    answer = independent.final_answer(response) if len(response) <= COMPARED else reward_fns.extract_answer(response)
     assert answer == reward_fns.extract_answer(response), (answer, response)
     assert result["format"] == float(answer is not None)
-    if data_source.startswith("countdown") and answer is not None and answer.count("(") <= 50:
-        correct = independent.countdown_value(answer, NUMBERS) == TARGET
-        assert result["acc"] == float(correct), (answer, correct)
-    if result["acc"] and data_source.startswith("zebra"):
-        assert answer is not None and answer.lower() == "carol", answer
-    if result["acc"] and data_source.startswith("arc"):
-        assert answer == "0 0 9", answer
+    if result["acc"]:
+        assert answer is not None and independent.may_be_right(row, answer), answer
+    elif data_source.startswith("countdown") and answer is not None and answer.count("(") <= 50:
+        assert not independent.may_be_right(row, answer), answer
+
+    inputs, slowest_ms = inputs + 1, max(slowest_ms, milliseconds)
+    right[data_source] += bool(result["acc"])
+    if inputs % 100_000 == 0:
+        print(f"{inputs} inputs, right {dict(right)}, slowest {slowest_ms:.1f} ms", flush=True)
 
 
 def _fill_empty_corpora(arguments: list[str]) -> None:
@@ -116,7 +123,7 @@ def _fill_empty_corpora(arguments: list[str]) -> None:
 if __name__ == "__main__":
     _fill_empty_corpora(sys.argv[1:])
     for module in (reward_fns.maths, reward_fns.rg):
-        module.call = _stub
+        module.call = independent.helper
     reward_fns.scoring.logger.exception = _fail
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()

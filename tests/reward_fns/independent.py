@@ -1,11 +1,73 @@
 """The same rules, written another way, for tests to compare with: regular expressions and Python's own parser.
 
-Shares no code with `reward_fns`. Slow and unsafe on hostile text, which does not matter here.
+Shares no code with `reward_fns`. Slow on hostile text, which does not matter here.
 """
 
 import ast
+import json
 import re
 from fractions import Fraction
+from typing import Any
+
+NUMBERS, TARGET = [3, 8, 8, 12], 24
+_ENTRY = json.dumps({"question": "?", "answer": "4"})
+ROWS: list[tuple[str, dict[str, Any]]] = [
+    ("countdown-mini-train", {"numbers": "3,8,8,12", "target": TARGET}),
+    ("zebra-mini-train", {"target": "carol"}),
+    ("arc-mini-train", {"target": "0 0 9"}),
+    ("math_train", {"target": r"\frac{1}{2}"}),
+    ("sciknoweval-biology", {"target": "B", "type": "mcq-4-choices"}),
+    ("sciknoweval-biology", {"target": "True", "type": "true_or_false"}),
+    ("sciknoweval-biology", {"target": "1.5", "type": "filling"}),
+    ("sciknoweval-biology", {"target": ["NaCl", "table salt"]}),
+    ("rg:countdown-train", {"target": "4", "entry": _ENTRY}),
+    ("rg:n_queens-train", {"target": "4", "entry": _ENTRY}),
+]
+"""A row or more of every task."""
+
+_HARMLESS_WORD = re.compile(r"a?(sin|cos|tan)h?|sec|csc|cot|exp|log|ln|sqrt|pi|Abs|Integral|[A-Za-z]")
+
+
+def helper(function: str, *arguments: Any, cpu_seconds: float) -> Any:
+    """In place of `reward_fns.isolation.call`: finds nothing equal, and nothing of full marks.
+
+    What would be evaluated as an expression must hold no quotes, no attribute and no name but the harmless ones.
+    """
+    sent = json.loads(json.dumps(arguments))
+    if function == "reward_fns._reasoning_gym:score" and sent[0] == "countdown":
+        words = re.findall(r"[^\W\d]+", sent[-1])
+        assert all(_HARMLESS_WORD.fullmatch(word) for word in words), sent
+        assert not re.search(r"""['"\[\]{}_;:@#%&|]|\.\s*[^\W\d]""", sent[-1]), sent
+    if function == "reward_fns._reasoning_gym:score" and sent[0] == "n_queens":
+        assert not re.search(r"[(){};:=@*/]", sent[-1]), sent
+    return False if function.startswith("reward_fns._math") else 0.5
+
+
+def may_be_right(row: tuple[str, dict[str, Any]], answer: str) -> bool:
+    """Whether `answer` can be right for one of `ROWS`, where `helper` judges what leaves the process.
+
+    Exact for countdown, zebra and arc; what every right answer fulfils for the other tasks.
+    """
+    data_source, truth = row
+    bare = re.sub(r"\\[a-z]+|[\s{}$]", "", answer).casefold().rstrip(".")
+    match data_source.split("-")[0], truth.get("type"):
+        case "countdown", _:
+            return countdown_value(answer, NUMBERS) == TARGET
+        case "zebra", _:
+            return answer.lower() == "carol"
+        case "arc", _:
+            return answer == "0 0 9"
+        case "math_train", _:
+            return re.sub(r"[^0-9A-Za-z{}]", "", answer) == "frac{1}{2}"
+        case "sciknoweval", "mcq-4-choices":
+            return bare.strip("().:") == "b"
+        case "sciknoweval", "true_or_false":
+            return bare in ("true", "t", "yes")
+        case "sciknoweval", "filling":
+            return re.fullmatch(r"[-+.0-9e]+", bare) is not None and float(bare) == 1.5
+        case "sciknoweval", None:
+            return bare in ("nacl", "tablesalt")
+    return False
 
 
 def final_answer(text: str) -> str | None:

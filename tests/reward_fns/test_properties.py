@@ -1,6 +1,5 @@
 """Properties of the rewards over generated text, against `independent.py`, and bounds on the work they do."""
 
-import importlib.util
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -9,19 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reward_fns import arithmetic, compute_score, extract_answer
+from reward_fns import arithmetic, compute_score, extract_answer, maths, rg
 
-_spec = importlib.util.spec_from_file_location("independent", Path(__file__).with_name("independent.py"))
-assert _spec and _spec.loader
-independent = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(independent)
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not add it
 
-NUMBERS, TARGET = [3, 8, 8, 12], 24
-ROWS = [
-    ("countdown-mini-train", {"numbers": "3,8,8,12", "target": TARGET}),
-    ("zebra-mini-train", {"target": "carol"}),
-    ("arc-mini-train", {"target": "0 0 9"}),
-]
+import independent
+from hostile import HOSTILE
+from independent import NUMBERS, ROWS, TARGET
+
 # Pieces that are likelier than single characters to reach the interesting branches.
 WORDS = r"\boxed{ \boxed { } \{ <answer> </answer> Assistant: <|im_start|>assistant <|im_end|> carol Carol"
 SYMBOLS = r"3 8 8 12 24 1 0 + - * / ( ) = . ** \times \div \cdot \frac{ \left( \right)"
@@ -52,12 +46,23 @@ def expressions():
     return build()
 
 
-@settings(max_examples=500, deadline=None)
+@pytest.fixture(autouse=True, scope="module")
+def stand_in_for_the_helper_process():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (maths, rg):
+            patch.setattr(module, "call", independent.helper)
+        yield
+
+
+@settings(max_examples=1000, deadline=None)
 @given(TEXTS, st.sampled_from(ROWS))
-def test_any_text_gets_one_of_three_scores_and_nothing_is_raised(text, row):
-    result = compute_score(row[0], text, row[1])
-    assert list(result) == ["score", "acc", "format"]
-    assert (result["score"], result["acc"], result["format"]) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}
+def test_any_text_gets_one_of_three_scores_and_none_gets_one_that_should_not(text, row):
+    for response in (text, rf"\boxed{{{text}}}"):
+        result = compute_score(row[0], response, row[1])
+        assert list(result) == ["score", "acc", "format"]
+        assert tuple(result.values()) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}
+        if result["acc"]:
+            assert independent.may_be_right(row, independent.final_answer(response))
 
 
 @settings(max_examples=1000, deadline=None)
@@ -89,7 +94,7 @@ def test_exact_values_agree_with_python_s_own_parser(answer):
     except ArithmeticError:
         value = None
     assert value == independent.countdown_value(left, NUMBERS)
-    assert value is None or isinstance(value, Fraction)
+    assert value is None or isinstance(value, (int, Fraction))
 
 
 @given(TEXTS)
@@ -98,27 +103,8 @@ def test_no_text_before_the_final_box_changes_the_score(text):
     assert compute_score(data_source, text + r" \boxed{carol}", truth)["acc"] == 1.0 or "ssistant" in text
 
 
-HOSTILE = {
-    "a megabyte of digits": r"\boxed{" + "9" * 1_000_000 + "}",
-    "a megabyte of opening brackets": r"\boxed{" + "(" * 1_000_000 + "}",
-    "deep but short brackets": r"\boxed{" + "(" * 400 + "3" + ")" * 400 + "}",
-    "nested fractions": r"\boxed{" + r"\frac{" * 100 + "3" + "}{3}" * 100 + "}",
-    "many minus signs": r"\boxed{" + "-" * 990 + "3}",
-    "a megabyte of braces": r"\boxed{" + "{" * 1_000_000,
-    "a megabyte of backslashes": r"\boxed{" + "\\" * 1_000_000 + "}",
-    "100,000 boxes": r"\boxed{3}" * 100_000,
-    "100,000 boxes within each other": r"\boxed{" * 100_000 + "3" + "}" * 100_000,
-    "100,000 words boxed without a brace": r"\boxed" * 100_000,
-    "boxed and a megabyte of blanks": r"\boxed" + " " * 1_000_000 + "{3}",
-    "100,000 answer tags": "<answer>" * 100_000,
-    "a tower of powers": r"\boxed{" + "9**" * 300 + "9}",
-    "a long product": r"\boxed{" + "*".join(["12"] * 300) + "}",
-    "a megabyte of prompts": "Assistant:" * 100_000 + r"\boxed{3}",
-}
-
-
 @pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{number}-{row[0]}" for number, row in enumerate(ROWS)])
 def test_hostile_text_costs_bounded_work(name, row):
     """Counted in Python function calls and lines rather than seconds: a few per character would be in the millions."""
     steps = 0
