@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 DEFAULT_TASKS = "countdown:mini,arc:mini,zebra:mini"
 MATH, SCIKNOWEVAL = "DigitalLearningGmbH/MATH-lighteval", "hicai-zju/SciKnowEval"
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FAMILY:SIZE,...",
         help="families countdown, arc, zebra; sizes mini, easy, medium, hard; or rg:DATASET for any data set of "
         f"reasoning-gym (default: {DEFAULT_TASKS})",
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="YAML: settings of the rg tasks, by task, such as {rg:leg_counting: {max_animals: 5}}",
     )
     parser.add_argument(
         "--train", type=int, metavar="N", help="training puzzles a task (2000; 10000 for an experiment)"
@@ -118,6 +125,15 @@ def _check(paths: list[Path]) -> int:
     return 1 if any(file.faults for file in checked) else 0
 
 
+def _settings(path: Path | None) -> dict[str, dict[str, Any]]:
+    from omegaconf import OmegaConf
+
+    read = OmegaConf.to_container(OmegaConf.load(path), resolve=True) if path else {}
+    if not isinstance(read, dict) or not all(isinstance(own, dict) for own in read.values()):
+        raise ValueError(f"{path} must hold settings by task, such as {{rg:leg_counting: {{max_animals: 5}}}}")
+    return {str(task): {str(name): value for name, value in own.items()} for task, own in read.items()}
+
+
 def _prepare(args: argparse.Namespace) -> int:
     # Imported here, so that the parser is built without loading reasoning-gym, which takes seconds.
     from rich.console import Console
@@ -142,6 +158,7 @@ def _prepare(args: argparse.Namespace) -> int:
             seed=args.seed,
             prompts=args.prompts,
             workers=args.workers,
+            settings=_settings(args.settings),
             on_made=lambda name, count: progress.advance(bars[name], count),
         )
     for split, path in made.paths.items():

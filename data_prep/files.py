@@ -15,6 +15,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     scratch = Path(name)
     try:
         yield scratch
+        with scratch.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut may leave the new name on an empty file
         scratch.chmod(0o644)  # mkstemp makes it private
         scratch.replace(path)
     except BaseException:

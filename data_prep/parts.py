@@ -18,7 +18,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
+from types import MappingProxyType
 from typing import Any
 
 from data_prep import tasks
@@ -31,7 +32,7 @@ PART_SIZE = 100  # of the slowest task, zebra-hard, half a minute's work
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that the parts took, added up over the processes, and how many of them reasoning-gym took."""
+    """Seconds of CPU time that the parts took, in all processes, and how many of them reasoning-gym took."""
 
     seconds: float = 0.0
     generator_seconds: float = 0.0
@@ -46,9 +47,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Part:
-    """Candidates `start`..`stop`-1 of `task` under `seed`, at `path`."""
+    """Candidates `start`..`stop`-1 of `task`, made with `settings` under `seed`, at `path`."""
 
     task: str
+    settings: Mapping[str, Any]
     seed: int
     start: int
     stop: int
@@ -57,14 +59,14 @@ class Part:
     def make(self) -> Cost:
         """Write the file, unless it is there; return what it cost when it was made."""
         if not self.path.exists():
-            begin, generator_seconds, puzzles = perf_counter(), 0.0, []
-            source = tasks.items(self.task, self.seed, self.start)
+            begin, generator_seconds, puzzles = thread_time(), 0.0, []
+            source = tasks.items(self.task, self.seed, self.start, **self.settings)
             for _ in range(self.start, self.stop):
-                asked = perf_counter()
+                asked = thread_time()
                 item = next(source)
-                generator_seconds += perf_counter() - asked
-                puzzles.append(asdict(tasks.puzzle(self.task, item)))
-            content = {"cost": [perf_counter() - begin, generator_seconds], "puzzles": puzzles}
+                generator_seconds += thread_time() - asked
+                puzzles.append(asdict(tasks.puzzle(self.task, item, **self.settings)))
+            content = {"cost": [thread_time() - begin, generator_seconds], "puzzles": puzzles}
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(self.path) as scratch:
                 scratch.write_text(json.dumps(content), encoding="ascii")
@@ -82,11 +84,12 @@ class Part:
 
 
 class Parts:
-    """The parts below `folder` for one `seed`."""
+    """The parts below `folder` for one `seed`; `settings` are for the rg tasks among them."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, settings: tasks.Settings = MappingProxyType({})) -> None:
         self._folder = folder
         self._seed = seed
+        self._settings = settings
 
     def make(
         self, wanted: Mapping[str, int], workers: int, on_made: Callable[[str, int], None] = lambda task, count: None
@@ -112,10 +115,11 @@ class Parts:
             start = stop
 
     def _part(self, task: str, start: int, stop: int) -> Part:
-        identity = [task, self._seed, tasks.config(task), versions(), program_digest()]
+        settings = self._settings.get(task, {})
+        identity = [task, self._seed, tasks.config(task, **settings), versions(), program_digest()]
         fingerprint = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         folder = self._folder / f"{task.replace(':', '-')}-{fingerprint}"
-        return Part(task, self._seed, start, stop, folder / f"{start:06d}-{stop:06d}.json")
+        return Part(task, settings, self._seed, start, stop, folder / f"{start:06d}-{stop:06d}.json")
 
 
 def _made_by_one(parts: list[Part]) -> Iterator[tuple[Part, Cost]]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -85,6 +86,7 @@ def prepare(
     seed: int = 0,
     prompts: Prompts = "base",
     workers: int = 1,
+    settings: tasks.Settings = MappingProxyType({}),
     on_made: Callable[[str, int], None] = lambda task, count: None,
 ) -> Prepared:
     """Write `out_dir`/train.parquet, test.parquet and manifest.json; arguments and errors as in `draw`.
@@ -95,19 +97,22 @@ def prepare(
     Args:
         prompts: see `data_prep.table.to_table`.
         workers: processes that make puzzles.
+        settings: of the rg tasks; a data set keeps its defaults in what they leave out.
         on_made: called with a task's name and a number of candidates, whenever so many more are there.
     """
     counts = _checked(wanted, test)
     if workers < 1:
         raise ValueError(f"the number of workers must be at least 1, not {workers}")
+    tasks.require_settings(settings, list(counts))
     directory = Path(out_dir)
     directory.mkdir(parents=True, exist_ok=True)
-    parts = Parts(directory / ".parts", seed)
+    parts = Parts(directory / ".parts", seed, settings)
     needed = {name: count + test for name, count in counts.items()}
     cost = parts.make(needed, workers, on_made)
     train_rows, test_rows = draw(counts, test, seed, lambda name: parts.candidates(name, needed[name]))
     generators = {
-        name: {"train": count, "test": test, "generator": tasks.config(name)} for name, count in counts.items()
+        name: {"train": count, "test": test, "generator": tasks.config(name, **settings.get(name, {}))}
+        for name, count in counts.items()
     }
     paths = write(directory, train_rows, test_rows, {"tasks": generators, "seed": seed}, prompts)
     shutil.rmtree(directory / ".parts")

@@ -1,17 +1,20 @@
 """Names of tasks: FAMILY-SIZE for the puzzles with sizes, rg:DATASET for any data set of reasoning-gym."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
-from reasoning_gym.factory import DATASETS
+from reasoning_gym.factory import DATASETS, create_dataset
 
 from data_prep import arc, countdown, rg, zebra
 from data_prep.puzzle import Puzzle
 
 FAMILIES: dict[str, ModuleType] = {"countdown": countdown, "arc": arc, "zebra": zebra}
 """Each has `SIZES`, `config(size)`, `items(size, seed, start)` and `puzzle(size, item)`."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""Settings of reasoning-gym's data sets by task, such as {"rg:leg_counting": {"max_animals": 5}}."""
 
 DIFFICULTY = {"mini": 0, "easy": 1, "medium": 2, "hard": 3}
 TASKS = tuple(f"{family}-{size}" for family in FAMILIES for size in DIFFICULTY)
@@ -61,23 +64,41 @@ def kind(task: str) -> str:
     return task.split("-")[0]
 
 
-def config(task: str) -> dict[str, Any]:
-    """The settings of the generator behind `task`."""
+def require_settings(settings: Settings, names: Iterable[str]) -> None:
+    """Raise ValueError unless every entry is for one of the tasks `names`, an rg task, and one its data set takes."""
+    for task, own in settings.items():
+        if task not in names or not task.startswith("rg:"):
+            raise ValueError(f"settings for {task!r}, which is not one of the rg tasks asked for: {', '.join(names)}")
+        if own.keys() & {"seed", "size"}:
+            raise ValueError(
+                f"the settings of {task!r} must not hold seed or size: --seed, --train and --test say them"
+            )
+    for task in names:
+        if task.startswith("rg:"):
+            own = dict(settings.get(task, {}))
+            try:
+                create_dataset(task[3:], seed=0, **own)
+            except Exception as error:  # each data set refuses settings in a way of its own
+                raise ValueError(f"reasoning-gym makes no {task[3:]!r} of the settings {own}: {error}") from error
+
+
+def config(task: str, **settings: Any) -> dict[str, Any]:
+    """The settings of the generator behind `task`; `settings` are for rg tasks."""
     family, size = family_and_size(task)
-    return family.config(size)
+    return family.config(size, **settings)
 
 
-def items(task: str, seed: int, start: int = 0) -> Iterator[Any]:
+def items(task: str, seed: int, start: int = 0, **settings: Any) -> Iterator[Any]:
     """Yield the raw material of `puzzle` without end, from number `start` on; each task has its own random stream."""
     family, size = family_and_size(task)
     digest = hashlib.sha256(f"{task}/{seed}".encode()).digest()
-    return family.items(size, int.from_bytes(digest[:6], "big"), start)
+    return family.items(size, int.from_bytes(digest[:6], "big"), start, **settings)
 
 
-def puzzle(task: str, item: Any) -> Puzzle:
+def puzzle(task: str, item: Any, **settings: Any) -> Puzzle:
     """The puzzle made of one of `items`."""
     family, size = family_and_size(task)
-    return family.puzzle(size, item)
+    return family.puzzle(size, item, **settings)
 
 
 def stream(task: str, seed: int) -> Iterator[Puzzle]:

@@ -13,6 +13,7 @@ those data sets must keep to an alphabet that cannot call anything, and all run 
 
 import json
 import re
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -77,7 +78,7 @@ def is_safe(dataset: str, answer: str) -> bool:
 
 
 def pack_entry(entry: dict[str, Any]) -> str:
-    """An entry as JSON text that `unpack_entry` turns into an equal one, tuples and keys that are not text included.
+    """An entry as JSON text that `unpack_entry` turns into an equal one, with its tuples, fractions and odd keys.
 
     A struct column would not do: parquet gives every row the fields of all rows, and scorers compare tuples.
     """
@@ -89,15 +90,20 @@ def unpack_entry(packed: str) -> Any:
     return json.loads(packed, object_hook=_unpack)
 
 
+_MARKS = {"<tuple>", "<items>", "<fraction>"}
+
+
 def _pack(value: Any) -> Any:
     if isinstance(value, dict):
-        if all(isinstance(key, str) for key in value) and not value.keys() & {"<tuple>", "<items>"}:
+        if all(isinstance(key, str) for key in value) and not value.keys() & _MARKS:
             return {str(key): _pack(field) for key, field in value.items()}
         return {"<items>": [[_pack(key), _pack(field)] for key, field in value.items()]}
     if isinstance(value, tuple):
         return {"<tuple>": [_pack(item) for item in value]}
     if isinstance(value, list):
         return [_pack(item) for item in value]
+    if isinstance(value, Fraction):
+        return {"<fraction>": str(value)}
     if value is None or isinstance(value, (str, int, float)):
         return value
     raise TypeError(f"cannot pack {type(value).__name__} {value!r}")
@@ -108,6 +114,8 @@ def _unpack(value: dict[str, Any]) -> Any:
         return tuple(value["<tuple>"])
     if value.keys() == {"<items>"}:
         return {key: field for key, field in value["<items>"]}
+    if value.keys() == {"<fraction>"}:
+        return Fraction(value["<fraction>"])
     return value
 
 

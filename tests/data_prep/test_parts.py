@@ -12,7 +12,7 @@ from data_prep import arc, parts
 from data_prep.parts import Parts
 from data_prep.prepare import prepare
 
-WANTED = {"countdown-mini": 20, "zebra-mini": 15, "arc-easy": 20}
+WANTED = {"countdown-mini": 20, "zebra-mini": 15, "zebra-easy": 10, "arc-easy": 20, "rg:leg_counting": 10}
 SLOW = ["--tasks", "zebra:mini,arc:easy", "--train", "280", "--test", "20", "--seed", "1"]
 
 
@@ -34,6 +34,7 @@ def wait_for(condition, seconds=120):
 
 
 def test_any_number_of_workers_and_any_size_of_parts_give_the_same_files(tmp_path, monkeypatch):
+    """Each worker is a fresh process with string hashes of its own."""
     prepare(WANTED, tmp_path / "alone", test=5, seed=2)
     assert set(files(tmp_path / "alone")) == {"train.parquet", "test.parquet", "manifest.json"}
     monkeypatch.setattr(parts, "PART_SIZE", 7)

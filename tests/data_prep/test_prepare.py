@@ -3,17 +3,25 @@
 import argparse
 import hashlib
 import json
+import re
+import shlex
 import subprocess
 import sys
+from itertools import islice
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from reasoning_gym import create_dataset
 
-from data_prep import cli, countdown
+import data_prep
+from data_prep import cli, countdown, rg
+from data_prep.check import check
 from data_prep.prepare import draw, prepare
 from data_prep.table import to_table
-from data_prep.tasks import TASKS, parse_tasks, stream
+from data_prep.tasks import TASKS, items, parse_tasks, stream
 from reward_fns import compute_score
+from reward_fns.rg import unpack_entry
 
 MIXED = {"countdown-mini": 12, "arc-mini": 12, "zebra-mini": 6}
 
@@ -185,3 +193,82 @@ def test_any_data_set_of_reasoning_gym_is_a_task(tmp_path):
             assert truth["entry"] is None
     with pytest.raises(ValueError, match=r"no data set 'no_such_set'; it has .*leg_counting"):
         parse_tasks("rg:no_such_set")
+
+
+@pytest.mark.parametrize("dataset", ["word_ladder", "gsm_symbolic", "pool_matrix", "leg_counting"])
+def test_a_data_set_goes_on_beyond_its_size_and_takes_any_seed(dataset):
+    """Word ladders end at 500, GSM's list of templates too; numpy's seeds have 32 bits."""
+    task = f"rg:{dataset}"
+    beyond = [item["question"] for item in islice(items(task, 0, 590), 20)]
+    assert beyond[5:] == [item["question"] for item in islice(items(task, 0, 595), 15)]
+    assert len(set(beyond)) > 10
+
+
+def test_entries_are_those_of_one_long_data_set_where_it_makes_them_by_number():
+    made = [item["question"] for item in islice(rg.items("leg_counting", 7, 0), 250)]
+    assert made == [item["question"] for item in create_dataset("leg_counting", seed=7, size=250)]
+
+
+def test_settings_of_a_data_set_reach_the_generator_the_row_and_the_manifest(tmp_path):
+    settings = {"rg:leg_counting": {"min_animals": 2, "max_animals": 2}}
+    prepare({"rg:leg_counting": 5, "arc-mini": 2}, tmp_path, test=1, settings=settings)
+    for row in rows(tmp_path / "train.parquet")[:5]:
+        truth = row["reward_model"]["ground_truth"]
+        assert len(unpack_entry(truth["entry"])["metadata"]["animals"]) == 2
+        assert json.loads(truth["config"]) == settings["rg:leg_counting"]
+        assert compute_score(row["data_source"], f"<answer>{truth['target']}</answer>", truth)["score"] == 1.0
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["tasks"]["rg:leg_counting"]["generator"]["max_animals"] == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rg:chain_sum": {}}, "not one of the rg tasks asked for: rg:leg_counting, arc-mini"),
+        ({"arc-mini": {"length": 3}}, "not one of the rg tasks"),
+        ({"rg:leg_counting": {"seed": 3}}, "must not hold seed or size"),
+        ({"rg:leg_counting": {"legs": 3}}, "reasoning-gym makes no 'leg_counting'.*legs"),
+        ({"rg:leg_counting": {"max_animals": 0}}, "reasoning-gym makes no 'leg_counting'.*max_animals must be"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
+    with pytest.raises(ValueError, match=message):
+        prepare({"rg:leg_counting": 1, "arc-mini": 1}, tmp_path, settings=settings)
+
+
+def test_settings_are_read_from_a_yaml_file(tmp_path):
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    (tmp_path / "rg.yaml").write_text("rg:leg_counting: {min_animals: 2, max_animals: 2}\n")
+    options = ["--tasks", "rg:leg_counting", "--train", "2", "--test", "1", "--workers", "1", "-o", str(tmp_path)]
+    cli.run(parser.parse_args([*options, "--settings", str(tmp_path / "rg.yaml")]))
+    assert json.loads((tmp_path / "manifest.json").read_text())["tasks"]["rg:leg_counting"]["generator"] == {
+        "dataset": "leg_counting",
+        "min_animals": 2,
+        "max_animals": 2,
+    }
+    (tmp_path / "rg.yaml").write_text("- leg_counting\n")
+    with pytest.raises(ValueError, match="must hold settings by task"):
+        cli.run(parser.parse_args([*options, "--settings", str(tmp_path / "rg.yaml")]))
+
+
+def test_a_data_set_of_many_right_answers_has_no_target(tmp_path):
+    path = prepare({"rg:graph_color": 2}, tmp_path, test=0).paths["train"]
+    assert [row["reward_model"]["ground_truth"]["target"] for row in rows(path)] == [None, None]
+    [file] = check([path])
+    assert file.faults == [] and file.without_gold == 2
+
+
+def test_the_readme_shows_every_option_and_commands_that_are_read():
+    text = (Path(data_prep.__file__).parent / "README.md").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    [block] = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    for command in block.splitlines():
+        program, name, *arguments = shlex.split(command, comments=True)
+        assert (program, name) == ("mt-grpo", "prepare")
+        args = parser.parse_args(arguments)
+        if args.tasks:
+            assert parse_tasks(args.tasks)
+    table = "\n".join(line for line in text.splitlines() if line.startswith("| `-"))
+    assert set(re.findall(r"--[a-z]+", parser.format_help())) - {"--help"} == set(re.findall(r"--[a-z]+", table))

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from fractions import Fraction
 
 import pytest
 import reasoning_gym
@@ -39,7 +40,9 @@ def test_the_entry_may_stand_in_extra_info_and_settings_are_used():
     assert compute_score("rg:decimal_arithmetic", f"<answer>{entry['answer']}</answer>", truth, info)["acc"] == 1.0
 
 
-@pytest.mark.parametrize("value", [{}, {"a": (1, (2, [3.5, None]))}, {"a": {1: "x", (2, 3): True}}, {"<tuple>": 1}])
+@pytest.mark.parametrize(
+    "value", [{}, {"a": (1, (2, [3.5, None]))}, {"a": {1: "x", (2, 3): True}}, {"<tuple>": 1}, [Fraction(1, 3)]]
+)
 def test_packing_loses_nothing(value):
     assert repr(unpack_entry(pack_entry(value))) == repr(value)
 
