@@ -38,6 +38,8 @@ def tokenize(text: str) -> list[str]:
     if len(text) > MAX_CHARS:
         raise ArithmeticError(f"longer than {MAX_CHARS} characters")
     pieces: list[str] = _PIECE.findall(text)
+    if "\\" not in text and text.isascii():
+        return pieces  # nothing to translate
     return [_MEANING.get(piece, piece) for piece in pieces if piece not in _SILENT]
 
 
@@ -55,20 +57,17 @@ def evaluate(tokens: Sequence[str]) -> int | Fraction:
 def _sum(rest: list[str], depth: int) -> int | Fraction:
     total, product = 0, _factor(rest, depth)
     while True:
-        operator = rest[-1]
+        operator = rest.pop()
         if operator == "*":
-            rest.pop()
             product *= _factor(rest, depth)
         elif operator == "/":
-            rest.pop()
             product = _quotient(product, _factor(rest, depth))
         elif operator == "+":
-            rest.pop()
             total, product = total + product, _factor(rest, depth)
         elif operator == "-":
-            rest.pop()
             total, product = total + product, -_factor(rest, depth)
         else:
+            rest.append(operator)
             return total + product
 
 
