@@ -32,7 +32,7 @@ CLIP = {"clip_low": 0.2, "clip_high": 0.28, "dual_clip": 3.0}
 ROLLOUTS, MAX_TOKENS = 8, 32
 
 
-def roll_out(model, tokenizer, puzzles, wanted):
+def roll_out(model, tokenizer, task, puzzles, wanted):
     """Sample groups of a task until `wanted` have a reward spread; sequences, prompt lengths and rewards of each."""
     groups = []
     for puzzle in puzzles:
@@ -47,21 +47,13 @@ def roll_out(model, tokenizer, puzzles, wanted):
             pad_token_id=tokenizer.pad_token_id,
         )
         rows = [row[: len(ids)].tolist() + _answer(row[len(ids) :].tolist(), tokenizer.eos_token_id) for row in out]
-        source = f"{puzzle_task(puzzle)}-train"
         texts = [tokenizer.decode(row[len(ids) :], skip_special_tokens=True) for row in rows]
-        rewards = [compute_score(source, text, puzzle.ground_truth)["score"] for text in texts]
+        rewards = [compute_score(task, text, puzzle.ground_truth)["score"] for text in texts]
         if has_spread(rewards):
             groups.append((rows, len(ids), rewards))
         if len(groups) == wanted:
             return groups
     raise SystemExit(f"only {len(groups)} of {wanted} groups have a spread: lower --groups")
-
-
-def puzzle_task(puzzle):
-    """Family of a puzzle, from the fields of its truth and the look of its target."""
-    if "numbers" in puzzle.ground_truth:
-        return "countdown"
-    return "arc" if puzzle.ground_truth["target"][0].isdigit() else "zebra"
 
 
 def _answer(tokens, eos):
@@ -93,7 +85,7 @@ def main() -> None:
     puzzles, _ = draw(dict.fromkeys(TASKS, 40 * args.groups), test=0, seed=5)
     rows, lengths, tasks, rewards, names = [], [], [], [], []
     for task, name in enumerate(TASKS):
-        for number, (group, length, scores) in enumerate(roll_out(model, tokenizer, puzzles[name], args.groups)):
+        for number, (group, length, scores) in enumerate(roll_out(model, tokenizer, name, puzzles[name], args.groups)):
             rows += group
             lengths += [length] * ROLLOUTS
             tasks += [task] * ROLLOUTS

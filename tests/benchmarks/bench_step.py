@@ -64,9 +64,10 @@ def main() -> None:
                 statistics.mean(total(row, "shortfall") for row in steps),
             ]
         )
-    if len(paths) > 1:
-        print(f"\n{'run':20s} {'groups/step':>16s} {'generation, s':>18s} {'step, s':>16s} {'groups short':>13s}")
-    for path, (groups, generation, step, short) in zip(paths, rows, strict=True) if len(paths) > 1 else ():
+    if len(paths) == 1:
+        return
+    print(f"\n{'run':20s} {'groups/step':>16s} {'generation, s':>18s} {'step, s':>16s} {'groups short':>13s}")
+    for path, (groups, generation, step, short) in zip(paths, rows, strict=True):
         ratios = [value / first for value, first in zip((groups, generation, step), rows[0][:3], strict=True)]
         print(
             f"{path.parent.name:20s} {groups:8.1f} ({ratios[0]:4.2f}x) {generation:10.2f} ({ratios[1]:4.2f}x) "

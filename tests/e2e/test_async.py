@@ -44,24 +44,13 @@ def train(folder, steps):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("async")
-    subprocess.run(
-        [Path(sys.executable).with_name("mt-grpo"), "prepare", "--train", "60", "--test", "4", "-o", folder / "data"],
-        check=True,
-    )
-    yield folder
-    subprocess.run([str(Path(sys.executable).with_name("ray")), "stop", "--force"], check=True, capture_output=True)
+def steps(mini_folder):
+    return train(mini_folder, 4)
 
 
 @pytest.fixture(scope="module")
-def steps(folder):
-    return train(folder, 4)
-
-
-@pytest.fixture(scope="module")
-def resumed(folder, steps):
-    return train(folder, 5)
+def resumed(mini_folder, steps):
+    return train(mini_folder, 5)
 
 
 def saved(folder, step):
@@ -97,12 +86,12 @@ def test_nothing_older_than_the_threshold_is_trained_on(steps):
     assert all(data["training/off_policy/trajectory_staleness_worst/max"] <= 1 for data in steps.values())
 
 
-def test_a_resumed_run_goes_on_with_the_groups_in_flight_and_in_stock(folder, resumed):
+def test_a_resumed_run_goes_on_with_the_groups_in_flight_and_in_stock(mini_folder, resumed):
     assert sorted(resumed) == [5]
-    before, after = saved(folder, 4), saved(folder, 5)
+    before, after = saved(mini_folder, 4), saved(mini_folder, 5)
     assert after["steps"] == before["steps"] + 1
     assert len(before["held"]) >= WINDOW
-    assert "are not in its transfer_queue folder" not in (folder / "output-5.log").read_text()
+    assert "are not in its transfer_queue folder" not in (mini_folder / "output-5.log").read_text()
     held_after = {group["uid"] for group in after["held"]}
     kept_on = [group["uid"] for group in before["held"] if group["uid"] in held_after]
     assert kept_on and kept_on == [group["uid"] for group in after["held"]][: len(kept_on)]

@@ -74,23 +74,13 @@ class Run:
         return self.output.read_text()[-5000:]
 
 
-def stop_ray():
-    subprocess.run([str(Path(sys.executable).with_name("ray")), "stop", "--force"], check=True, capture_output=True)
+@pytest.fixture(scope="module")
+def run(mini_folder):
+    return Run(mini_folder)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("training")
-    subprocess.run(
-        [Path(sys.executable).with_name("mt-grpo"), "prepare", "--train", "60", "--test", "4", "-o", folder / "data"],
-        check=True,
-    )
-    yield Run(folder)
-    stop_ray()
-
-
-@pytest.fixture(scope="module")
-def killed(run):
+def killed(run, stop_ray):
     """The run, trained until its first checkpoint stands, then killed in the middle of a later step."""
     process = run.start(50)
     deadline = time.monotonic() + 900
