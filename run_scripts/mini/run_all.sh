@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole miniature comparison, one run after another, and its report. Run it again to go on where it was stopped.
 #
-#   bash run_scripts/mini/run_all.sh            18 runs, some ten minutes each on two cores (an estimate)
+#   bash run_scripts/mini/run_all.sh            18 runs of five to ten minutes on two cores
 #   STEPS, DATA_DIR as in run.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
