@@ -41,6 +41,16 @@ logger = logging.getLogger(__name__)
 _Worker: Any = cast(Any, AgentLoopWorkerTQ).__ray_actor_class__
 
 
+def whole_answers(engine: str) -> dict[str, Any]:
+    """Sampling parameters that have an engine hand over token ids once, at the end; by itself vLLM makes text of every
+    token and an output a token and rollout, of which verl reads the last one's ids."""
+    if engine != "vllm":
+        return {}
+    from vllm.sampling_params import RequestOutputKind
+
+    return {"detokenize": False, "output_kind": RequestOutputKind.FINAL_ONLY}
+
+
 class GroupRolloutWorker(_Worker):
     """verl's worker with `_run_prompt` by the group."""
 
@@ -60,6 +70,7 @@ class GroupRolloutWorker(_Worker):
         plain = type(loop) is SingleTurnAgentLoop and self.processor is None and not self.distillation_enabled
         self._loop: Any = loop if plain and self.reward_loop_worker_handles is not None else None
         self._default_loop = self.rollout_config.agent.default_agent_loop
+        self._engine_params = whole_answers(self.rollout_config.name)
         self._calls: dict[str, list[Any]] = {}
         """uid -> calls to the engine, of the groups that generate now."""
 
@@ -122,6 +133,7 @@ class GroupRolloutWorker(_Worker):
     async def _generate_on_one_server(self, uid: str, prompt_ids: list[int], params: dict, size: int) -> list[Any]:
         """The answers to one prompt, whose key-value cache is computed once."""
         server_id, server = await self.llm_client._acquire_server(uuid4().hex, prompt_ids=prompt_ids)
+        params = params | self._engine_params
         try:
             calls = self._calls[uid] = [
                 server.generate.remote(request_id=uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(params))

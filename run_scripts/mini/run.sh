@@ -3,7 +3,7 @@
 #
 #   bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]      e.g.  mt_grpo 0   or   mt_grpo 0 mt_grpo.weights.trade_off=0.1
 #   NAME=...      name of the method in the report (METHOD)
-#   STEPS=100, DATA_DIR=outputs/mini/data, OUT_DIR=outputs/mini/NAME-SEED
+#   STEPS=80, DATA_DIR=outputs/mini/data, OUT_DIR=outputs/mini/NAME-SEED
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source run_scripts/common.sh
@@ -18,22 +18,30 @@ if [ -e "$out/finished" ]; then
   echo "$name, seed $seed: finished already, in $out"
   exit 0
 fi
-if [ ! -e "$data/test.parquet" ]; then
-  mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 2000 --test 100 --seed 0 -o "$data"
-fi
-# The authors' code moves the weights by 0.025 at each of a step's four mini-batches; here a step is one mini-batch.
-case $method in mt_grpo* | grpo_iwu) set -- mt_grpo.weights.learning_rate=0.1 "$@" ;; esac
+mkdir -p "$data"
+(
+  flock 8 # runs that start together make the data once
+  if [ ! -e "$data/test.parquet" ]; then
+    mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1900 --test 200 --seed 0 -o "$data"
+  fi
+) 8>"$data.lock"
+# As in the authors' code: I_k is a sum over samples, and the weights move by 0.025 at each of a step's four mini-batches,
+# where here a step is one.
+case $method in
+  mt_grpo_reg) set -- mt_grpo.weights.learning_rate=0.1 "$@" ;;
+  mt_grpo* | grpo_iwu) set -- mt_grpo.weights.learning_rate=0.1 mt_grpo.improvement.reduction=sum "$@" ;;
+esac
 wait_for_turn
 start_run "$out" "$name" "$seed"
 python -m verl.trainer.main_ppo \
   'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
   data.train_files="$data/train.parquet" \
   data.val_files="$data/test.parquet" \
-  actor_rollout_ref.model.path="$PWD/run_scripts/tiny_model/checkpoint" \
+  actor_rollout_ref.model.path="$PWD/run_scripts/mini/warm_model" \
   actor_rollout_ref.rollout.seed="$seed" \
   mt_grpo.seed="$seed" \
   actor_rollout_ref.rollout.val_kwargs.n=2 \
-  trainer.total_training_steps="${STEPS:-100}" \
+  trainer.total_training_steps="${STEPS:-80}" \
   trainer.save_freq=20 \
   trainer.max_actor_ckpt_to_keep=2 \
   trainer.resume_mode=auto \

@@ -12,8 +12,9 @@ from ray.exceptions import TaskCancelledError
 from verl.experimental.reward_loop.reward_manager.naive import NaiveRewardManager
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
 from verl.workers.rollout.replica import TokenOutput
+from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-from mt_grpo_recipe.verl_plugin.group_rollout import GroupRolloutWorker
+from mt_grpo_recipe.verl_plugin.group_rollout import GroupRolloutWorker, whole_answers
 
 ANSWERS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14]]
 """Tokens of three rollouts; the last is longer than a response may be."""
@@ -106,6 +107,7 @@ def equip(worker, server, rewards):
     worker.llm_client = Client(server)
     worker.reward_loop_worker_handles = [rewards]
     worker._calls = {}
+    worker._engine_params = whole_answers("vllm")
     return worker
 
 
@@ -175,7 +177,14 @@ def test_a_group_is_tokenised_placed_and_scored_once(stored):
     worker = asyncio.run(roll_out(server, rewards))
     assert (worker.llm_client.acquired, worker.llm_client.released, len(rewards.batches)) == (1, 1, 1)
     assert len({request_id for request_id, _, _ in server.calls}) == 3
+    assert all(params == {"temperature": 1.0} | whole_answers("vllm") for _, _, params in server.calls)
     assert stored.statuses == {"group": "finished"}
+
+
+def test_vllm_takes_the_parameters_that_ask_for_whole_answers_and_other_engines_get_none():
+    params = SamplingParams(temperature=1.0, **whole_answers("vllm"))
+    assert (params.detokenize, params.output_kind) == (False, RequestOutputKind.FINAL_ONLY)
+    assert whole_answers("sglang") == {}
 
 
 def test_every_rollout_has_the_reward_of_its_own_text(stored):

@@ -1,0 +1,46 @@
+"""Copy the logs of finished runs into a folder small enough to commit: what the report reads, packed.
+
+    python run_scripts/mini/pack_logs.py outputs/mini -o run_scripts/mini/logs
+
+Of every step it keeps the plugin's metrics, the validation accuracies and the times, numbers as they were logged.
+"""
+
+import argparse
+import gzip
+import json
+import shutil
+from pathlib import Path
+
+KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean", "actor/entropy")
+
+
+def packed(log: Path) -> bytes:
+    """Return a log's kept metrics, a JSON line a step, compressed; the same bytes for the same log."""
+    lines = []
+    for line in log.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        kept = {name: value for name, value in entry["data"].items() if name.startswith(KEPT)}
+        lines.append(json.dumps({"step": entry["step"], "data": kept}, separators=(",", ":")))
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, help="folder of runs, as run_all.sh leaves it")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="where the packed runs go, a folder each")
+    args = parser.parse_args()
+    finished = sorted(mark.parent for mark in args.runs.glob("*/finished"))
+    if not finished:
+        parser.error(f"no finished run in {args.runs}: run_all.sh marks each with a file `finished`")
+    for run in finished:
+        out = args.out / run.name
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        shutil.copy(run / "run.json", out)
+        for log in run.glob("*.jsonl"):
+            (out / f"{log.name}.gz").write_bytes(packed(log))
+    print(f"{len(finished)} runs in {args.out}")
+
+
+if __name__ == "__main__":
+    main()

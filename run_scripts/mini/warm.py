@@ -1,0 +1,144 @@
+"""Make the warm model of the miniature comparison: taught the mini tasks, then made to seldom show what it can.
+
+    python run_scripts/mini/warm.py -o run_scripts/mini/warm_model        (about twenty minutes on two quiet cores)
+
+A large base model solves many puzzles in some of its attempts and few in most of them: reinforcement learning has
+something to bring out. A tiny model that is stopped early in its training lacks the skill itself, which a hundred steps
+do not teach. So this one is trained until it is able, and then for a short while on answers of which only a share is
+right; the others are well-formed and wrong. No puzzle of `mt-grpo prepare` at seed 0 is shown in either part.
+"""
+
+import argparse
+import re
+import sys
+import time
+from collections.abc import Container, Hashable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+
+from data_prep.prepare import draw, stream
+from data_prep.puzzle import Puzzle
+from reward_fns.arithmetic import evaluate, tokenize
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tiny_model"))
+import make
+from build import build_model, build_tokenizer
+from measure import TASKS, measure
+
+COUNTDOWN, ARC, ZEBRA = TASKS
+LARGEST_NUMBER, LARGEST_TARGET = 20, 99  # of countdown-mini
+HELD_OUT_TRAIN, HELD_OUT_TEST, HELD_OUT_SEED = 2000, 100, 0
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps, highest learning rate, puzzles a step, and the share of right answers among those shown."""
+
+    steps: int
+    rate: float
+    batch: dict[str, int]
+    right: dict[str, float]
+
+
+ALL_RIGHT = dict.fromkeys(TASKS, 1.0)
+PHASES = (
+    Phase(5000, 3e-3, {COUNTDOWN: 32, ARC: 20, ZEBRA: 20}, ALL_RIGHT),
+    Phase(3000, 1.5e-3, {COUNTDOWN: 40, ARC: 8, ZEBRA: 32}, ALL_RIGHT),
+    Phase(200, 1e-3, {COUNTDOWN: 20, ARC: 20, ZEBRA: 20}, {COUNTDOWN: 0.6, ARC: 0.02, ZEBRA: 0.7}),
+)
+
+
+def value(expression: str) -> object:
+    """The expression's exact value; None where it divides by zero."""
+    try:
+        return evaluate(tokenize(expression))
+    except ArithmeticError:
+        return None
+
+
+def countdown(seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
+    """Yield countdown puzzles without end: reasoning-gym's expressions with other numbers in them."""
+    rng = Random(seed)
+    expressions = [puzzle.solution for puzzle in islice(stream(COUNTDOWN, seed), 2000)]
+    while True:
+        expression = re.sub(r"\d+", lambda _: str(rng.randint(1, LARGEST_NUMBER)), rng.choice(expressions))
+        target = value(expression)
+        if not (isinstance(target, int) and 1 <= target <= LARGEST_TARGET):
+            continue
+        numbers = re.findall(r"\d+", expression)
+        key = (*sorted(map(int, numbers)), target)
+        if key not in held_out:
+            rng.shuffle(numbers)
+            prompt = f"make {target} from {' '.join(numbers)}"
+            yield Puzzle(prompt, {"numbers": ",".join(numbers), "target": target}, key, expression, prompt)
+
+
+def blurred(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
+    """The puzzle with a wrong answer of the right form: its parts in random order, operators at random."""
+    answer = puzzle.solution
+    for _ in range(50):  # a few puzzles have no wrong arrangement
+        if task == COUNTDOWN:
+            parts = str(puzzle.ground_truth["numbers"]).split(",")
+            rng.shuffle(parts)
+            answer = parts[0] + "".join(rng.choice("+-*/") + part for part in parts[1:])
+            wrong = value(answer) != puzzle.ground_truth["target"]
+        else:
+            gap = " " if task == ARC else ""
+            parts = puzzle.solution.split() if gap else list(puzzle.solution)
+            rng.shuffle(parts)
+            answer = gap.join(parts)
+            wrong = answer != puzzle.solution
+        if wrong:
+            break
+    return replace(puzzle, solution=answer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=7, help="of weights, batches and puzzles (%(default)s)")
+    parser.add_argument("--report-every", type=int, default=500, metavar="STEPS", help="(%(default)s)")
+    parser.add_argument("--threads", type=int, default=2, help="of torch (%(default)s)")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    make.disable_progress_bar()
+    tokenizer = build_tokenizer()
+    model = build_model(tokenizer)
+    train, test = draw(dict.fromkeys(TASKS, HELD_OUT_TRAIN), HELD_OUT_TEST, HELD_OUT_SEED)
+    held_out = {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}
+    start = time.monotonic()
+    for number, phase in enumerate(PHASES):
+        rng = Random(args.seed + number)
+        shown = {task: make.demonstrations(task, args.seed + number, held_out) for task in (ARC, ZEBRA)}
+        shown[COUNTDOWN] = countdown(args.seed + number, held_out)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=phase.rate, betas=(0.9, 0.98), weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step, p=phase: make.rate(step, p.steps))
+        for step in range(1, phase.steps + 1):
+            optimizer.zero_grad()
+            for task, count in phase.batch.items():
+                puzzles = [
+                    puzzle if rng.random() < phase.right[task] else blurred(task, puzzle, rng)
+                    for puzzle in islice(shown[task], count)
+                ]
+                loss = make.answer_loss(model, tokenizer, puzzles)
+                (loss * count / sum(phase.batch.values())).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if step % args.report_every == 0 or step == phase.steps:
+                for task in TASKS:
+                    measured = measure(model, tokenizer, task, test[task])
+                    took = time.monotonic() - start
+                    print(f"phase {number + 1} step {step} {took:.0f} s  {task:15} {measured}", flush=True)
+    model.save_pretrained(args.out)
+    tokenizer.save_pretrained(args.out)
+
+
+if __name__ == "__main__":
+    main()
