@@ -34,7 +34,9 @@ def over_steps(axes: Axes, last_step: int) -> None:
     Call it when all axes that share y are drawn: it fixes the limits.
     """
     axes.set_xlabel("training step")
-    axes.set_ylim(bottom=0)
+    # Matplotlib's own margin is a share of the data's range, which leaves a level line at the very top.
+    highest = max(float(other.dataLim.y1) for other in axes.get_shared_y_axes().get_siblings(axes))
+    axes.set_ylim(0, max(1.05 * highest, axes.get_ylim()[1]) if math.isfinite(highest) and highest > 0 else None)
     axes.set_xlim(-0.03 * max(last_step, 1), 1.03 * max(last_step, 1))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
 

@@ -50,11 +50,11 @@ def draw_shares(comparison: Comparison, group: Group) -> Figure:
     for axes, task in zip(grid, tasks, strict=True):
         got = mean_curve([run.series(task_metric("batch_share", task)) for run in group.runs])
         asked = mean_curve([run.series(task_metric("target_share", task)) for run in group.runs])
-        axes.plot(got.steps, running_mean(got.mean, width), color=mark.color, linewidth=2.4)
+        axes.plot(got.steps, running_mean(got.mean, width), color=mark.color, linewidth=3, alpha=0.6)
         axes.plot(asked.steps, running_mean(asked.mean, width), color=INK, linestyle="--", linewidth=1)
     finish_panels(grid, tasks, comparison.last_step, "share of the batch", PANELS_PER_ROW)
     lines = [
-        (f"{group.name}: got", Line2D([], [], color=mark.color, linewidth=2.4)),
+        (f"{group.name}: got", Line2D([], [], color=mark.color, linewidth=3, alpha=0.6)),
         ("asked for", Line2D([], [], color=INK, linestyle="--", linewidth=1)),
     ]
     add_legend(figure, {}, lines)

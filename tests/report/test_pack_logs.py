@@ -1,0 +1,35 @@
+"""The packed log of a run says to the report what the log itself says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from synthetic import write_run
+
+from mt_grpo_recipe.report.log import read_run
+
+SCRIPT = Path(__file__).resolve().parents[2] / "run_scripts" / "mini" / "pack_logs.py"
+
+
+def pack(*arguments):
+    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_finished_runs_are_packed_with_their_numbers_and_others_left(tmp_path):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    done = write_run(runs / "done", seed=3, steps=20)
+    (done / "finished").touch()
+    write_run(runs / "going", seed=4, steps=10)
+    assert pack(runs, "-o", out).returncode == 0
+    assert [run.name for run in out.iterdir()] == ["done"]
+    whole, packed = read_run(done), read_run(out / "done")
+    assert (packed.method, packed.seed, packed.tasks) == (whole.method, whole.seed, whole.tasks)
+    kept = {name for data in packed.records.values() for name in data}
+    assert any(name.startswith("mt_grpo/weight/") for name in kept) and "timing_s/step" in kept
+    for step, data in packed.records.items():
+        assert data == {name: value for name, value in whole.records[step].items() if name in kept}
+
+
+def test_without_a_finished_run_it_says_what_marks_one(tmp_path):
+    ended = pack(tmp_path, "-o", tmp_path / "out")
+    assert ended.returncode == 2 and "run_all.sh marks each" in ended.stderr
