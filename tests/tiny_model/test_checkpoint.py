@@ -1,4 +1,4 @@
-"""The shipped checkpoint is what verl and vLLM need it to be."""
+"""The shipped checkpoints are what verl and vLLM need them to be."""
 
 from pathlib import Path
 
@@ -7,18 +7,24 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data_prep.prepare import draw
 
-CHECKPOINT = Path(__file__).parents[2] / "run_scripts" / "tiny_model" / "checkpoint"
+RUN_SCRIPTS = Path(__file__).parents[2] / "run_scripts"
+CHECKPOINTS = ("tiny_model/checkpoint", "mini/warm_model")
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return AutoTokenizer.from_pretrained(CHECKPOINT)
+@pytest.fixture(scope="module", params=CHECKPOINTS)
+def checkpoint(request):
+    return RUN_SCRIPTS / request.param
 
 
 @pytest.fixture(scope="module")
-def model():
-    return AutoModelForCausalLM.from_pretrained(CHECKPOINT)
+def tokenizer(checkpoint):
+    return AutoTokenizer.from_pretrained(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint):
+    return AutoModelForCausalLM.from_pretrained(checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +33,11 @@ def puzzles():
     return [puzzle for task in TASKS for puzzle in test[task]]
 
 
-def test_it_is_a_small_qwen2_of_a_few_megabytes(model):
+def test_it_is_a_small_qwen2_of_a_few_megabytes(model, checkpoint):
     assert model.config.architectures == ["Qwen2ForCausalLM"]
     assert model.num_parameters() < 3_000_000
     assert model.config.hidden_size // model.config.num_attention_heads in (32, 64, 128)  # what vLLM's CPU kernels take
-    assert sum(path.stat().st_size for path in CHECKPOINT.iterdir()) < 8 * 2**20
+    assert sum(path.stat().st_size for path in checkpoint.iterdir()) < 8 * 2**20
 
 
 def test_the_vocabularies_are_equal(model, tokenizer):
