@@ -94,6 +94,11 @@ def test_a_resumed_run_goes_on_with_the_groups_in_flight_and_in_stock(mini_folde
     assert "are not in its transfer_queue folder" not in (mini_folder / "output-5.log").read_text()
     held_after = {group["uid"] for group in after["held"]}
     kept_on = [group["uid"] for group in before["held"] if group["uid"] in held_after]
-    assert kept_on and kept_on == [group["uid"] for group in after["held"]][: len(kept_on)]
+    assert kept_on == [group["uid"] for group in after["held"]][: len(kept_on)]
+    # Launch ids begin with the groups that were held and are not too old. They end in the batch or wait on;
+    # how many do which is a matter of time.
+    decision = json.loads((mini_folder / "checkpoints/decisions.jsonl").read_text().splitlines()[-1])
+    taken = [i for i in decision["chosen"] if i < len(before["held"]) - resumed[5]["mt_grpo/stale_groups"]]
+    assert decision["step"] == 5 and taken + kept_on
     weights = [math.exp(logit) for logit in before["weights"]["logits"]]
     assert list(by_task(resumed[5], "weight").values()) == pytest.approx([w / sum(weights) for w in weights])
