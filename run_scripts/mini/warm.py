@@ -20,7 +20,8 @@ from random import Random
 
 import torch
 
-from data_prep.prepare import draw, stream
+from data_prep import countdown
+from data_prep.prepare import stream
 from data_prep.puzzle import Puzzle
 from reward_fns.arithmetic import evaluate, tokenize
 
@@ -30,8 +31,6 @@ from build import build_model, build_tokenizer
 from measure import TASKS, measure
 
 COUNTDOWN, ARC, ZEBRA = TASKS
-LARGEST_NUMBER, LARGEST_TARGET = 20, 99  # of countdown-mini
-HELD_OUT_TRAIN, HELD_OUT_TEST, HELD_OUT_SEED = 2000, 100, 0
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,22 @@ def value(expression: str) -> object:
         return None
 
 
-def countdown(seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
+def countdown_puzzles(seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
     """Yield countdown puzzles without end: reasoning-gym's expressions with other numbers in them."""
     rng = Random(seed)
+    limits = countdown.SIZES["mini"]
     expressions = [puzzle.solution for puzzle in islice(stream(COUNTDOWN, seed), 2000)]
     while True:
-        expression = re.sub(r"\d+", lambda _: str(rng.randint(1, LARGEST_NUMBER)), rng.choice(expressions))
+        expression = re.sub(r"\d+", lambda _: str(rng.randint(1, limits["max_value"])), rng.choice(expressions))
         target = value(expression)
-        if not (isinstance(target, int) and 1 <= target <= LARGEST_TARGET):
+        if not (isinstance(target, int) and 1 <= target <= limits["max_target"]):
             continue
-        numbers = re.findall(r"\d+", expression)
-        key = (*sorted(map(int, numbers)), target)
-        if key not in held_out:
+        numbers = list(map(int, re.findall(r"\d+", expression)))
+        if (*sorted(numbers), target) not in held_out:
             rng.shuffle(numbers)
-            prompt = f"make {target} from {' '.join(numbers)}"
-            yield Puzzle(prompt, {"numbers": ",".join(numbers), "target": target}, key, expression, prompt)
+            yield countdown.puzzle(
+                "mini", {"metadata": {"numbers": numbers, "target": target, "expression": expression}}
+            )
 
 
 def blurred(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
@@ -97,6 +97,12 @@ def blurred(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
     return replace(puzzle, solution=answer)
 
 
+def partly_right(task: str, puzzles: Iterator[Puzzle], share: float, rng: Random) -> Iterator[Puzzle]:
+    """Yield the puzzles, a share of them with their own answers and the others with wrong ones."""
+    for puzzle in puzzles:
+        yield puzzle if rng.random() < share else blurred(task, puzzle, rng)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, required=True)
@@ -110,27 +116,15 @@ def main() -> None:
     make.disable_progress_bar()
     tokenizer = build_tokenizer()
     model = build_model(tokenizer)
-    train, test = draw(dict.fromkeys(TASKS, HELD_OUT_TRAIN), HELD_OUT_TEST, HELD_OUT_SEED)
-    held_out = {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}
+    held_out, test = make.held_out_puzzles()
     start = time.monotonic()
     for number, phase in enumerate(PHASES):
         rng = Random(args.seed + number)
         shown = {task: make.demonstrations(task, args.seed + number, held_out) for task in (ARC, ZEBRA)}
-        shown[COUNTDOWN] = countdown(args.seed + number, held_out)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=phase.rate, betas=(0.9, 0.98), weight_decay=0.05)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step, p=phase: make.rate(step, p.steps))
-        for step in range(1, phase.steps + 1):
-            optimizer.zero_grad()
-            for task, count in phase.batch.items():
-                puzzles = [
-                    puzzle if rng.random() < phase.right[task] else blurred(task, puzzle, rng)
-                    for puzzle in islice(shown[task], count)
-                ]
-                loss = make.answer_loss(model, tokenizer, puzzles)
-                (loss * count / sum(phase.batch.values())).backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+        shown[COUNTDOWN] = countdown_puzzles(args.seed + number, held_out)
+        shown = {task: partly_right(task, puzzles, phase.right[task], rng) for task, puzzles in shown.items()}
+        taught = make.teach(model, tokenizer, shown, phase.batch, phase.rate, phase.steps)
+        for step, _ in enumerate(taught, start=1):
             if step % args.report_every == 0 or step == phase.steps:
                 for task in TASKS:
                     measured = measure(model, tokenizer, task, test[task])

@@ -6,7 +6,7 @@ one task easy, one hard, and all three room to improve. No wrong answer is ever 
 
 import argparse
 import time
-from collections.abc import Container, Hashable, Iterator
+from collections.abc import Container, Hashable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,12 @@ BATCH = {"countdown-mini": 16, "arc-mini": 16, "zebra-mini": 20}  # puzzles a st
 POOL = {"countdown-mini": 4000, "zebra-mini": 2500}  # puzzles drawn beforehand: reasoning-gym needs milliseconds each
 RL_SEED, RL_TRAIN, RL_TEST = 0, 2000, 100  # the defaults of `mt-grpo prepare`: none of those puzzles is shown here
 LEARNING_RATE, RAMP = 3e-3, 50  # AdamW's, and the steps it rises over; it then falls linearly to a tenth
+
+
+def held_out_puzzles() -> tuple[set[Hashable], dict[str, list[Puzzle]]]:
+    """Return the keys of the puzzles that reinforcement learning is to train and test on, and those it tests on."""
+    train, test = draw(dict.fromkeys(TASKS, RL_TRAIN), RL_TEST, RL_SEED)
+    return {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}, test
 
 
 def demonstrations(task: str, seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
@@ -83,6 +89,30 @@ def rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / RAMP) * (1.0 - 0.9 * step / steps)
 
 
+def teach(
+    model: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerBase,
+    shown: Mapping[str, Iterator[Puzzle]],
+    batch: Mapping[str, int],
+    learning_rate: float,
+    steps: int,
+) -> Iterator[dict[str, float]]:
+    """Update the model `steps` times on `batch` puzzles of `shown` a step; yield each step's losses by task."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
+    for _ in range(steps):
+        losses = {}
+        optimizer.zero_grad()
+        for task, count in batch.items():  # one task at a time: their lengths differ, and padding is half the work
+            loss = answer_loss(model, tokenizer, list(islice(shown[task], count)))
+            (loss * count / sum(batch.values())).backward()
+            losses[task] = loss.item()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        yield losses
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--out", type=Path, default=Path("outputs/tiny_model"), help="(%(default)s)")
@@ -100,23 +130,14 @@ def main() -> None:
     model = build_model(tokenizer)
     print(f"{sum(weights.numel() for weights in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
 
-    train, test = draw(dict.fromkeys(TASKS, RL_TRAIN), RL_TEST, RL_SEED)
-    held_out = {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}
+    held_out, test = held_out_puzzles()
     shown = {task: demonstrations(task, args.seed, held_out) for task in TASKS}
-
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, args.steps))
     losses: dict[str, list[float]] = {task: [] for task in TASKS}
     start = time.monotonic()
-    for step in range(1, min(args.stop, args.steps) + 1):
-        optimizer.zero_grad()
-        for task, count in BATCH.items():  # one task at a time: their lengths differ, and padding is half the work
-            loss = answer_loss(model, tokenizer, list(islice(shown[task], count)))
-            (loss * count / sum(BATCH.values())).backward()
-            losses[task].append(loss.item())
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+    taught = teach(model, tokenizer, shown, BATCH, LEARNING_RATE, args.steps)
+    for step, loss in enumerate(islice(taught, args.stop), start=1):
+        for task, value in loss.items():
+            losses[task].append(value)
         if step % args.report_every == 0 or step == args.stop:
             for task, values in losses.items():
                 mean = sum(values) / max(len(values), 1)
