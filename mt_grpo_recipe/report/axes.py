@@ -28,15 +28,21 @@ def percent_axis(axes: Axes) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.4g}%"))
 
 
+def _from_zero(axes: Axes) -> None:
+    """Let y start at 0, and leave a margin above the highest value."""
+    # The margin is a share of the data's range, so 0 has to be in that, or a level line lies at the very top.
+    axes.update_datalim([(0, 0)], updatex=False)
+    axes.autoscale_view(scalex=False)
+    axes.set_ylim(bottom=0)
+
+
 def over_steps(axes: Axes, last_step: int) -> None:
     """Make x the training steps up to `last_step`, and let y start at 0.
 
     Call it when all axes that share y are drawn: it fixes the limits.
     """
     axes.set_xlabel("training step")
-    # Matplotlib's own margin is a share of the data's range, which leaves a level line at the very top.
-    highest = max(float(other.dataLim.y1) for other in axes.get_shared_y_axes().get_siblings(axes))
-    axes.set_ylim(0, max(1.05 * highest, axes.get_ylim()[1]) if math.isfinite(highest) and highest > 0 else None)
+    _from_zero(axes)
     axes.set_xlim(-0.03 * max(last_step, 1), 1.03 * max(last_step, 1))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
 
@@ -44,7 +50,7 @@ def over_steps(axes: Axes, last_step: int) -> None:
 def over_amount(axes: Axes, label: str) -> None:
     """Make x an amount spent, written short: 20k for 20,000."""
     axes.set_xlabel(label)
-    axes.set_ylim(bottom=0)
+    _from_zero(axes)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"))

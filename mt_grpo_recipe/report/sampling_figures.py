@@ -45,17 +45,18 @@ def draw_shares(comparison: Comparison, group: Group) -> Figure:
     """One method's shares of the batch, asked for and got, over steps: a panel a task."""
     tasks = [task for task in comparison.trained_tasks if any(task in run.trained_tasks for run in group.runs)]
     figure, grid = panels(tasks, height=1.9)
-    mark = comparison.marks[group.name]
+    got_style = {"color": comparison.marks[group.name].color, "linewidth": 3, "alpha": 0.6}
+    asked_style = {"color": INK, "linestyle": "--", "linewidth": 1}
     width = _width(group)
     for axes, task in zip(grid, tasks, strict=True):
         got = mean_curve([run.series(task_metric("batch_share", task)) for run in group.runs])
         asked = mean_curve([run.series(task_metric("target_share", task)) for run in group.runs])
-        axes.plot(got.steps, running_mean(got.mean, width), color=mark.color, linewidth=3, alpha=0.6)
-        axes.plot(asked.steps, running_mean(asked.mean, width), color=INK, linestyle="--", linewidth=1)
+        axes.plot(got.steps, running_mean(got.mean, width), **got_style)
+        axes.plot(asked.steps, running_mean(asked.mean, width), **asked_style)
     finish_panels(grid, tasks, comparison.last_step, "share of the batch", PANELS_PER_ROW)
     lines = [
-        (f"{group.name}: got", Line2D([], [], color=mark.color, linewidth=3, alpha=0.6)),
-        ("asked for", Line2D([], [], color=INK, linestyle="--", linewidth=1)),
+        (f"{group.name}: got", Line2D([], [], **got_style)),
+        ("asked for", Line2D([], [], **asked_style)),
     ]
     add_legend(figure, {}, lines)
     return figure

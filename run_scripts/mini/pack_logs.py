@@ -11,16 +11,23 @@ import json
 import shutil
 from pathlib import Path
 
-KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean", "actor/entropy")
+from mt_grpo_recipe.report.attempts import read_attempt
+
+KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean")
 
 
 def packed(log: Path) -> bytes:
-    """Return a log's kept metrics, a JSON line a step, compressed; the same bytes for the same log."""
+    """Return a log's kept metrics, a JSON line a step, compressed; the same bytes for the same log.
+
+    What a killed attempt left half written is left out, and said.
+    """
+    attempt = read_attempt(log)
+    for problem in attempt.problems:
+        print(problem)
     lines = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        kept = {name: value for name, value in entry["data"].items() if name.startswith(KEPT)}
-        lines.append(json.dumps({"step": entry["step"], "data": kept}, separators=(",", ":")))
+    for step, data in attempt.records.items():
+        kept = {name: value for name, value in data.items() if name.startswith(KEPT)}
+        lines.append(json.dumps({"step": step, "data": kept}, separators=(",", ":")))
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
 
 

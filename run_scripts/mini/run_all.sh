@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole miniature comparison and its report. Run it again to go on where it was stopped.
 #
-#   bash run_scripts/mini/run_all.sh            18 runs of five to nine minutes on two cores
+#   bash run_scripts/mini/run_all.sh            18 runs; two at a time on two cores they took 108 minutes
 #   JOBS=2    runs at a time, each with a /tmp of its own (needs `unshare`; two take 16 GiB of memory)
 #   STEPS, DATA_DIR as in run.sh
 set -euo pipefail

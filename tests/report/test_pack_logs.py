@@ -30,6 +30,16 @@ def test_finished_runs_are_packed_with_their_numbers_and_others_left(tmp_path):
         assert data == {name: value for name, value in whole.records[step].items() if name in kept}
 
 
+def test_what_a_killed_attempt_left_half_written_is_left_out_and_said(tmp_path):
+    run = write_run(tmp_path / "runs" / "killed", seed=3, steps=20)
+    (run / "finished").touch()
+    log = next(run.glob("*.jsonl"))
+    log.write_text(log.read_text().rstrip("\n")[:-7])
+    ended = pack(tmp_path / "runs", "-o", tmp_path / "out")
+    assert ended.returncode == 0 and log.name in ended.stdout
+    assert list(read_run(tmp_path / "out" / "killed").records) == list(read_run(run).records)
+
+
 def test_without_a_finished_run_it_says_what_marks_one(tmp_path):
     ended = pack(tmp_path, "-o", tmp_path / "out")
     assert ended.returncode == 2 and "run_all.sh marks each" in ended.stderr
