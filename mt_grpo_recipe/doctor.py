@@ -132,7 +132,9 @@ def check_config(overrides: list[str]) -> str:
         raise Problem(f"the config does not compose: {error}", "correct the override named") from error
     mt_grpo = load_config(config.get("mt_grpo"))
     check_training_config(config, mt_grpo)
-    return f"rule {mt_grpo.weights.rule}, filter {mt_grpo.sampler.filter}, ratio {mt_grpo.sampler.ratio}"
+    sampler = mt_grpo.sampler
+    dropped = "groups that are not informative" if sampler.drop_uninformative else "nothing"
+    return f"rule {mt_grpo.weights.rule}, drops {dropped}, informative is {sampler.informative}, ratio {sampler.ratio}"
 
 
 def _files(value: object) -> list[Path]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.settings import StreamingSettings
 from mt_grpo_recipe.simulated_engine import SAMPLERS, World, simulate
 
 COLUMNS = {
@@ -29,7 +29,7 @@ def _numbers(text: str) -> list[float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`. Defaults: the paper's constants for three tasks."""
-    default = SamplerConfig()
+    default = StreamingSettings()
     add = parser.add_argument
     add("--weights", type=_numbers, default=[0.43, 0.11, 0.46], metavar="Z,...", help="task weights z")
     add(
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         sigma=args.sigma,
         drift=args.drift,
-        sampler=SamplerConfig(
+        sampler=StreamingSettings(
             quota=args.quota,
             oversample=args.oversample,
             max_inflation=args.max_inflation,

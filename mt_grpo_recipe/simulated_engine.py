@@ -9,19 +9,22 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.controller import Sampler, make_sampler
-from mt_grpo_recipe.algorithm.ratio_sampler import GroupLedger, Outcome, Selection, draw_quotas, select_groups
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome, Selection, select_groups
+from mt_grpo_recipe.algorithm.quotas import draw_quotas
+from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
+from mt_grpo_recipe.algorithm.settings import RoundsSettings, SamplerSettings, StreamingSettings
 
 SAMPLERS = ("rounds", "streaming", "dapo", "oracle")
 CHUNK = 64
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
+LOST = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
 
 
 @dataclass
@@ -43,7 +46,8 @@ class World:
     """Standard deviation of the logarithm of the durations."""
     drift: float = 0.0
     """Standard deviation of the change of each zero-gradient rate from step to step."""
-    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    sampler: StreamingSettings = field(default_factory=StreamingSettings)
+    """Of the streaming sampler; the samplers in rounds take what they share with it."""
 
     def __post_init__(self) -> None:
         """Raises ValueError: a number that cannot be used."""
@@ -103,7 +107,7 @@ class Oracle:
     """
 
     def __init__(
-        self, weights_K: FloatArray, config: SamplerConfig, batch_size: int, rng: np.random.Generator, groups: list
+        self, weights_K: FloatArray, config: SamplerSettings, batch_size: int, rng: np.random.Generator, groups: list
     ):
         self.quota_K = draw_quotas(weights_K, batch_size, config.quota, rng)
         self._batch_size = batch_size
@@ -142,9 +146,9 @@ class Oracle:
         self._ledger.launch(launches)
         return launches
 
-    def tell(self, launch_id: int, outcome: Outcome) -> None:
-        """Book an outcome, known before."""
-        self._ledger.tell(launch_id, outcome)
+    def tell(self, launch_id: int, result: GroupResult) -> None:
+        """Book a result, known before."""
+        self._ledger.tell(launch_id, result)
 
     def select(self) -> Selection:
         """The groups that fill the quotas."""
@@ -180,7 +184,15 @@ def run_step(sampler: Sampler, groups: list[_Groups], slots: int, drain: bool) -
         if sampler.done and not (drain and running):
             return sampler.select(), now
         now, launch_id, kept = heapq.heappop(running)
-        sampler.tell(launch_id, Outcome.INFORMATIVE if kept else Outcome.FILTERED)
+        sampler.tell(launch_id, KEPT if kept else LOST)
+
+
+def _settings(name: str, streaming: StreamingSettings) -> SamplerSettings:
+    """Settings of the sampler of this name."""
+    if name == "streaming":
+        return streaming
+    shared = {field.name: getattr(streaming, field.name) for field in fields(SamplerSettings)}
+    return RoundsSettings(**{**shared, "ratio": name != "dapo"})
 
 
 def simulate(name: str, world: World) -> dict[str, Any]:
@@ -196,8 +208,7 @@ def simulate(name: str, world: World) -> dict[str, Any]:
     """
     if name not in SAMPLERS:
         raise ValueError(f"no sampler {name!r}; there are {', '.join(SAMPLERS)}")
-    schedule = "streaming" if name == "streaming" else "rounds"
-    config = replace(world.sampler, schedule=schedule, ratio=name != "dapo")
+    config = _settings(name, world.sampler)
     tracker = AcceptanceTracker(len(world.weights_K), config.acceptance_decay)
     rows = []
     for step, rates_K in enumerate(world.rates()):
@@ -207,8 +218,8 @@ def simulate(name: str, world: World) -> dict[str, Any]:
         if name == "oracle":
             sampler = Oracle(world.weights_K, config, world.batch_size, rng, groups)
         else:
-            sampler = make_sampler(world.weights_K, tracker, config, world.batch_size, rng)
-        selection, time = run_step(sampler, groups, world.slots, config.surplus == "drain")
+            sampler = make_sampler(Step(world.weights_K, tracker, config, world.batch_size, rng, step))
+        selection, time = run_step(sampler, groups, world.slots, not world.sampler.aborts_surplus)
         share_K = selection.chosen_K / max(int(selection.chosen_K.sum()), 1)
         rows.append(
             (

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.controller import make_sampler
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
+from mt_grpo_recipe.algorithm.settings import SCHEDULES, StreamingSettings
 from mt_grpo_recipe.simulate import add_arguments, compare, run
 from mt_grpo_recipe.simulated_engine import SAMPLERS, World, run_step, simulate
 
 KEYS = {"sampler", "prompts_per_step", "time_per_step", "rounds_per_step", "max_share_error", "shortfall"}
 NINE_WEIGHTS = [0.2, 0.15, 0.14, 0.12, 0.1, 0.09, 0.08, 0.07, 0.05]
 NINE_RATES = [0.7, 0.6, 0.5, 0.45, 0.4, 0.3, 0.5, 0.65, 0.35]
-NINE = SamplerConfig(max_resample_rounds=2)
+NINE = StreamingSettings(max_resample_rounds=2)
 
 
 def three(rates=(0.7, 0.3, 0.45), steps=150, **settings):
@@ -110,7 +110,7 @@ def test_a_hopeless_task_costs_streaming_a_part_of_what_it_costs_rounds():
 
 def test_aborting_surplus_trains_on_the_same_batches_in_less_time():
     drain, abort = (
-        simulate("streaming", three(steps=40, sampler=SamplerConfig(surplus=s))) for s in ("drain", "abort")
+        simulate("streaming", three(steps=40, sampler=StreamingSettings(surplus=s))) for s in ("drain", "abort")
     )
     assert abort["time_per_step"] < drain["time_per_step"]
     assert abort["shortfall"] == drain["shortfall"] == 0
@@ -129,9 +129,9 @@ def test_rates_drift_within_bounds_and_certain_ones_stay():
 
 @pytest.mark.parametrize("name", ["rounds", "streaming"])
 def test_the_first_steps_of_a_run_know_nothing_yet_and_work(name):
-    config = SamplerConfig(schedule=name)
+    config = SCHEDULES[name]()
     tracker = AcceptanceTracker(3, config.acceptance_decay)
-    sampler = make_sampler(np.full(3, 1 / 3), tracker, config, 32, np.random.default_rng(0))
+    sampler = make_sampler(Step(np.full(3, 1 / 3), tracker, config, 32, np.random.default_rng(0)))
     groups = [[(i % 4 == 0, 1.0) for i in range(1056)]] * 3
     selection, _ = run_step(sampler, groups, slots=64, drain=True)
     assert selection.shortfall_K.tolist() == [0, 0, 0]

@@ -3,111 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.groups import Group, Selection
 from mt_grpo_recipe.algorithm.objective import residual_weights
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler, Selection, stratified_counts
-from mt_grpo_recipe.algorithm.streaming_sampler import Carried, StreamingSampler
-from mt_grpo_recipe.algorithm.task_weights import (
-    FixedWeights,
-    ImprovementAwareWeights,
-    RegularizedWeights,
-    SelfEvolvingWeights,
-    SequentialWeights,
-    Signal,
-    WeightRule,
-)
-from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, SamplerConfig, WeightsConfig
+from mt_grpo_recipe.algorithm.quotas import stratified_counts
+from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
+from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
+from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class StateMismatch(ValueError):
     """A checkpoint of another set-up; the message names what differs."""
-
-
-def build_rule(config: WeightsConfig, tasks: list[str]) -> WeightRule:
-    """Make the rule that `mt_grpo.weights` asks for.
-
-    Raises:
-        ConfigError: `weights.initial` or `weights.stages` does not fit the tasks that the data holds.
-    """
-    num_tasks = len(tasks)
-    if config.rule == "fixed":
-        initial = np.ones(num_tasks) if config.initial is None else np.asarray(config.initial, dtype=np.float64)
-        if len(initial) != num_tasks:
-            raise ConfigError(
-                f"mt_grpo.weights.initial has {len(initial)} numbers for {num_tasks} tasks: give one a task, "
-                "in the order of mt_grpo.tasks."
-            )
-        return FixedWeights(initial)
-    if config.rule == "sequential":
-        unknown = sorted({task for stage in config.stages or [] for task in stage} - set(tasks))
-        if unknown:
-            raise ConfigError(f"mt_grpo.weights.stages names {unknown}; the tasks of this run are {tasks}.")
-        stages = [[tasks.index(task) for task in stage] for stage in config.stages or []]
-        return SequentialWeights(num_tasks, stages, config.stage_steps)
-    if config.rule == "sec":
-        return SelfEvolvingWeights(num_tasks, config.learning_rate, config.temperature)
-    if config.rule == "regularized":
-        return RegularizedWeights(num_tasks, config.learning_rate, config.weight_decay)
-    return ImprovementAwareWeights(
-        num_tasks, config.learning_rate, config.weight_decay, config.trade_off, config.improvement_clip
-    )
-
-
-class Sampler(Protocol):
-    """What drives one step; see `ratio_sampler` for how it is driven."""
-
-    quota_K: IntArray
-
-    @property
-    def done(self) -> bool:
-        """Whether the batch can be selected."""
-        ...
-
-    @property
-    def in_flight(self) -> int:
-        """Groups launched of which nothing was told yet; may be above zero when done (see `sampler.surplus`)."""
-        ...
-
-    def ask(self) -> list[int]:
-        """Tasks of the groups to launch now, in launch order; often empty."""
-        ...
-
-    def tell(self, launch_id: int, outcome: Outcome) -> None:
-        """Say what came of a group."""
-        ...
-
-    def select(self) -> Selection:
-        """Choose the batch."""
-        ...
-
-
-def make_sampler(
-    weights_K: FloatArray,
-    tracker: AcceptanceTracker,
-    config: SamplerConfig,
-    batch_size: int,
-    rng: np.random.Generator,
-    carried: Sequence[Carried] | None = None,
-) -> Sampler:
-    """Make the sampler of one step that `mt_grpo.sampler.schedule` asks for; arguments as for `StreamingSampler`.
-
-    Raises:
-        ValueError: groups were left by earlier steps, which rounds have no use for.
-    """
-    if config.schedule == "streaming":
-        return StreamingSampler(weights_K, tracker, config, batch_size, rng, carried)
-    if carried is not None:
-        raise ValueError("sampler.schedule=rounds begins every step with nothing; use streaming to carry groups over")
-    return RoundsSampler(weights_K, tracker, config, batch_size, rng)
 
 
 class TaskController:
@@ -118,19 +33,27 @@ class TaskController:
 
     Args:
         tasks: names of the K tasks, distinct.
-        batch_size: B, prompts a batch.
+        batch_size: B, prompts per batch.
         config: checked settings.
+        carries_over: what a step leaves, in flight or informative and not chosen, goes to the next one. Needs a
+            schedule that can begin with it.
+
+    Raises:
+        SettingError: a setting does not fit the tasks.
     """
 
-    def __init__(self, tasks: list[str], batch_size: int, config: MTGRPOConfig):
+    def __init__(self, tasks: list[str], batch_size: int, config: MTGRPOConfig, carries_over: bool = False):
         self.tasks = list(tasks)
         self.batch_size = batch_size
         self._config = config
-        self._rule = build_rule(config.weights, self.tasks)
+        self._carries_over = carries_over
+        self._rule = make_rule(config.weights, self.tasks)
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
         self._steps = 0
+        self._held: list[Group] = []
+        self._launched_ahead_K = np.zeros(len(tasks), dtype=np.int64)
         self._metrics: dict[str, dict[int, float]] = {}
 
     @property
@@ -143,18 +66,28 @@ class TaskController:
         """What `update_weights` takes."""
         return self._rule.reads
 
-    def begin_step(self, carried: Sequence[Carried] | None = None) -> Sampler:
-        """Draw this step's quotas and return the sampler that fills them.
+    @property
+    def held(self) -> list[Group]:
+        """Groups that the next step begins with, in order of launch: they get the first launch ids."""
+        return list(self._held)
 
-        Args:
-            carried: groups that earlier steps left, in order of launch; None where no step leaves any.
-        """
+    def begin_step(self) -> Sampler:
+        """Draw this step's quotas and return the sampler that fills them."""
         self._steps += 1
         self._metrics = {"weight": dict(enumerate(self.weights_K.tolist()))}
-        sampler = self._config.sampler
-        if self._steps < sampler.ratio_from_step:
-            sampler = replace(sampler, ratio=False)
-        return make_sampler(self._sampled_shares_K, self._tracker, sampler, self.batch_size, self._rng, carried)
+        settings = self._config.sampler
+        if self._steps < settings.ratio_from_step:
+            settings = replace(settings, ratio=False)
+        step = Step(
+            weights_K=self._sampled_shares_K,
+            tracker=self._tracker,
+            settings=settings,
+            batch_size=self.batch_size,
+            rng=self._rng,
+            number=self._steps,
+            carried=self.held if self._carries_over else None,
+        )
+        return make_sampler(step)
 
     @property
     def _sampled_shares_K(self) -> FloatArray:
@@ -163,55 +96,54 @@ class TaskController:
         uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
         return uniform_K if self._config.loss_weighting == "task" else self.weights_K
 
-    def look_ahead(self, held_K: IntArray, count: int) -> list[int]:
-        """Choose what to generate before the next step has drawn its quotas.
+    def launch_ahead(self, window: int) -> list[int]:
+        """Choose what to generate before the next step has drawn its quotas, and hold it.
 
         Args:
-            held_K: groups in flight or in stock, shape (K,).
-            count: groups to launch.
+            window: groups to hold, in flight or in stock.
 
         Returns:
-            A task for each of them, in launch order, so that with those held the shares come as near as can be to
-            z_k m_k, m_k being the inflation by the tracked share of filtered groups (1 where no ratio is kept).
+            A task for each group to launch, in launch order, so that with those held the shares come as near as can be
+            to z_k m_k, m_k being the inflation by the tracked share of filtered groups (1 where no ratio is kept).
         """
-        config = self._config.sampler
+        count = window - len(self._held)
+        if count <= 0:
+            return []
+        settings = self._config.sampler
+        held_K = np.bincount([group.task for group in self._held], minlength=len(self.tasks))
         wanted_K = self._sampled_shares_K
-        if config.ratio and config.inflate:
-            wanted_K = wanted_K * self._tracker.inflation_K(config.max_inflation)
+        if settings.ratio and settings.inflate:
+            wanted_K = wanted_K * self._tracker.inflation_K(settings.max_inflation)
         lacking_K = np.maximum(wanted_K / wanted_K.sum() * (held_K.sum() + count) - held_K, 0)
         counts_K = stratified_counts(lacking_K / lacking_K.sum(), count, self._rng)
-        return self._rng.permutation(np.repeat(np.arange(len(counts_K)), counts_K)).tolist()
+        tasks = self._rng.permutation(np.repeat(np.arange(len(counts_K)), counts_K)).tolist()
+        self._held += [Group(task, self._steps + 1, None) for task in tasks]
+        self._launched_ahead_K += counts_K
+        return tasks
 
-    def observe(
-        self,
-        selection: Selection,
-        correct_K: FloatArray,
-        flat_K: IntArray | None = None,
-        chosen_flat_K: IntArray | None = None,
-    ) -> None:
-        """Take in what the step generated.
+    def forget(self, positions: Collection[int]) -> None:
+        """Drop held groups, named by their positions in `held`: too old, or lost."""
+        self._held = [group for position, group in enumerate(self._held) if position not in positions]
 
-        Args:
-            selection: what the sampler chose, and its counts.
-            correct_K: sum over all finished groups of the share of right rollouts, shape (K,); J_k is its mean.
-            flat_K: groups without a gradient that the filter let through, shape (K,); None is none, as with a filter.
-            chosen_flat_K: those of them in the batch, shape (K,).
-        """
+    def observe(self, selection: Selection) -> None:
+        """Take in what the step generated, and hold what it leaves to the next."""
+        if self._carries_over:
+            self._held = selection.left_groups()
         seen_K = selection.finished_K > 0
-        step_accuracy_K = np.divide(correct_K, selection.finished_K, out=np.zeros(len(seen_K)), where=seen_K)
+        step_accuracy_K = np.divide(selection.correct_K, selection.finished_K, out=np.zeros(len(seen_K)), where=seen_K)
         decay = self._config.weights.accuracy_decay
         first_K = seen_K & np.isnan(self._accuracy_K)
         self._accuracy_K[first_K] = step_accuracy_K[first_K]
         self._accuracy_K[seen_K] = decay * self._accuracy_K[seen_K] + (1 - decay) * step_accuracy_K[seen_K]
 
-        zero_grad_K = selection.filtered_K if flat_K is None else selection.filtered_K + flat_K
-        gradient_K = selection.chosen_K if chosen_flat_K is None else selection.chosen_K - chosen_flat_K
+        gradient_K = selection.chosen_gradient_K
         self._put("target_share", selection.quota_K / selection.quota_K.sum())
         self._put("batch_share", gradient_K / max(int(gradient_K.sum()), 1))
-        self._put("zero_grad_rate", zero_grad_K / np.maximum(selection.finished_K, 1), seen_K)
+        self._put("zero_grad_rate", selection.zero_gradient_K / np.maximum(selection.finished_K, 1), seen_K)
         self._put("accuracy", step_accuracy_K, seen_K)
-        self._put("generated", selection.launched_K)
+        self._put("generated", selection.launched_K + self._launched_ahead_K)
         self._put("shortfall", selection.shortfall_K)
+        self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
 
     def update_weights(self, signal_K: FloatArray) -> None:
         """Move z by one update of the rule.
@@ -259,6 +191,8 @@ class TaskController:
             "weights": self._rule.state_dict(),
             "acceptance": self._tracker.state_dict(),
             "accuracy": [None if math.isnan(a) else a for a in self._accuracy_K.tolist()],
+            "held": [group.state() for group in self._held],
+            "launched_ahead": self._launched_ahead_K.tolist(),
             "rng": self._rng.bit_generator.state,
         }
 
@@ -268,10 +202,16 @@ class TaskController:
         Raises:
             StateMismatch: the state belongs to other tasks, another rule, seed or batch size.
         """
+        if state.get("version") != STATE_VERSION:
+            raise StateMismatch(
+                f"The checkpoint's task weights are of format {state.get('version')}, this version of mt-grpo-recipe "
+                f"reads format {STATE_VERSION}: go on with the version that wrote it, or start afresh with "
+                "trainer.resume_mode=disable."
+            )
         mine = self.state_dict()
         differing = [
             f"{key}: the checkpoint has {state.get(key)!r}, this run has {mine[key]!r}"
-            for key in ("version", "tasks", "rule", "seed", "batch_size")
+            for key in ("tasks", "rule", "seed", "batch_size")
             if state.get(key) != mine[key]
         ]
         if differing:
@@ -284,4 +224,7 @@ class TaskController:
         self._rule.load_state_dict(state["weights"])
         self._tracker.load_state_dict(state["acceptance"])
         self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
+        # Groups of a mode that carries over are of no use to one that does not.
+        self._held = [Group.from_state(group) for group in state["held"]] if self._carries_over else []
+        self._launched_ahead_K = np.asarray(state["launched_ahead"], dtype=np.int64)
         self._rng.bit_generator.state = state["rng"]

@@ -1,7 +1,7 @@
 """Rules that move the distribution z over the K tasks.
 
-Letters: K tasks; `_K` marks an array with one entry a task. Every rule keeps logits xi with z = softmax(xi) and is
-updated once a step (or once a mini-batch) from the accuracies J_K and the improvements I_K that the step showed.
+Letters: K tasks; `_K` marks an array with one entry per task. Every rule keeps logits xi with z = softmax(xi) and is
+updated once per step (or mini-batch) from the accuracies J_K and the improvements I_K that the step showed.
 Paper: "Multi-Task GRPO: Reliable LLM Reasoning Across Tasks", arXiv 2602.05547.
 """
 
@@ -14,6 +14,13 @@ import numpy as np
 import torch
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, as_vector
+from mt_grpo_recipe.algorithm.settings import (
+    CurriculumSettings,
+    FixedSettings,
+    RegularizedSettings,
+    RuleSettings,
+    SequentialSettings,
+)
 
 
 def softmax(logits_K: FloatArray) -> FloatArray:
@@ -168,8 +175,8 @@ class RegularizedWeights(_AdamWLogits):
     AdamW's decoupled decay is the term beta * eta * xi, which pulls z back to uniform.
     """
 
-    def __init__(self, num_tasks: int, learning_rate: float, regularization: float):
-        super().__init__(num_tasks, learning_rate, weight_decay=regularization)
+    def __init__(self, num_tasks: int, learning_rate: float, eta: float):
+        super().__init__(num_tasks, learning_rate, weight_decay=eta)
 
     def _scores(self, accuracy_K: FloatArray, signal_K: FloatArray) -> FloatArray:
         return accuracy_K
@@ -183,14 +190,14 @@ class SelfEvolvingWeights:
 
     Args:
         num_tasks: K.
-        learning_rate: alpha in (0, 1].
+        alpha: share that a new value takes, in (0, 1].
         temperature: tau > 0.
     """
 
     reads = Signal.ADVANTAGE
 
-    def __init__(self, num_tasks: int, learning_rate: float, temperature: float):
-        self._learning_rate = learning_rate
+    def __init__(self, num_tasks: int, alpha: float, temperature: float):
+        self._alpha = alpha
         self._temperature = temperature
         self._value_K = np.zeros(num_tasks)
 
@@ -201,7 +208,7 @@ class SelfEvolvingWeights:
 
     def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
         """One TD(0) step toward the mean absolute advantages `signal_K`."""
-        self._value_K = self._learning_rate * as_vector(signal_K) + (1 - self._learning_rate) * self._value_K
+        self._value_K = self._alpha * as_vector(signal_K) + (1 - self._alpha) * self._value_K
 
     def state_dict(self) -> dict[str, Any]:
         """The values Q."""
@@ -246,3 +253,27 @@ class SequentialWeights:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave."""
         self._updates = int(state["updates"])
+
+
+def make_rule(settings: RuleSettings, tasks: list[str]) -> WeightRule:
+    """Make the rule that these settings are for.
+
+    Args:
+        settings: one of the dataclasses of `settings.RULES`.
+        tasks: names of the K tasks.
+
+    Raises:
+        SettingError: `initial` or `stages` does not fit the tasks.
+    """
+    num_tasks = len(tasks)
+    if isinstance(settings, FixedSettings):
+        return FixedWeights(as_vector(settings.initial_of(num_tasks)))
+    if isinstance(settings, SequentialSettings):
+        return SequentialWeights(num_tasks, settings.stages_of(tasks), settings.stage_steps)
+    if isinstance(settings, CurriculumSettings):
+        return SelfEvolvingWeights(num_tasks, settings.alpha, settings.temperature)
+    if isinstance(settings, RegularizedSettings):
+        return RegularizedWeights(num_tasks, settings.learning_rate, settings.eta)
+    return ImprovementAwareWeights(
+        num_tasks, settings.learning_rate, settings.weight_decay, settings.trade_off, settings.improvement_clip
+    )

@@ -54,7 +54,7 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
         # verl finds its settings under the name of the mode, and the rest of verl knows only its own names.
         self.trainer_mode = "separate_async"
         self.parameter_sync_step = config.trainer.v1.separate_async.parameter_sync_step
-        self._restored: list[dict[str, Any]] = []
+        self._restored: list[str] = []
         self._update_metrics: list[dict[str, float]] = []
 
     def _build_replay_buffer(self) -> AsyncTaskReplayBuffer:
@@ -98,9 +98,9 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
     # ------------------------------------------------------------------ checkpoints
 
     def _state(self) -> dict[str, Any]:
-        return {**super()._state(), "held": self.replay_buffer.state_dict()}
+        return {**super()._state(), "held_uids": self.replay_buffer.state_dict()}
 
     def _load_state(self, state: dict[str, Any]) -> None:
         super()._load_state(state)
         # A checkpoint of mode mt_grpo holds no groups.
-        self._restored = state.get("held", [])
+        self._restored = state.get("held_uids", [])

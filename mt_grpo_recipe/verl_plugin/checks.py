@@ -61,7 +61,7 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
             "machines of its own with reward.reward_model.enable_resource_pool=True."
         )
     manager = config.actor_rollout_ref.rollout.get("agent", {}).get("agent_loop_manager_class")
-    if mt_grpo.sampler.surplus == "abort" and manager != GROUP_ROLLOUT_MANAGER:
+    if mt_grpo.sampler.aborts_surplus and manager != GROUP_ROLLOUT_MANAGER:
         raise ConfigError(
             "mt_grpo.sampler.surplus=abort needs rollouts that can be stopped: add "
             f"+actor_rollout_ref.rollout.agent.agent_loop_manager_class={GROUP_ROLLOUT_MANAGER}, or use drain."
@@ -94,7 +94,7 @@ def _check_async(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
             f"mt_grpo.sampler.schedule={mt_grpo.sampler.schedule}: a round begins with nothing and waits for all of "
             f"its groups, while trainer mode {ASYNC_MODE} keeps prompts in flight. Use streaming, or +mt_grpo=mt_grpo."
         )
-    if mt_grpo.sampler.surplus == "abort":
+    if mt_grpo.sampler.aborts_surplus:
         raise ConfigError(
             f"mt_grpo.sampler.surplus=abort: in trainer mode {ASYNC_MODE} a group still in flight goes to the next "
             "mini-batch, so there is none to abort. Leave mt_grpo.sampler.surplus=drain."

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
-from mt_grpo_recipe.algorithm.arrays import IntArray
-from mt_grpo_recipe.algorithm.controller import Sampler, TaskController
-from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection, classify
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, Selection, judge
+from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD
+from mt_grpo_recipe.algorithm.samplers import Sampler
+from mt_grpo_recipe.algorithm.settings import SamplerSettings
 
 logger = logging.getLogger(__name__)
 PARTITION = "train"
@@ -28,54 +28,32 @@ class StepRecord:
     """What the sampler did in one step, for the parts of the step that follow."""
 
     selection: Selection
-    task_of_uid: dict[str, int]
-    """Task of every group in the batch."""
     decide_s: float
     """Seconds spent on the sampler and the controller."""
     poll_s: float
     """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
 
 
-class _Ended(NamedTuple):
-    """What came of a group."""
+class Launches:
+    """Which group of the queue is which of the sampler's: uid <-> launch id, within one step.
 
-    outcome: Outcome
-    accuracy: float
-    """Share of right rollouts."""
-    flat: bool
-    """Its rewards are equal though the filter let it through: no gradient will come of it."""
+    Args:
+        uids: of the groups that earlier steps left, in order of launch.
+        waiting: those of them whose end was not seen yet.
+    """
 
+    def __init__(self, uids: Iterable[str] = (), waiting: Iterable[str] = ()):
+        self.uids = list(uids)
+        """By launch id."""
+        self.id_of = {uid: launch_id for launch_id, uid in enumerate(self.uids)}
+        self.waiting = set(waiting)
+        """Uids of groups whose end was not seen yet."""
 
-_FAILED = _Ended(Outcome.FAILED, 0.0, False)
-
-
-@dataclass
-class Waiting:
-    """Groups of this step: those it launched, after those that earlier steps left."""
-
-    uids: list[str] = field(default_factory=list)
-    tasks: list[int] = field(default_factory=list)
-    """Uid and task by launch id."""
-    launch_of: dict[str, int] = field(default_factory=dict)
-    """uid -> launch id, of groups whose end was not told yet."""
-
-    kept: set[int] = field(default_factory=set)
-    """Launch ids of groups that ended and that the filter let through."""
-    flat: set[int] = field(default_factory=set)
-    """Launch ids of those of them with equal rewards."""
-    told_before: set[int] = field(default_factory=set)
-    """Launch ids of groups whose end an earlier step was told of."""
-
-    def count_K(self, launch_ids: Collection[int], num_tasks: int) -> IntArray:
-        """Groups of each task among these, shape (K,)."""
-        tasks = np.asarray([self.tasks[launch_id] for launch_id in launch_ids], dtype=np.int64)
-        return np.bincount(tasks, minlength=num_tasks)
-
-    def add(self, uids: list[str], tasks: list[int]) -> None:
-        """Book groups that were just launched."""
-        self.launch_of.update({uid: len(self.uids) + i for i, uid in enumerate(uids)})
+    def add(self, uids: list[str]) -> None:
+        """Book groups that were just launched, in order of launch."""
+        self.id_of.update({uid: launch_id for launch_id, uid in enumerate(uids, start=len(self.uids))})
         self.uids += uids
-        self.tasks += tasks
+        self.waiting.update(uids)
 
 
 class Stopwatch:
@@ -106,27 +84,51 @@ class TaskReplayBuffer(ReplayBuffer):
 
     Args:
         launch: task indices -> uids; submits one prompt of each task for generation, in that order.
-        abort: stops the rollouts of the groups with these uids; used with `surplus: abort`.
-        config: the sampler section.
+        abort: stops the rollouts of the groups with these uids; used where the sampler aborts its surplus.
+        config: the sampler's settings.
         **kwargs: what verl gives a replay buffer.
     """
 
     carries_over: ClassVar[bool] = False
-    """Whether a step leaves its groups in flight to the next one, instead of waiting for them."""
+    """Whether a step leaves groups to the next one; otherwise it waits for those in flight and drops the rest."""
 
     def __init__(
         self,
         launch: Callable[[list[int]], list[str]],
         abort: Callable[[list[str]], None],
-        config: SamplerConfig,
+        config: SamplerSettings,
         **kwargs: Any,
     ):
         super().__init__(poll_interval=config.poll_interval_s, **kwargs)
         self._launch = launch
         self._abort = abort
         self._config = config
-        self.controller: TaskController | None = None
-        self.record: StepRecord | None = None
+        self._controller: TaskController | None = None
+        self._record: StepRecord | None = None
+        self._launches = Launches()
+
+    @property
+    def controller(self) -> TaskController:
+        """What decides; the trainer sets it when it has read the data."""
+        assert self._controller is not None, "the controller is set when the data is loaded"
+        return self._controller
+
+    @controller.setter
+    def controller(self, controller: TaskController) -> None:
+        self._controller = controller
+
+    @property
+    def record(self) -> StepRecord:
+        """What the sampler did in the latest step."""
+        assert self._record is not None, "no step has been sampled yet"
+        return self._record
+
+    def task_of(self, uid: str) -> int | None:
+        """Task of a group of the latest step; None for what is no group of it, such as verl's padding."""
+        launch_id = self._launches.id_of.get(uid)
+        return None if launch_id is None else self.record.selection.groups.task_of[launch_id]
+
+    # ------------------------------------------------------------------ one step
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
         """Validation goes verl's way; a training batch is generated, filtered and chosen as the controller decides.
@@ -136,102 +138,75 @@ class TaskReplayBuffer(ReplayBuffer):
         """
         if partition_id != PARTITION:
             return super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
-        assert self.controller is not None, "the controller is set when the data is loaded"
         decide, poll = Stopwatch(), Stopwatch()
-        waiting = Waiting()
         with decide:
-            sampler = self._begin_step(global_steps, waiting)
-        correct_K = np.zeros(len(self.controller.tasks))
-        aborted: set[str] = set()
+            self._launches = self._begin_step(global_steps)
+            sampler = self.controller.begin_step()
+        self._drive(sampler, decide, poll)
+        with decide:
+            selection = sampler.select()
+            self.controller.observe(selection)
+        self._record = StepRecord(selection, decide.total_s, poll.total_s)
+        self._log_shortfall(global_steps, selection)
+        return self._hand_over(selection), self._metrics()
+
+    def _begin_step(self, global_steps: int) -> Launches:
+        """The groups that the step begins with, which the controller holds."""
+        return Launches()
+
+    def _drive(self, sampler: Sampler, decide: Stopwatch, poll: Stopwatch) -> None:
+        """Launch what the sampler asks for and tell it what came of it, until the batch is settled."""
+        launches, aborted = self._launches, set()
         last_end = time.monotonic()
-        while not sampler.done or (waiting.launch_of and not self.carries_over):
+        while not sampler.done or (launches.waiting and not self.carries_over):
             with decide:
                 tasks = sampler.ask()
             if tasks:
-                waiting.add(self._launch(tasks), tasks)
-            if sampler.done and self._config.surplus == "abort" and not aborted:
+                launches.add(self._launch(tasks))
+            if sampler.done and self._config.aborts_surplus and not aborted:
                 # The batch is settled. What was not stopped in time counts like any other group.
-                aborted = set(waiting.launch_of)
+                aborted = set(launches.waiting)
                 self._abort(sorted(aborted))
             with poll:
-                outcomes = self._poll(waiting, stalled_s=time.monotonic() - last_end)
+                results = self._poll(stalled_s=time.monotonic() - last_end)
             with decide:
-                for uid, ended in outcomes.items():
-                    launch_id = waiting.launch_of.pop(uid)
-                    if uid in aborted and ended.outcome is Outcome.FAILED:
-                        continue
-                    sampler.tell(launch_id, ended.outcome)
-                    if ended.outcome is not Outcome.FAILED:
-                        correct_K[waiting.tasks[launch_id]] += ended.accuracy
-                    if ended.outcome is Outcome.INFORMATIVE:
-                        waiting.kept.add(launch_id)
-                    if ended.flat:
-                        waiting.flat.add(launch_id)
-            if outcomes:
+                for uid, result in results.items():
+                    launches.waiting.remove(uid)
+                    if result.outcome is not Outcome.FAILED or uid not in aborted:
+                        sampler.tell(launches.id_of[uid], result)
+            if results:
                 last_end = time.monotonic()
-            elif waiting.launch_of:
+            elif launches.waiting:
                 # Where listing a large queue takes long, look less often rather than keep the queue busy.
                 time.sleep(max(self.poll_interval, 4 * poll.last_s))
-        with decide:
-            selection = self._select(sampler)
-            self.controller.observe(
-                selection,
-                correct_K,
-                waiting.count_K(waiting.flat - waiting.told_before, len(correct_K)),
-                waiting.count_K(waiting.flat & set(selection.launch_ids), len(correct_K)),
-            )
-        chosen = [waiting.uids[launch_id] for launch_id in selection.launch_ids]
-        tasks_of_chosen = [waiting.tasks[launch_id] for launch_id in selection.launch_ids]
-        self.record = StepRecord(
-            selection, dict(zip(chosen, tasks_of_chosen, strict=True)), decide.total_s, poll.total_s
-        )
-        self._log_shortfall(global_steps, selection)
-        return self._hand_over(waiting, chosen), self._metrics()
-
-    def _begin_step(self, global_steps: int, waiting: Waiting) -> Sampler:
-        """Have the controller draw the quotas of a step; `waiting` is empty."""
-        assert self.controller is not None
-        return self.controller.begin_step()
-
-    def _select(self, sampler: Sampler) -> Selection:
-        return sampler.select()
 
     def _metrics(self) -> dict[str, float]:
         """What verl is to log beside the controller's metrics."""
         return {}
 
-    def _poll(self, waiting: Waiting, stalled_s: float) -> dict[str, _Ended]:
-        """Outcome and accuracy of the groups that ended since the last look, or of all in flight once they stall."""
+    def _poll(self, stalled_s: float) -> dict[str, GroupResult]:
+        """Results of the groups that ended since the last look, or of all in flight once they stall."""
         self._sync_metadata_from_transfer_queue()
-        ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting.launch_of.keys()
+        waiting = self._launches.waiting
+        ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting
         if ended:
-            return self._read_outcomes(ended)
-        if waiting.launch_of and stalled_s > self._config.stall_timeout_s:
+            return self._read_results(ended)
+        if waiting and stalled_s > self._config.stall_timeout_s:
             logger.error(
                 "No group has finished for %.0f s (mt_grpo.sampler.stall_timeout_s): %d groups are given up.",
                 self._config.stall_timeout_s,
-                len(waiting.launch_of),
+                len(waiting),
             )
-            return dict.fromkeys(waiting.launch_of, _FAILED)
+            return dict.fromkeys(waiting, FAILED_GROUP)
         return {}
 
-    def _read_outcomes(self, uids: Collection[str]) -> dict[str, _Ended]:
+    def _read_results(self, uids: Collection[str]) -> dict[str, GroupResult]:
         """Read the rewards of groups that ended, and judge them."""
         failed = self.failure_keys[PARTITION] & set(uids)
-        outcomes = dict.fromkeys(failed, _FAILED)
-        # A session may have several outputs; all carry the reward of the last one.
-        last_output: dict[tuple[str, str], tuple[int, str]] = {}
-        for key in self.partitions[PARTITION]:
-            uid, _, rest = key.partition("_")
-            if uid not in uids or uid in failed:
-                continue
-            session, output = rest.split("_")
-            if int(output) >= last_output.get((uid, session), (-1, ""))[0]:
-                last_output[uid, session] = (int(output), key)
+        keys = self._last_outputs(set(uids) - failed)
         rewards: dict[str, list[float]] = {uid: [] for uid in uids if uid not in failed}
         correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
-        if last_output:
-            keys = [key for _, key in last_output.values()]
+        if keys:
             fields = ["rm_scores", "extra_fields"]
             data: Any = tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=fields)
             for key, scores, extra in zip(keys, data["rm_scores"], data["extra_fields"], strict=True):
@@ -240,21 +215,28 @@ class TaskReplayBuffer(ReplayBuffer):
                 accuracy = info.get("acc")
                 rewards[uid_of_key(key)].append(reward)
                 correct[uid_of_key(key)].append((reward if accuracy is None else accuracy) >= CORRECT_THRESHOLD)
-        for uid, rewards_G in rewards.items():
-            outcome = classify(rewards_G, correct[uid], self._config.filter)
-            if outcome is Outcome.FAILED:
-                outcomes[uid] = _FAILED
-            else:
-                flat = outcome is Outcome.INFORMATIVE and not has_spread(rewards_G)
-                outcomes[uid] = _Ended(outcome, float(np.mean(correct[uid])), flat)
-        return outcomes
+        judged = {uid: judge(rewards_G, correct[uid], self._config) for uid, rewards_G in rewards.items()}
+        return dict.fromkeys(failed, FAILED_GROUP) | judged
+
+    def _last_outputs(self, uids: Collection[str]) -> list[str]:
+        """Keys of each session's last output: a session may have several, and all carry the reward of the last one."""
+        last: dict[tuple[str, str], tuple[int, str]] = {}
+        for key in self.partitions[PARTITION]:
+            uid, _, rest = key.partition("_")
+            if uid not in uids:
+                continue
+            session, output = rest.split("_")
+            if int(output) >= last.get((uid, session), (-1, ""))[0]:
+                last[uid, session] = (int(output), key)
+        return [key for _, key in last.values()]
 
     def _known(self) -> set[str]:
         """Every group of which the queue held anything at the last look."""
         return {uid_of_key(key) for key in self.partitions[PARTITION]} | self.prompt_global_steps[PARTITION].keys()
 
-    def _hand_over(self, waiting: Waiting, chosen: list[str]) -> KVBatchMeta:
+    def _hand_over(self, selection: Selection) -> KVBatchMeta:
         """Clear every group that was not chosen, and return the chosen ones in order of launch."""
+        chosen = [self._launches.uids[launch_id] for launch_id in selection.launch_ids]
         self._clear_groups(PARTITION, self._known() - set(chosen))
         return self._batch(chosen)
 
@@ -274,7 +256,6 @@ class TaskReplayBuffer(ReplayBuffer):
         return batch
 
     def _log_shortfall(self, global_steps: int, selection: Selection) -> None:
-        assert self.controller is not None
         short = [
             f"{self.controller.tasks[task]!r} {selection.chosen_K[task]} of {selection.quota_K[task]}"
             for task in np.flatnonzero(selection.shortfall_K)

@@ -24,7 +24,7 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.objective import probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.algorithm.task_weights import Signal
-from mt_grpo_recipe.config import load_config
+from mt_grpo_recipe.config import load_config, naming_the_option
 from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
@@ -121,7 +121,10 @@ class TaskTrainer(PPOTrainer):
         self.train_dataloader = TaskLoader(rows_of, self.train_dataset.__getitem__, collate_fn, self.mt_grpo.seed)
         self.val_dataloader = RecordingLoader(self.val_dataloader)
         batch_size = self.config.data.train_batch_size // self.parameter_sync_step
-        self.controller = TaskController(self.tasks, batch_size, self.mt_grpo)
+        with naming_the_option():
+            self.controller = TaskController(
+                self.tasks, batch_size, self.mt_grpo, carries_over=self.replay_buffer.carries_over
+            )
         self.replay_buffer.controller = self.controller
         self._run_all_steps()
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
@@ -194,7 +197,6 @@ class TaskTrainer(PPOTrainer):
     @property
     def _record(self) -> StepRecord:
         """What the sampler did in this step."""
-        assert self.replay_buffer.record is not None, "the step has not sampled yet"
         return self.replay_buffer.record
 
     def _task_metrics(self, skipped: bool) -> dict[str, float]:
@@ -211,7 +213,7 @@ class TaskTrainer(PPOTrainer):
 
     def _task_of_row(self, key: str) -> int | None:
         """Task of a trajectory, or None for verl's padding rows."""
-        return self._record.task_of_uid.get(uid_of_key(key))
+        return self.replay_buffer.task_of(uid_of_key(key))
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)

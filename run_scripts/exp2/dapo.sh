@@ -2,4 +2,4 @@
 # Experiment 2, nine tasks: DAPO.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp2 dapo mt_grpo.sampler.filter=lenient "$@"
+train exp2 dapo "$@"

@@ -5,5 +5,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 train exp2 mt_grpo \
   mt_grpo.weights.trade_off=0.3 \
   mt_grpo.weights.weight_decay=1e-4 \
-  mt_grpo.sampler.filter=lenient \
+  \
   "$@"

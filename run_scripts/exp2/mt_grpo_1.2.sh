@@ -6,5 +6,5 @@ train exp2 mt_grpo \
   mt_grpo.weights.trade_off=1.2 \
   mt_grpo.weights.improvement_clip=0.2 \
   mt_grpo.weights.weight_decay=1e-4 \
-  mt_grpo.sampler.filter=lenient \
+  \
   "$@"

@@ -5,5 +5,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 train exp3a mt_grpo \
   mt_grpo.weights.trade_off=0.05 \
   mt_grpo.weights.improvement_clip=0.2 \
-  mt_grpo.sampler.filter=lenient \
+  \
   "$@"

@@ -2,4 +2,4 @@
 # Experiment 3b, the four domains of SciKnowEval on OLMo-3-7B-Instruct: DAPO.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp3b dapo mt_grpo.sampler.filter=lenient "$@"
+train exp3b dapo "$@"

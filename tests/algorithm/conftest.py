@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection
+from mt_grpo_recipe.algorithm.groups import GroupResult, Selection
 
 
 @dataclass
@@ -17,23 +17,23 @@ class Run:
 
     selection: Selection
     task_of: list[int] = field(default_factory=list)
-    outcome_of: list[Outcome | None] = field(default_factory=list)
+    outcome_of: list[GroupResult | None] = field(default_factory=list)
     """By launch id; None for a group that was still in flight when the step was done."""
     asks: list[list[int]] = field(default_factory=list)
     """Every answer of `ask` that launched something."""
 
 
-def _drive(sampler, answer: Callable[[int, int], Outcome], order: np.random.Generator, bound: int = 100_000) -> Run:
+def _drive(sampler, answer: Callable[[int, int], GroupResult], order: np.random.Generator, bound: int = 100_000) -> Run:
     """Run one step until it is done.
 
     Args:
         sampler: fresh.
-        answer: (launch id, task) -> outcome.
+        answer: (launch id, task) -> result.
         order: picks which group in flight ends next.
         bound: asks after which the step is taken to hang.
     """
     task_of: list[int] = []
-    outcome_of: list[Outcome | None] = []
+    outcome_of: list[GroupResult | None] = []
     asks: list[list[int]] = []
     waiting: list[int] = []
     for _ in range(bound):

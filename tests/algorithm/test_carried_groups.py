@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.controller import TaskController, make_sampler
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome
-from mt_grpo_recipe.algorithm.streaming_sampler import Carried, StreamingSampler
-from mt_grpo_recipe.config.schema import MTGRPOConfig, SamplerConfig
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, Group, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
+from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
+from mt_grpo_recipe.algorithm.settings import MTGRPOConfig, RoundsSettings, StreamingSettings
 
-KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+FAILED = FAILED_GROUP
 
 
 def make(carried, weights=(0.5, 0.5), batch_size=4, tracker=None, **settings):
-    config = SamplerConfig(schedule="streaming", quota="stratified", **settings)
+    config = StreamingSettings(quota="stratified", **settings)
     tracker = tracker or AcceptanceTracker(len(weights), decay=0.9)
-    return StreamingSampler(np.array(weights), tracker, config, batch_size, np.random.default_rng(0), carried)
+    step = Step(np.array(weights), tracker, config, batch_size, np.random.default_rng(0), number=2, carried=carried)
+    return StreamingSampler(step)
+
+
+def stock(task):
+    """A group that ended in an earlier step, is informative and was not chosen."""
+    return Group(task, 1, KEPT)
+
+
+def flying(task):
+    """A group that an earlier step left in flight."""
+    return Group(task, 1, None)
 
 
 def test_a_step_that_begins_with_stock_by_hand():
     tracker = AcceptanceTracker(2, decay=0.0)
     # Task 0 has its two places in stock; task 1 has one in stock, launched after one in flight.
-    sampler = make([Carried(0, True), Carried(1, False), Carried(0, True), Carried(1, True)], tracker=tracker)
+    sampler = make([stock(0), flying(1), stock(0), stock(1)], tracker=tracker)
     assert not sampler.done
     # Task 1 lacks one; nothing is known, acceptance 1/2: two should be in flight, one is.
     assert sampler.ask() == [1]
@@ -42,14 +58,14 @@ def test_a_step_that_begins_with_stock_by_hand():
 
 
 def test_stock_that_meets_every_quota_settles_the_step_at_once():
-    sampler = make([Carried(task, True) for task in (0, 1, 0, 1, 0)])
+    sampler = make([stock(task) for task in (0, 1, 0, 1, 0)])
     assert sampler.done
     assert sampler.ask() == []
     assert sampler.select().launch_ids == [0, 1, 2, 3]
 
 
 def test_an_earlier_group_in_flight_is_waited_for_before_stock_takes_its_place():
-    sampler = make([Carried(0, False), Carried(0, True)], weights=(1.0,), batch_size=1)
+    sampler = make([flying(0), stock(0)], weights=(1.0,), batch_size=1)
     assert not sampler.done
     sampler.tell(0, FILTERED)
     assert sampler.done
@@ -58,37 +74,75 @@ def test_an_earlier_group_in_flight_is_waited_for_before_stock_takes_its_place()
 
 def test_stock_says_nothing_of_the_share_that_is_filtered():
     # Its failures are gone. One missing, nothing known: two to launch, as without stock.
-    assert make([Carried(0, True)] * 3, weights=(1.0,), batch_size=4).ask() == [0, 0]
+    assert make([stock(0)] * 3, weights=(1.0,), batch_size=4).ask() == [0, 0]
 
 
 def test_rounds_refuse_to_carry():
     with pytest.raises(ValueError, match="rounds begins every step with nothing"):
-        make_sampler(np.ones(1), AcceptanceTracker(1, 0.9), SamplerConfig(), 4, np.random.default_rng(0), [])
+        make_sampler(
+            Step(np.ones(1), AcceptanceTracker(1, 0.9), RoundsSettings(), 4, np.random.default_rng(0), carried=[])
+        )
 
 
 def test_what_is_launched_ahead_brings_the_shares_to_the_weights_times_the_inflation():
-    controller = TaskController(["a", "b"], 8, MTGRPOConfig(sampler=SamplerConfig(schedule="streaming")))
-    tasks = controller.look_ahead(np.array([0, 0]), 10)
+    controller = TaskController(["a", "b"], 8, MTGRPOConfig(sampler=StreamingSettings()), carries_over=True)
+    tasks = controller.launch_ahead(10)
     assert sorted(tasks) == [0] * 5 + [1] * 5
-    assert controller.look_ahead(np.array([5, 1]), 4) == [1] * 4
+    assert [group.task for group in controller.held] == tasks
+    assert {(group.launched_in, group.result) for group in controller.held} == {(1, None)}
+    assert controller.launch_ahead(10) == []
+    # Five of a and one of b are left: the four new ones bring it to five of either.
+    controller.forget([i for i, task in enumerate(tasks) if task == 1][1:])
+    assert controller.launch_ahead(10) == [1] * 4
+    controller.forget(range(10))
     # Half of task a filtered, by the tracked share: two of a for one of b.
     controller._tracker._filtered_rate_K[:] = [0.5, 0.0]
-    assert sorted(controller.look_ahead(np.array([0, 0]), 9)) == [0] * 6 + [1] * 3
+    assert sorted(controller.launch_ahead(9)) == [0] * 6 + [1] * 3
+
+
+def test_held_groups_survive_a_checkpoint_and_begin_the_next_step():
+    config = MTGRPOConfig(sampler=StreamingSettings(quota="stratified"))
+    controller = TaskController(["a", "b"], 2, config, carries_over=True)
+    controller.launch_ahead(6)
+    sampler = controller.begin_step()
+    tasks = [group.task for group in controller.held]
+    for launch_id in range(4):
+        sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.1 * (launch_id + 1), carries_gradient=True))
+    assert sampler.done
+    selection = sampler.select()
+    controller.observe(selection)
+    # Two of the four that ended are chosen; the others wait, beside the two in flight.
+    assert len(selection.launch_ids) == 2
+    expected = [
+        Group(tasks[i], 1, None if i > 3 else GroupResult(Outcome.INFORMATIVE, 0.1 * (i + 1), True))
+        for i in selection.left
+    ]
+    assert controller.held == expected and len(expected) == 4
+    resumed = TaskController(["a", "b"], 2, config, carries_over=True)
+    resumed.load_state_dict(json.loads(json.dumps(controller.state_dict())))
+    assert resumed.held == expected
+    # The stock was counted when it ended: it brings neither a finished group nor a right answer to the next step.
+    again = resumed.begin_step()
+    assert again.in_flight == 2
+    for launch_id in range(4):
+        if expected[launch_id].result is None:
+            again.tell(launch_id, FILTERED)
+    assert again.select().finished_K.sum() == 2
+    assert again.select().correct_K.tolist() == [0.0, 0.0]
 
 
 @st.composite
 def runs(draw):
     num_tasks = draw(st.integers(1, 5))
     raw = draw(st.lists(st.floats(0, 1), min_size=num_tasks, max_size=num_tasks).filter(lambda w: sum(w) > 1e-3))
-    filter_mode = draw(st.sampled_from(["strict", "off"]))
+    drop = draw(st.booleans())
     return {
         "weights_K": np.array(raw) / sum(raw),
         "batch_size": draw(st.integers(1, 16)),
         "window": draw(st.integers(0, 64)),
-        "config": SamplerConfig(
-            schedule="streaming",
-            filter=filter_mode,
-            ratio=filter_mode != "off" and draw(st.booleans()),
+        "config": StreamingSettings(
+            drop_uninformative=drop,
+            ratio=drop and draw(st.booleans()),
             oversample=draw(st.floats(1, 4)),
             max_resample_rounds=draw(st.integers(0, 6)),
             max_inflight=draw(st.floats(1, 4)),
@@ -109,18 +163,19 @@ def test_invariants_over_steps_that_carry(run):
     ended_well = 0
     held: list[tuple[int, bool]] = []  # task, kept
     for _ in range(4):
-        sampler = make_sampler(run["weights_K"], tracker, run["config"], batch_size, rng, [Carried(*g) for g in held])
+        carried = [stock(task) if kept else flying(task) for task, kept in held]
+        sampler = make_sampler(Step(run["weights_K"], tracker, run["config"], batch_size, rng, carried=carried))
         groups = list(held)
         outcome_of = {i: KEPT for i, (_, kept) in enumerate(held) if kept}
-        flying = [i for i, (_, kept) in enumerate(held) if not kept]
+        running = [i for i, (_, kept) in enumerate(held) if not kept]
         while not sampler.done:
             launches = sampler.ask()
-            flying += range(len(groups), len(groups) + len(launches))
+            running += range(len(groups), len(groups) + len(launches))
             groups += [(task, False) for task in launches]
-            assert flying, "nothing is in flight, nothing is asked for, and the step is not done"
-            assert sampler.in_flight == len(flying)
-            i = flying.pop(int(rng.integers(len(flying))))
-            kept = run["config"].filter == "off" or rng.random() < run["kept"][groups[i][0]]
+            assert running, "nothing is in flight, nothing is asked for, and the step is not done"
+            assert sampler.in_flight == len(running)
+            i = running.pop(int(rng.integers(len(running))))
+            kept = not run["config"].drop_uninformative or rng.random() < run["kept"][groups[i][0]]
             outcome_of[i] = FAILED if rng.random() < run["failed"] else KEPT if kept else FILTERED
             ended_well += outcome_of[i] is not FAILED
             sampler.tell(i, outcome_of[i])
@@ -132,18 +187,16 @@ def test_invariants_over_steps_that_carry(run):
         assert {outcome_of.get(i) for i in ids} <= {KEPT}
         assert selection.launched_K.sum() == len(groups) - len(held)
         assert tracker.recent_finished_K.sum() == ended_well
-        by_task = run["config"].ratio or run["config"].filter == "off"
+        by_task = run["config"].fills_by_task
         if len(ids) == batch_size and by_task and not selection.shortfall_K.any():
             assert selection.chosen_K.tolist() == selection.quota_K.tolist()
         if len(ids) < batch_size:
-            assert not flying, "the step gave up although a group in flight could have helped"
-        for i in flying:
+            assert not running, "the step gave up although a group in flight could have helped"
+        for i in running:
             rivals = [j for j in ids if not by_task or groups[j][0] == groups[i][0]]
             assert all(j < i for j in rivals), "a group in flight was passed over"
         # What goes to the next step: in flight, or kept and not chosen, and then what is launched ahead.
-        held = [
-            (task, i in outcome_of)
-            for i, (task, _) in enumerate(groups)
-            if i not in ids and outcome_of.get(i, KEPT) is KEPT
-        ]
+        left = [i for i in range(len(groups)) if i not in ids and outcome_of.get(i, KEPT) is KEPT]
+        assert selection.left == left
+        held = [(groups[i][0], i in outcome_of) for i in left]
         held += [(int(rng.integers(num_tasks)), False) for _ in range(run["window"] - len(held))]

@@ -9,9 +9,20 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch, TaskController
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler, Selection
-from mt_grpo_recipe.algorithm.streaming_sampler import StreamingSampler
-from mt_grpo_recipe.config.schema import ConfigError, MTGRPOConfig, SamplerConfig, WeightsConfig
+from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome, Selection
+from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
+from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
+from mt_grpo_recipe.algorithm.settings import (
+    RULES,
+    SCHEDULES,
+    FixedSettings,
+    ImprovementAwareSettings,
+    MTGRPOConfig,
+    RegularizedSettings,
+    RoundsSettings,
+    SequentialSettings,
+    SettingError,
+)
 
 TASKS = ["countdown", "zebra", "arc"]
 KEEPS = [0.3, 0.7, 0.55]
@@ -21,18 +32,26 @@ def make(tasks=None, batch_size=8, **settings):
     return TaskController(tasks or TASKS, batch_size, MTGRPOConfig(**settings))
 
 
-def selection(quota, chosen, finished, filtered, failed=(0, 0, 0)):
-    """What a step brought, given by task."""
+def result(kept, accuracy=0.5):
+    return GroupResult(Outcome.INFORMATIVE if kept else Outcome.FILTERED, accuracy, carries_gradient=kept)
+
+
+def selection(quota, chosen, finished, filtered, correct, failed=(0, 0, 0), flat=(0, 0, 0)):
+    """What a step brought, given by task; `flat` groups were let through, and chosen, with equal rewards."""
     quota_K, chosen_K, finished_K = np.array(quota), np.array(chosen), np.array(finished)
     return Selection(
+        groups=GroupLedger(len(quota)),
         launch_ids=list(range(int(chosen_K.sum()))),
+        left=[],
         quota_K=quota_K,
         chosen_K=chosen_K,
-        shortfall_K=np.maximum(quota_K - chosen_K, 0),
+        chosen_gradient_K=chosen_K - np.array(flat),
         launched_K=finished_K + np.array(failed),
         finished_K=finished_K,
         filtered_K=np.array(filtered),
+        zero_gradient_K=np.array(filtered) + np.array(flat),
         failed_K=np.array(failed),
+        correct_K=np.array(correct, dtype=np.float64),
         rounds=1,
     )
 
@@ -44,20 +63,20 @@ def train(controller, drive, world, steps):
         sampler = controller.begin_step()
         run = drive(
             sampler,
-            lambda _, task: Outcome.INFORMATIVE if world.random() < KEEPS[task] else Outcome.FILTERED,
+            lambda _, task: result(world.random() < KEEPS[task], accuracy=world.random()),
             world,
         )
-        controller.observe(run.selection, run.selection.finished_K * world.random(len(KEEPS)))
+        controller.observe(run.selection)
         controller.update_weights(world.normal(scale=0.05, size=len(KEEPS)))
         decisions.append((run.asks, run.selection.launch_ids, controller.weights_K.tolist()))
     return decisions
 
 
 def test_weights_start_even_and_the_weak_task_gains():
-    controller = make(weights=WeightsConfig(trade_off=1.0))
+    controller = make(weights=ImprovementAwareSettings(trade_off=1.0))
     assert controller.weights_K == pytest.approx([1 / 3] * 3)
     controller.begin_step()
-    controller.observe(selection([3, 3, 2], [3, 3, 2], [6, 6, 4], [3, 3, 2]), np.array([6.0, 3.0, 0.4]))
+    controller.observe(selection([3, 3, 2], [3, 3, 2], [6, 6, 4], [3, 3, 2], correct=[6.0, 3.0, 0.4]))
     # J = 1, 0.5, 0.1; mean 0.5333: g > 0, < 0, < 0; a first AdamW step moves each logit by 0.025 the other way.
     # softmax(-0.025, 0.025, 0.025): e^0.05 = 1.0512711; 1 / (1 + 2 * 1.0512711) = 1 / 3.1025422 = 0.3223163
     controller.update_weights(np.zeros(3))
@@ -68,8 +87,8 @@ def test_metrics_of_a_step_leave_out_tasks_without_a_value():
     controller = make()
     controller.begin_step()
     # zebra was never generated; arc's groups all failed.
-    step = selection([4, 0, 4], [3, 0, 0], [8, 0, 0], [5, 0, 0], failed=(0, 0, 6))
-    controller.observe(step, np.array([2.0, 0.0, 0.0]))
+    step = selection([4, 0, 4], [3, 0, 0], [8, 0, 0], [5, 0, 0], correct=[2.0, 0.0, 0.0], failed=(0, 0, 6))
+    controller.observe(step)
     controller.update_weights(np.array([0.03, math.nan, math.nan]))
     metrics = controller.metrics()
     assert metrics["weight"] == pytest.approx(dict.fromkeys(TASKS, 1 / 3))
@@ -85,7 +104,7 @@ def test_metrics_of_a_step_leave_out_tasks_without_a_value():
 def test_the_next_step_does_not_show_the_numbers_of_the_last():
     controller = make()
     controller.begin_step()
-    controller.observe(selection([4, 2, 2], [4, 2, 2], [8, 4, 4], [4, 2, 2]), np.array([4.0, 2.0, 2.0]))
+    controller.observe(selection([4, 2, 2], [4, 2, 2], [8, 4, 4], [4, 2, 2], correct=[4.0, 2.0, 2.0]))
     controller.begin_step()
     assert list(controller.metrics()) == ["weight"]
 
@@ -93,16 +112,16 @@ def test_the_next_step_does_not_show_the_numbers_of_the_last():
 def test_an_empty_step_is_survived():
     controller = make()
     controller.begin_step()
-    controller.observe(selection([4, 2, 2], [0, 0, 0], [0, 0, 0], [0, 0, 0]), np.zeros(3))
+    controller.observe(selection([4, 2, 2], [0, 0, 0], [0, 0, 0], [0, 0, 0], correct=[0.0, 0.0, 0.0]))
     controller.update_weights(np.full(3, math.nan))
     assert controller.weights_K == pytest.approx([1 / 3] * 3)
     assert controller.metrics()["accuracy"] == {}
 
 
 def test_a_task_never_seen_is_pushed_neither_way():
-    controller = make(weights=WeightsConfig(trade_off=1.0))
+    controller = make(weights=ImprovementAwareSettings(trade_off=1.0))
     controller.begin_step()
-    controller.observe(selection([4, 4, 0], [4, 4, 0], [8, 8, 0], [4, 4, 0]), np.array([8.0, 0.0, 0.0]))
+    controller.observe(selection([4, 4, 0], [4, 4, 0], [8, 8, 0], [4, 4, 0], correct=[8.0, 0.0, 0.0]))
     # J = 1, 0 and the mean 0.5 for arc: s - mean = 0.5, -0.5, 0, so arc's logit has no gradient.
     controller.update_weights(np.zeros(3))
     weights_K = controller.weights_K
@@ -111,17 +130,17 @@ def test_a_task_never_seen_is_pushed_neither_way():
 
 
 def test_accuracy_is_averaged_over_steps_when_asked():
-    controller = make(weights=WeightsConfig(accuracy_decay=0.5))
+    controller = make(weights=ImprovementAwareSettings(accuracy_decay=0.5))
     for correct in (8.0, 0.0):
         controller.begin_step()
-        controller.observe(selection([4, 4, 0], [4, 4, 0], [8, 8, 0], [4, 4, 0]), np.array([correct, 2.0, 0.0]))
+        controller.observe(selection([4, 4, 0], [4, 4, 0], [8, 8, 0], [4, 4, 0], correct=[correct, 2.0, 0.0]))
     # countdown: first value 1, then 0.5 * 1 + 0.5 * 0; zebra 0.25 twice; the log shows the step alone.
     assert controller.state_dict()["accuracy"] == [0.5, 0.25, None]
     assert controller.metrics()["accuracy"] == {"countdown": 0.0, "zebra": 0.25}
 
 
 def test_loss_weights():
-    step = selection([4, 2, 2], [4, 4, 0], [8, 4, 4], [4, 0, 4])
+    step = selection([4, 2, 2], [4, 4, 0], [8, 4, 4], [4, 0, 4], correct=[0.0, 0.0, 0.0])
     assert make().loss_weights_K(step) is None
     # Targets 1/2, 1/4, 1/4 over shares 1/2, 1/2, 0
     residual = make(loss_weighting="residual").loss_weights_K(step)
@@ -129,8 +148,8 @@ def test_loss_weights():
     assert residual == pytest.approx([1.0, 0.5, 0.0])
     by_task = make(
         loss_weighting="task",
-        weights=WeightsConfig(rule="fixed", initial=[0.5, 0.3, 0.2]),
-        sampler=SamplerConfig(ratio=False, filter="off"),
+        weights=FixedSettings(initial=[0.5, 0.3, 0.2]),
+        sampler=RoundsSettings(ratio=False, drop_uninformative=False),
     )
     # K z_k
     weights_K = by_task.loss_weights_K(step)
@@ -142,26 +161,22 @@ def test_weighting_the_loss_by_task_samples_the_tasks_alike():
     controller = make(
         batch_size=6,
         loss_weighting="task",
-        weights=WeightsConfig(rule="fixed", initial=[0.8, 0.1, 0.1]),
-        sampler=SamplerConfig(ratio=False, filter="off", quota="stratified"),
+        weights=FixedSettings(initial=[0.8, 0.1, 0.1]),
+        sampler=RoundsSettings(ratio=False, drop_uninformative=False, quota="stratified"),
     )
     assert controller.begin_step().quota_K.tolist() == [2, 2, 2]
 
 
 def test_initial_weights_of_another_number_of_tasks_are_refused():
-    with pytest.raises(ConfigError, match="2 numbers for 3 tasks"):
-        make(weights=WeightsConfig(rule="fixed", initial=[0.5, 0.5]))
+    with pytest.raises(SettingError, match="2 numbers for 3 tasks"):
+        make(weights=FixedSettings(initial=[0.5, 0.5]))
 
 
-@pytest.mark.parametrize("schedule", ["rounds", "streaming"])
-@pytest.mark.parametrize("rule", ["improvement_aware", "regularized", "fixed", "sec", "sequential"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("rule", RULES)
 def test_a_resumed_run_decides_exactly_alike(rule, schedule, drive):
-    stages = [[task] for task in TASKS] if rule == "sequential" else None
-    settings = {
-        "weights": WeightsConfig(rule=rule, stages=stages, stage_steps=3),
-        "sampler": SamplerConfig(schedule=schedule),
-        "seed": 7,
-    }
+    stages = {"stages": [[task] for task in TASKS], "stage_steps": 3} if rule == "sequential" else {}
+    settings = {"weights": RULES[rule](**stages), "sampler": SCHEDULES[schedule](), "seed": 7}
     controller = make(**settings)
     train(controller, drive, np.random.default_rng(1), steps=5)
     saved = json.dumps(controller.state_dict())
@@ -186,12 +201,12 @@ def test_seeds_draw_differently():
 
 
 def test_stages_that_name_no_task_of_the_run_are_refused():
-    with pytest.raises(ConfigError, match=r"stages names \['chess'\]; the tasks of this run are \['countdown'"):
-        make(weights=WeightsConfig(rule="sequential", stages=[["arc"], ["chess"]]))
+    with pytest.raises(SettingError, match=r"stages names \['chess'\]; the tasks of this run are \['countdown'"):
+        make(weights=SequentialSettings(stages=[["arc"], ["chess"]]))
 
 
 def test_a_sequential_run_draws_from_the_stage_alone():
-    controller = make(weights=WeightsConfig(rule="sequential", stages=[["arc"], ["countdown", "zebra"]], stage_steps=1))
+    controller = make(weights=SequentialSettings(stages=[["arc"], ["countdown", "zebra"]], stage_steps=1))
     assert controller.begin_step().quota_K.tolist() == [0, 0, 8]
     controller.update_weights(np.full(3, math.nan))
     assert controller.begin_step().quota_K[2] == 0
@@ -199,7 +214,7 @@ def test_a_sequential_run_draws_from_the_stage_alone():
 
 
 def test_the_ratio_is_kept_from_the_step_that_was_named(drive):
-    sampler_config = SamplerConfig(quota="rounded", ratio_from_step=2)
+    sampler_config = RoundsSettings(quota="rounded", ratio_from_step=2)
     controller = make(batch_size=6, sampler=sampler_config)
     chosen = []
     for _ in range(2):
@@ -207,7 +222,7 @@ def test_the_ratio_is_kept_from_the_step_that_was_named(drive):
         rng = np.random.default_rng(0)
         run = drive(
             controller.begin_step(),
-            lambda _, task, rng=rng: Outcome.INFORMATIVE if task == 0 or rng.random() < 0.1 else Outcome.FILTERED,
+            lambda _, task, rng=rng: result(task == 0 or rng.random() < 0.1),
             rng,
         )
         chosen.append(run.selection.chosen_K.tolist())
@@ -216,10 +231,10 @@ def test_the_ratio_is_kept_from_the_step_that_was_named(drive):
 
 
 def test_groups_without_a_gradient_that_no_filter_took_are_told_apart():
-    controller = make(sampler=SamplerConfig(filter="off", ratio=False))
+    controller = make(sampler=RoundsSettings(drop_uninformative=False, ratio=False))
     controller.begin_step()
-    step = selection([4, 2, 2], [4, 2, 2], [4, 2, 2], [0, 0, 0])
-    controller.observe(step, np.array([2.0, 2.0, 0.0]), np.array([1, 2, 0]), np.array([1, 2, 0]))
+    step = selection([4, 2, 2], [4, 2, 2], [4, 2, 2], [0, 0, 0], correct=[2.0, 2.0, 0.0], flat=(1, 2, 0))
+    controller.observe(step)
     # 1 of 4, 2 of 2, 0 of 2 are flat; what is left of the batch is 3, 0 and 2 of 5.
     assert controller.metrics()["zero_grad_rate"] == {"countdown": 0.25, "zebra": 1.0, "arc": 0.0}
     assert controller.metrics()["batch_share"] == {"countdown": 0.6, "zebra": 0.0, "arc": 0.4}
@@ -227,7 +242,7 @@ def test_groups_without_a_gradient_that_no_filter_took_are_told_apart():
 
 @pytest.mark.parametrize(("schedule", "kind"), [("rounds", RoundsSampler), ("streaming", StreamingSampler)])
 def test_the_schedule_picks_the_sampler(schedule, kind):
-    assert isinstance(make(sampler=SamplerConfig(schedule=schedule)).begin_step(), kind)
+    assert isinstance(make(sampler=SCHEDULES[schedule]()).begin_step(), kind)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +252,7 @@ def test_the_schedule_picks_the_sampler(schedule, kind):
         ({"tasks": ["zebra", "countdown", "arc"]}, [r"\['zebra', 'countdown', 'arc'\]"]),
         ({"batch_size": 16}, ["batch_size: the checkpoint has 16, this run has 8"]),
         ({"seed": 3}, ["seed: the checkpoint has 3, this run has 0"]),
-        ({"weights": WeightsConfig(rule="regularized")}, ["'regularized'", "'improvement_aware'"]),
+        ({"weights": RegularizedSettings()}, ["'regularized'", "'improvement_aware'"]),
     ],
 )
 def test_a_checkpoint_of_another_set_up_is_refused_and_both_are_named(theirs, named):
@@ -250,5 +265,12 @@ def test_a_checkpoint_of_another_set_up_is_refused_and_both_are_named(theirs, na
 
 
 def test_something_that_is_no_state_is_refused():
-    with pytest.raises(StateMismatch, match="version: the checkpoint has None"):
+    with pytest.raises(StateMismatch, match="of format None, this version of mt-grpo-recipe reads format 2"):
         make().load_state_dict({})
+
+
+def test_a_checkpoint_of_the_first_format_is_refused_in_one_sentence():
+    controller = make()
+    first = {name: value for name, value in controller.state_dict().items() if name not in ("held", "launched_ahead")}
+    with pytest.raises(StateMismatch, match=r"are of format 1, .* start afresh with trainer\.resume_mode=disable\.$"):
+        controller.load_state_dict({**first, "version": 1})

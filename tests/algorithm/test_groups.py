@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,21 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt_grpo_recipe.algorithm.ratio_sampler import (
-    GroupLedger,
-    Outcome,
-    classify,
-    draw_quotas,
-    rounded_counts,
-    select_groups,
-    stratified_counts,
-)
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, Group, GroupLedger, GroupResult, Outcome, judge, select_groups
+from mt_grpo_recipe.algorithm.quotas import draw_quotas, rounded_counts, stratified_counts
+from mt_grpo_recipe.algorithm.settings import RoundsSettings
 
-KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+FAILED = FAILED_GROUP
 
 
 @pytest.mark.parametrize(
-    ("rewards", "correct", "strict", "lenient"),
+    ("rewards", "correct", "mixed", "spread"),
     [
         ([1.0, 0.0], [True, False], KEPT, KEPT),
         ([1.0, 1.0], [True, True], FILTERED, FILTERED),
@@ -36,11 +33,24 @@ KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
         ([1.0], [True], FILTERED, FILTERED),
     ],
 )
-def test_classify(rewards, correct, strict, lenient):
-    assert classify(rewards, correct, "strict") is strict
-    assert classify(rewards, correct, "lenient") is lenient
-    off = FAILED if strict is FAILED else KEPT
-    assert classify(rewards, correct, "off") is off
+def test_what_is_informative(rewards, correct, mixed, spread):
+    assert judge(rewards, correct, RoundsSettings(informative="mixed")).outcome == mixed.outcome
+    assert judge(rewards, correct, RoundsSettings(informative="spread")).outcome == spread.outcome
+    kept = FAILED if mixed is FAILED else KEPT
+    assert judge(rewards, correct, RoundsSettings(drop_uninformative=False, ratio=False)).outcome == kept.outcome
+
+
+def test_a_result_holds_the_accuracy_and_whether_there_is_a_gradient():
+    keep_all = RoundsSettings(drop_uninformative=False, ratio=False)
+    assert judge([1.0, 0.1, 0.1, 1.0], [True, False, False, True], RoundsSettings()) == (Outcome.INFORMATIVE, 0.5, True)
+    # Filtered: nothing is trained on, whatever the rewards are.
+    assert judge([0.1, 0.0], [False, False], RoundsSettings()) == (Outcome.FILTERED, 0.0, False)
+    # Let through with equal rewards, or with unequal ones.
+    assert judge([1.0, 1.0], [True, True], keep_all) == (Outcome.INFORMATIVE, 1.0, False)
+    assert judge([0.1, 0.0], [False, False], keep_all) == (Outcome.INFORMATIVE, 0.0, True)
+    # Some right and some wrong, and rewards that do not say so.
+    assert judge([0.5, 0.5], [True, False], RoundsSettings()) == (Outcome.INFORMATIVE, 0.5, False)
+    assert judge([], [], RoundsSettings()) == FAILED_GROUP
 
 
 shares = st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(lambda values: sum(values) > 1e-3)
@@ -110,11 +120,51 @@ def test_the_ledger_counts_by_task():
     ledger.launch([0, 2, 2])
     ledger.launch([])
     ledger.launch([0])
-    assert ledger.launched_K.tolist() == [2, 0, 2]
+    assert ledger.count_K(ledger.fresh()).tolist() == [2, 0, 2]
     assert ledger.tell(2, KEPT) == 2
     assert ledger.tell(0, FILTERED) == 0
     assert ledger.tell(3, FAILED) == 0
-    assert (ledger.in_flight, ledger.kept_K.tolist()) == (1, [0, 0, 1])
+    assert (ledger.in_flight, ledger.outcomes().tolist()) == (
+        1,
+        [Outcome.FILTERED, 0, Outcome.INFORMATIVE, Outcome.FAILED],
+    )
+    assert ledger.count_K(ledger.outcomes() == Outcome.INFORMATIVE).tolist() == [0, 0, 1]
+    assert [ledger.group(i) for i in (1, 2)] == [Group(2, 0, None), Group(2, 0, KEPT)]
+
+
+def test_the_ledger_tells_carried_groups_from_those_of_its_step():
+    ledger = GroupLedger(2, carried=[Group(1, 3, KEPT), Group(0, 4, None)], step=5)
+    ledger.launch([1])
+    ledger.tell(1, FILTERED)
+    ledger.tell(2, GroupResult(Outcome.INFORMATIVE, 0.25, carries_gradient=False))
+    assert ledger.fresh().tolist() == [False, False, True]
+    # The first one ended, and was counted, in an earlier step.
+    assert ledger.told_now().tolist() == [False, True, True]
+    assert [ledger.group(i).launched_in for i in range(3)] == [3, 4, 5]
+    quota_K = np.array([1, 1])
+    selection = select_groups(ledger, quota_K, quota_K, batch_size=2, rounds=1)
+    assert selection.launch_ids == [0, 2]
+    assert selection.launched_K.tolist() == [0, 1]
+    assert selection.finished_K.tolist() == [1, 1]
+    assert selection.zero_gradient_K.tolist() == [1, 1]
+    assert selection.correct_K.tolist() == [0.0, 0.25]
+    assert selection.chosen_gradient_K.tolist() == [0, 1]
+
+
+def test_what_is_left_is_in_flight_or_informative_and_not_chosen():
+    ledger = GroupLedger(1, step=1)
+    ledger.launch([0] * 5)
+    for launch_id, result in ((0, KEPT), (1, FILTERED), (2, KEPT), (3, FAILED)):
+        ledger.tell(launch_id, result)
+    selection = select_groups(ledger, np.array([1]), np.array([1]), batch_size=1, rounds=1)
+    assert (selection.launch_ids, selection.left) == ([0], [2, 4])
+    assert selection.left_groups() == [Group(0, 1, KEPT), Group(0, 1, None)]
+
+
+@given(st.sampled_from([None, FAILED_GROUP, GroupResult(Outcome.INFORMATIVE, 1 / 3, True)]))
+def test_a_group_survives_json(result):
+    group = Group(2, 7, result)
+    assert Group.from_state(json.loads(json.dumps(group.state()))) == group
 
 
 @pytest.mark.parametrize("launch_id", [-1, 2, 99])
@@ -131,7 +181,7 @@ def test_the_ledger_refuses_a_second_outcome():
     ledger.tell(1, FILTERED)
     with pytest.raises(ValueError, match="group 1 is not in flight"):
         ledger.tell(1, KEPT)
-    assert (ledger.in_flight, ledger.kept_K.tolist()) == (1, [0, 0])
+    assert (ledger.in_flight, ledger.outcomes().tolist()) == (1, [0, Outcome.FILTERED])
 
 
 def told(tasks, outcomes):

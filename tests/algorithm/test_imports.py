@@ -12,7 +12,8 @@ names = [module.name for module in pkgutil.walk_packages(package.__path__, packa
 assert len(names) >= 6, names
 for name in names:
     importlib.import_module(name)
-loaded = sorted({name.split(".")[0] for name in sys.modules} & {"verl", "ray", "vllm", "transformers", "hydra"})
+heavy = {"verl", "ray", "vllm", "transformers", "hydra", "omegaconf"}
+loaded = sorted({name.split(".")[0] for name in sys.modules} & heavy)
 assert not loaded, f"mt_grpo_recipe.algorithm loads {loaded}"
 """
 

@@ -11,13 +11,19 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, classify
-from mt_grpo_recipe.config.schema import MTGRPOConfig, SamplerConfig, WeightsConfig
+from mt_grpo_recipe.algorithm.groups import GroupResult, Outcome, judge
+from mt_grpo_recipe.algorithm.settings import (
+    FixedSettings,
+    ImprovementAwareSettings,
+    MTGRPOConfig,
+    RegularizedSettings,
+    RoundsSettings,
+)
 
 HARD = 2
 BATCH, ROLLOUTS = 30, 8
-UNFILTERED = SamplerConfig(filter="off", ratio=False, quota="stratified")
-FILTERED = SamplerConfig(quota="stratified")
+UNFILTERED = RoundsSettings(drop_uninformative=False, ratio=False, quota="stratified")
+FILTERED = RoundsSettings(quota="stratified")
 
 
 @dataclass
@@ -44,18 +50,17 @@ def train(weights, sampler, steps=300, seed=0):
     for _ in range(steps):
         history.weight.append(controller.weights_K)
         run = controller.begin_step()
-        tasks, gradient, correct_K = [], [], np.zeros(3)
+        tasks, gradient = [], []
         while not run.done:
             for task in run.ask():
                 right_G = rng.random(ROLLOUTS) < 1 / (1 + np.exp(-skill_K[task]))
-                correct_K[task] += right_G.mean()
-                run.tell(len(tasks), classify(right_G.astype(float).tolist(), right_G.tolist(), sampler.filter))
+                run.tell(len(tasks), judge(right_G.astype(float).tolist(), right_G.tolist(), sampler))
                 tasks.append(task)
                 gradient.append(0 < right_G.sum() < ROLLOUTS)
         selection = run.select()
         with_gradient = [tasks[i] for i in selection.launch_ids if gradient[i]]
         share_K = np.bincount(with_gradient, minlength=3) / max(len(with_gradient), 1)
-        controller.observe(selection, correct_K)
+        controller.observe(selection)
         history.share.append(share_K)
         skill_K = skill_K + 0.02 * share_K * speed_K
         controller.update_weights(0.2 * share_K)
@@ -63,19 +68,19 @@ def train(weights, sampler, steps=300, seed=0):
 
 
 def test_following_the_worst_task_alone_collapses_to_it():
-    history = train(WeightsConfig(rule="regularized", weight_decay=0.0), FILTERED)
+    history = train(RegularizedSettings(eta=0.0), FILTERED)
     assert history.weight[-1][HARD] > 0.97
     assert history.late("weight")[HARD] > 0.9
 
 
 def test_a_large_trade_off_is_as_good_as_none():
-    history = train(WeightsConfig(trade_off=100.0), FILTERED)
+    history = train(ImprovementAwareSettings(trade_off=100.0), FILTERED)
     assert history.weight[-1][HARD] > 0.97
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_improvement_keeps_the_other_tasks_in(seed):
-    history = train(WeightsConfig(trade_off=0.1), FILTERED, seed=seed)
+    history = train(ImprovementAwareSettings(trade_off=0.1), FILTERED, seed=seed)
     late_K = history.late("weight")
     assert late_K.argmax() == HARD, "the weak task still has the largest weight"
     assert late_K.max() < 0.85 and late_K.min() > 0.03
@@ -83,13 +88,13 @@ def test_improvement_keeps_the_other_tasks_in(seed):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_without_the_sampler_zero_gradient_groups_eat_the_weight_that_was_assigned(seed):
-    history = train(WeightsConfig(trade_off=0.1), UNFILTERED, seed=seed)
+    history = train(ImprovementAwareSettings(trade_off=0.1), UNFILTERED, seed=seed)
     assert history.late("weight")[HARD] - history.late("share")[HARD] > 0.1
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_with_the_sampler_the_realised_share_is_the_weight(seed):
-    history = train(WeightsConfig(trade_off=0.1), FILTERED, seed=seed)
+    history = train(ImprovementAwareSettings(trade_off=0.1), FILTERED, seed=seed)
     # A quota is a whole number of groups, less than one away from its expectation.
     assert np.abs(np.asarray(history.share) - history.weight).max() < 1 / BATCH
     assert history.late("share") == pytest.approx(history.late("weight"), abs=0.005)
@@ -98,8 +103,8 @@ def test_with_the_sampler_the_realised_share_is_the_weight(seed):
 def test_residual_weights_keep_the_expected_gradient_at_the_weights_when_a_task_runs_short():
     target_K = np.array([0.5, 0.3, 0.2])
     config = MTGRPOConfig(
-        weights=WeightsConfig(rule="fixed", initial=target_K.tolist()),
-        sampler=SamplerConfig(max_resample_rounds=1, oversample=1.0, inflate=False),
+        weights=FixedSettings(initial=target_K.tolist()),
+        sampler=RoundsSettings(max_resample_rounds=1, oversample=1.0, inflate=False),
         loss_weighting="residual",
     )
     controller = TaskController(["easy", "middling", "hard"], 256, config)
@@ -111,14 +116,14 @@ def test_residual_weights_keep_the_expected_gradient_at_the_weights_when_a_task_
         while not run.done:
             for task in run.ask():
                 kept = task != HARD or rng.random() < 0.1
-                run.tell(launched, Outcome.INFORMATIVE if kept else Outcome.FILTERED)
+                run.tell(launched, GroupResult(Outcome.INFORMATIVE if kept else Outcome.FILTERED, 0.0, kept))
                 launched += 1
         selection = run.select()
         share_K = selection.chosen_K / selection.chosen_K.sum()
         plain.append(share_K)
         # Each group in the batch is a gradient of length one in the direction of its task.
         weighted.append(share_K * controller.loss_weights_K(selection))
-        controller.observe(selection, np.zeros(3))
+        controller.observe(selection)
         controller.update_weights(np.full(3, np.nan))
     error_K = np.std(weighted, axis=0) / np.sqrt(len(weighted))
     assert np.mean(plain, axis=0)[HARD] < target_K[HARD] - 0.03

@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, RoundsSampler
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.samplers.base import Step
+from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
+from mt_grpo_recipe.algorithm.settings import RoundsSettings
 
-KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+FAILED = FAILED_GROUP
 Z = np.array([0.5, 0.25, 0.25])
 
 
 def make(batch_size=4, weights_K=Z, decay=0.0, **settings):
-    config = SamplerConfig(**{"quota": "stratified", "oversample": 2.0, **settings})
+    config = RoundsSettings(**{"quota": "stratified", "oversample": 2.0, **settings})
     tracker = AcceptanceTracker(len(weights_K), decay)
-    return RoundsSampler(weights_K, tracker, config, batch_size, np.random.default_rng(0)), tracker
+    return RoundsSampler(Step(weights_K, tracker, config, batch_size, np.random.default_rng(0))), tracker
 
 
 def play_round(sampler, next_id, script):
@@ -64,14 +68,14 @@ def test_a_step_by_hand():
 
 
 def test_the_first_round_is_inflated_by_what_earlier_steps_showed():
-    config = SamplerConfig(quota="stratified", oversample=2.0, max_inflation=5.0)
+    config = RoundsSettings(quota="stratified", oversample=2.0, max_inflation=5.0)
     tracker = AcceptanceTracker(2, decay=0.0)
     tracker.update(np.array([2, 0]), np.array([3, 3]))
     # rho = 2/3, 0: inflation 3, 1. z = 1/2, 1/2 -> shares 3 : 1 of 8 = 6, 2.
-    sampler = RoundsSampler(np.array([0.5, 0.5]), tracker, config, 4, np.random.default_rng(0))
+    sampler = RoundsSampler(Step(np.array([0.5, 0.5]), tracker, config, 4, np.random.default_rng(0)))
     assert Counter(sampler.ask()) == {0: 6, 1: 2}
-    flat = SamplerConfig(quota="stratified", oversample=2.0, inflate=False)
-    assert Counter(RoundsSampler(np.array([0.5, 0.5]), tracker, flat, 4, np.random.default_rng(0)).ask()) == {
+    flat = RoundsSettings(quota="stratified", oversample=2.0, inflate=False)
+    assert Counter(RoundsSampler(Step(np.array([0.5, 0.5]), tracker, flat, 4, np.random.default_rng(0))).ask()) == {
         0: 4,
         1: 4,
     }
@@ -86,7 +90,7 @@ def test_a_step_without_ratio_ends_when_the_batch_is_full_whatever_the_shares():
 
 
 def test_a_step_without_filter_replaces_failed_groups_task_for_task():
-    sampler, _ = make(filter="off", ratio=False)
+    sampler, _ = make(drop_uninformative=False, ratio=False)
     play_round(sampler, 0, {0: [KEPT, FAILED], 1: [FAILED], 2: [KEPT]})
     assert not sampler.done
     play_round(sampler, 4, {0: [KEPT], 1: [KEPT]})
@@ -111,7 +115,7 @@ def test_a_step_that_brings_nothing_ends_with_an_empty_batch(drive):
 
 
 def test_selection_does_not_depend_on_who_finishes_first(drive):
-    outcomes = np.random.default_rng(1).choice([KEPT, FILTERED], size=1000).tolist()
+    outcomes = [(KEPT, FILTERED)[i] for i in np.random.default_rng(1).integers(2, size=1000)]
     chosen = {
         tuple(drive(make()[0], lambda i, task: outcomes[i], np.random.default_rng(seed)).selection.launch_ids)
         for seed in range(10)

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.controller import TaskController, make_sampler
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome
-from mt_grpo_recipe.config.schema import MTGRPOConfig, SamplerConfig
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
+from mt_grpo_recipe.algorithm.settings import SCHEDULES, MTGRPOConfig, RoundsSettings, StreamingSettings
 
-KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+FAILED = FAILED_GROUP
 SOAK_STEPS = int(os.environ.get("MT_GRPO_SOAK_STEPS", "2000"))
 """Steps of the adversarial run; 100000 take minutes."""
 
@@ -39,7 +42,7 @@ def check(run, quota_K, batch_size, config):
     assert selection.finished_K.tolist() == np.bincount(ended, minlength=num_tasks).tolist()
 
     kept = [i for i, outcome in enumerate(run.outcome_of) if outcome is KEPT]
-    by_task = config.ratio or config.filter == "off"
+    by_task = config.fills_by_task
     short_K = chosen_K < quota_K if by_task else np.array([len(ids) < batch_size])
     if config.ratio and (chosen_K > quota_K).any():
         # More than its quota only where another task fell short, and then all it had is in the batch.
@@ -62,7 +65,7 @@ def check_drained(sampler, run, rng):
     """Surplus groups that end after the step is done change nothing."""
     for i, outcome in enumerate(run.outcome_of):
         if outcome is None:
-            sampler.tell(i, rng.choice(np.array(list(Outcome))))
+            sampler.tell(i, (KEPT, FILTERED, FAILED)[rng.integers(3)])
     assert sampler.done
     assert sampler.in_flight == 0
     assert sampler.ask() == []
@@ -73,21 +76,21 @@ def check_drained(sampler, run, rng):
 def steps(draw):
     num_tasks = draw(st.integers(1, 8))
     raw = draw(st.lists(st.floats(0, 1), min_size=num_tasks, max_size=num_tasks).filter(lambda w: sum(w) > 1e-3))
-    filter_mode = draw(st.sampled_from(["strict", "lenient", "off"]))
+    drop = draw(st.booleans())
+    streaming = draw(st.booleans())
+    own = {"max_inflight": draw(st.floats(1, 4)), "safety_margin": draw(st.floats(0, 2))} if streaming else {}
     return {
         "weights_K": np.array(raw) / sum(raw),
         "batch_size": draw(st.integers(1, 24)),
-        "config": SamplerConfig(
-            schedule=draw(st.sampled_from(["rounds", "streaming"])),
-            filter=filter_mode,
-            ratio=filter_mode != "off" and draw(st.booleans()),
+        "config": (StreamingSettings if streaming else RoundsSettings)(
+            drop_uninformative=drop,
+            ratio=drop and draw(st.booleans()),
             quota=draw(st.sampled_from(["multinomial", "stratified", "rounded"])),
             oversample=draw(st.floats(1, 4)),
             inflate=draw(st.booleans()),
             max_inflation=draw(st.floats(1, 10)),
             max_resample_rounds=draw(st.integers(0, 6)),
-            max_inflight=draw(st.floats(1, 4)),
-            safety_margin=draw(st.floats(0, 2)),
+            **own,
         ),
         "kept": draw(st.lists(st.floats(0, 1), min_size=num_tasks, max_size=num_tasks)),
         "failed": draw(st.sampled_from([0.0, 0.0, 0.1, 1.0])),
@@ -101,7 +104,7 @@ def test_invariants(step, drive):
     rng = np.random.default_rng(step["seed"])
     tracker = AcceptanceTracker(len(step["weights_K"]), decay=0.5)
     for _ in range(2):  # the second step starts from what the first one taught
-        sampler = make_sampler(step["weights_K"], tracker, step["config"], step["batch_size"], rng)
+        sampler = make_sampler(Step(step["weights_K"], tracker, step["config"], step["batch_size"], rng))
 
         def answer(launch_id, task):
             if rng.random() < step["failed"]:
@@ -150,7 +153,7 @@ class Order:
         return (int(self._rng.integers(high)), high - 1, 0)[self._how]
 
 
-@pytest.mark.parametrize("schedule", ["rounds", "streaming"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_an_adversary_neither_hangs_nor_breaks_a_step(schedule, drive):
     rng = np.random.default_rng(0)
     for step in range(SOAK_STEPS):
@@ -158,19 +161,18 @@ def test_an_adversary_neither_hangs_nor_breaks_a_step(schedule, drive):
             num_tasks = int(rng.integers(1, 10))
             batch_size = int(rng.integers(1, 13))
             ratio = bool(rng.random() < 0.8)
-            config = SamplerConfig(
-                schedule=schedule,
+            config = SCHEDULES[schedule](
                 ratio=ratio,
-                filter="strict" if ratio or rng.random() < 0.7 else "off",
+                drop_uninformative=bool(ratio or rng.random() < 0.7),
                 oversample=float(rng.uniform(1, 3)),
                 max_resample_rounds=int(rng.integers(0, 5)),
-                max_inflight=float(rng.uniform(1, 4)),
+                **({"max_inflight": float(rng.uniform(1, 4))} if schedule == "streaming" else {}),
             )
             names = [f"task {k}" for k in range(num_tasks)]
             controller = TaskController(names, batch_size, MTGRPOConfig(sampler=config, seed=step))
         sampler = controller.begin_step()
         run = drive(sampler, Adversary(rng, num_tasks), Order(rng))
         check(run, sampler.quota_K, batch_size, config)
-        controller.observe(run.selection, run.selection.finished_K * rng.random(num_tasks))
+        controller.observe(run.selection)
         controller.update_weights(rng.normal(size=num_tasks))
         assert controller.weights_K.sum() == pytest.approx(1)

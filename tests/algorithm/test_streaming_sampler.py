@@ -9,17 +9,20 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome
-from mt_grpo_recipe.algorithm.streaming_sampler import StreamingSampler
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.samplers.base import Step
+from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
+from mt_grpo_recipe.algorithm.settings import StreamingSettings
 
-KEPT, FILTERED, FAILED = Outcome.INFORMATIVE, Outcome.FILTERED, Outcome.FAILED
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+FAILED = FAILED_GROUP
 
 
 def make(weights=(0.5, 0.5), batch_size=4, tracker=None, seed=0, **settings):
-    config = SamplerConfig(**{"schedule": "streaming", "quota": "stratified", **settings})
+    config = StreamingSettings(**{"quota": "stratified", **settings})
     tracker = tracker or AcceptanceTracker(len(weights), decay=0.9)
-    return StreamingSampler(np.array(weights), tracker, config, batch_size, np.random.default_rng(seed))
+    return StreamingSampler(Step(np.array(weights), tracker, config, batch_size, np.random.default_rng(seed)))
 
 
 def ids_of(launches, task, first_id=0):
@@ -145,7 +148,7 @@ def test_without_ratio_single_refills_follow_z_even_where_quotas_are_rounded():
 
 
 def test_without_filter_nothing_is_launched_twice_unless_it_fails():
-    sampler = make(filter="off", ratio=False)
+    sampler = make(drop_uninformative=False, ratio=False)
     launches = sampler.ask()
     assert Counter(launches) == {0: 2, 1: 2}
     for launch_id in (0, 1, 2):

@@ -92,7 +92,7 @@ def test_equal_scores_leave_the_weights_alone():
 
 
 def test_regularized_follows_accuracy_alone():
-    rule = RegularizedWeights(2, learning_rate=0.025, regularization=0.0)
+    rule = RegularizedWeights(2, learning_rate=0.025, eta=0.0)
     # s = J: g = (0.15, -0.15) whatever the improvement; first step moves by the learning rate.
     rule.update(np.array([0.8, 0.2]), np.array([-5.0, 5.0]))
     assert rule.state_dict()["logits"] == pytest.approx([-0.025, 0.025], rel=1e-6)
@@ -147,7 +147,7 @@ def test_numbers_that_are_none_are_refused(accuracy):
 
 
 def test_self_evolving_weights_by_hand():
-    rule = SelfEvolvingWeights(2, learning_rate=0.5, temperature=0.2)
+    rule = SelfEvolvingWeights(2, alpha=0.5, temperature=0.2)
     assert rule.reads is Signal.ADVANTAGE
     assert rule.weights_K.tolist() == [0.5, 0.5]
     rule.update(np.array([0.9, 0.1]), np.array([0.8, 0.4]))

@@ -13,9 +13,9 @@ import timeit
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.controller import make_sampler
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.groups import GroupResult, Outcome
+from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
+from mt_grpo_recipe.algorithm.settings import SCHEDULES
 
 PORTION = 64
 LIMIT_MS = 20.0
@@ -27,14 +27,17 @@ def one_step(
 ) -> tuple[float, int]:
     """Run a step; return the seconds spent in the sampler and the groups launched."""
     rng = np.random.default_rng(seed)
-    outcomes = [Outcome.INFORMATIVE if kept else Outcome.FILTERED for kept in rng.random(16 * batch_size) < 0.5]
+    results = [
+        GroupResult(Outcome.INFORMATIVE if kept else Outcome.FILTERED, 0.5, kept)
+        for kept in (rng.random(16 * batch_size) < 0.5).tolist()
+    ]
     weights_K = rng.dirichlet(np.full(num_tasks, 20.0))
-    config = SamplerConfig(schedule=schedule)
+    config = SCHEDULES[schedule]()
     waiting: list[int] = []
     launched = 0
 
     start = time.process_time()
-    sampler = make_sampler(weights_K, tracker, config, batch_size, rng)
+    sampler = make_sampler(Step(weights_K, tracker, config, batch_size, rng))
     spent = time.process_time() - start
     while not sampler.done:
         start = time.process_time()
@@ -45,7 +48,7 @@ def one_step(
         portion, waiting = waiting[:PORTION], waiting[PORTION:]
         start = time.process_time()
         for launch_id in portion:
-            sampler.tell(launch_id, outcomes[launch_id])
+            sampler.tell(launch_id, results[launch_id])
         spent += time.process_time() - start
     start = time.process_time()
     selection = sampler.select()
@@ -60,7 +63,7 @@ def main() -> None:
     call_ns = min(timeit.repeat([].copy, number=100_000, repeat=5)) * 1e4
     print(f"a bare method call: {call_ns:.0f} ns")
     print(f"{'sampler':10} {'tasks':>6} {'batch':>6} {'groups':>7} {'ms':>8} {'us a group':>11}")
-    for schedule in ("rounds", "streaming"):
+    for schedule in SCHEDULES:
         for num_tasks, batch_size in SIZES:
             tracker = AcceptanceTracker(num_tasks, decay=0.9)
             steps = [one_step(schedule, tracker, num_tasks, batch_size, seed) for seed in range(20)]

@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.settings import StreamingSettings
 from mt_grpo_recipe.simulate import compare
 from mt_grpo_recipe.simulated_engine import World
 
@@ -22,13 +22,13 @@ NINE_RATES = [0.7, 0.6, 0.5, 0.45, 0.4, 0.3, 0.5, 0.65, 0.35]
 
 def three(steps: int, rates: list[float], slots: int = 64, drift: float = 0.0, surplus: str = "drain") -> World:
     """Three tasks, batch 32, the paper's constants for three tasks."""
-    config = SamplerConfig(surplus=surplus)
+    config = StreamingSettings(surplus=surplus)
     return World(THREE, np.array(rates), batch_size=32, slots=slots, steps=steps, drift=drift, sampler=config)
 
 
 def nine(steps: int, rates: list[float], slots: int) -> World:
     """Nine tasks, batch 256, the paper's constants for nine tasks."""
-    config = SamplerConfig(max_resample_rounds=2)
+    config = StreamingSettings(max_resample_rounds=2)
     return World(NINE, np.array(rates), batch_size=256, slots=slots, steps=max(steps // 5, 1), sampler=config)
 
 

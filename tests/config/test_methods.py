@@ -1,5 +1,6 @@
 """Every shipped method composes into verl's config, and does what its name says."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 import mt_grpo_recipe.config
+from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin.checks import check_training_config
@@ -50,23 +52,32 @@ def test_asynchronous_training_sends_weights_as_its_device_can(order):
     assert config.actor_rollout_ref.rollout.nnodes == 1
 
 
-def test_the_yaml_lists_every_setting_with_the_default_of_the_dataclass():
-    config = OmegaConf.to_container(compose_method("mt_grpo").mt_grpo)
-    assert config == OmegaConf.to_container(OmegaConf.structured(MTGRPOConfig))
+def test_the_yaml_lists_every_setting_and_leaves_each_at_its_default():
+    section = compose_method("mt_grpo").mt_grpo
+    assert load_config(section) == MTGRPOConfig()
+    names = {
+        "weights": {"rule"} | {field.name for rule in RULES.values() for field in fields(rule)},
+        "improvement": {field.name for field in fields(ImprovementSettings)},
+        # `filter` is there only to be refused with its new names.
+        "sampler": {"schedule", "filter"}
+        | {field.name for schedule in SCHEDULES.values() for field in fields(schedule)},
+    }
+    assert {name: set(section[name]) for name in names} == names
+    assert set(section) == names.keys() | {field.name for field in fields(GeneralSettings)}
 
 
 @pytest.mark.parametrize(
-    ("name", "rule", "filter_mode", "ratio", "clip_high"),
+    ("name", "rule", "drops", "ratio", "clip_high"),
     [
-        ("mt_grpo", "improvement_aware", "strict", True, 0.28),
-        ("dapo", "fixed", "strict", False, 0.28),
-        ("grpo", "fixed", "off", False, 0.2),
+        ("mt_grpo", "improvement_aware", True, True, 0.28),
+        ("dapo", "fixed", True, False, 0.28),
+        ("grpo", "fixed", False, False, 0.2),
     ],
 )
-def test_methods_differ_in_what_the_method_is(name, rule, filter_mode, ratio, clip_high):
+def test_methods_differ_in_what_the_method_is(name, rule, drops, ratio, clip_high):
     config = compose_method(name)
     section = load_config(config.mt_grpo)
-    assert (section.weights.rule, section.sampler.filter, section.sampler.ratio) == (rule, filter_mode, ratio)
+    assert (section.weights.rule, section.sampler.drop_uninformative, section.sampler.ratio) == (rule, drops, ratio)
     assert config.actor_rollout_ref.actor.clip_ratio_low == 0.2
     assert config.actor_rollout_ref.actor.clip_ratio_high == clip_high
 
@@ -83,5 +94,11 @@ def test_an_unknown_method_is_refused_with_the_methods_there_are():
 
 
 def test_a_sequential_method_without_stages_is_refused():
-    with pytest.raises(ConfigError, match=r"stages=None cannot be used: it must be a list of lists of task names"):
+    with pytest.raises(ConfigError, match=r"stages=\[\] cannot be used: it must be a list of lists of task names"):
         load_config(compose_config(["+mt_grpo=seq_dapo"]).mt_grpo)
+
+
+@pytest.mark.parametrize("option", ["mt_grpo.sampler.filter=lenient", "mt_grpo.weights.eta=0.1"])
+def test_a_setting_that_was_renamed_or_has_no_effect_composes_and_is_then_refused_by_name(option):
+    with pytest.raises(ConfigError, match=option.split("=")[0].replace(".", r"\.")):
+        load_config(compose_method("mt_grpo", option).mt_grpo)

@@ -157,15 +157,19 @@ def test_a_script_composes_to_the_hyperparameters_of_the_paper(command_of, scrip
     check_training_config(config, section)
     rule, trade_off, clip, decay, filter_mode, ratio, clip_high = METHODS[name]
     weights = section.weights
-    assert (weights.rule, section.sampler.filter, section.sampler.ratio) == (rule, filter_mode, ratio)
+    filters = {"strict": ("mixed", True), "lenient": ("spread", True)}
+    sampler = section.sampler
+    assert (weights.rule, sampler.ratio, sampler.drop_uninformative) == (rule, ratio, filter_mode != "off")
+    if filter_mode != "off":
+        assert (sampler.informative, sampler.drop_uninformative) == filters[filter_mode]
     assert config.actor_rollout_ref.actor.clip_ratio_high == clip_high
     assert section.sampler.inflate == ("no_inflation" not in name)
     if rule == IWU:
         assert (weights.trade_off, weights.improvement_clip) == (trade_off, clip)
     if rule in (IWU, REG):
-        assert (weights.learning_rate, weights.weight_decay) == (0.025, decay)
+        assert (weights.learning_rate, weights.eta if rule == REG else weights.weight_decay) == (0.025, decay)
     if rule == "sec":
-        assert (weights.learning_rate, weights.temperature) == (0.5, 0.2)
+        assert (weights.alpha, weights.temperature) == (0.5, 0.2)
     if rule == "sequential":
         order = {"c": "countdown", "z": "zebra", "a": "arc"}
         expected_stages = [[f"{level}-{order[letter]}" for level in (1, 2, 3)] for letter in name[-3:]]

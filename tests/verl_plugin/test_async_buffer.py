@@ -41,7 +41,7 @@ def make_buffer(monkeypatch, outcome, window=BATCH, threshold=8, tasks=("a", "b"
         sampler_kwargs=OmegaConf.create({}),
         refill_fn=None,
     )
-    buffer.controller = TaskController(list(tasks), BATCH, config)
+    buffer.controller = TaskController(list(tasks), BATCH, config, carries_over=True)
     return buffer, rollout
 
 
@@ -82,7 +82,7 @@ def test_quotas_are_exact_with_groups_of_earlier_steps_and_no_group_is_trained_o
     assert len(set(used)) == len(used) == 10 * BATCH
     assert all(mixed[number] for number in used)
     # The queue holds what the buffer holds, and nothing else.
-    held = {group["uid"] for group in buffer.state_dict()}
+    held = set(buffer.state_dict())
     assert {key.split("_")[0] for key in rollout.items} == held
 
 
@@ -93,9 +93,9 @@ def test_every_group_counts_once_in_accuracy_and_in_the_counts(monkeypatch):
     for _ in range(5):
         sample(buffer, rollout)
         finished += buffer.record.selection.finished_K.sum()
-        launched += buffer.record.selection.launched_K.sum()
+        launched += sum(buffer.controller.metrics()["generated"].values())
     # All but the last top-up has been counted as launched, and all of that has ended.
-    assert launched == finished == len(rollout.launched) - len(buffer._launched_ahead)
+    assert launched == finished == len(rollout.launched) - sum(buffer.controller.state_dict()["launched_ahead"])
 
 
 def test_the_first_launched_are_taken_first_and_stock_waits_its_turn(monkeypatch):
@@ -112,7 +112,7 @@ def test_a_mini_batch_does_not_wait_for_what_was_launched_after_its_last_group(m
     buffer.launch_ahead()
     chosen, _ = sample(buffer, rollout)
     assert chosen == list(range(BATCH))
-    assert [group["kept"] for group in buffer.state_dict()] == [False] * 2 * BATCH
+    assert [group.result for group in buffer.controller.held] == [None] * 2 * BATCH
 
 
 def test_groups_that_are_too_old_are_dropped_whether_they_ended_or_run(monkeypatch):
@@ -171,7 +171,7 @@ def test_rollouts_that_never_end_are_given_up_and_cleared_when_they_do_end(monke
     buffer.launch_ahead()
     chosen, _ = sample(buffer, rollout)
     assert len(chosen) == BATCH and 0 not in chosen
-    assert "uid0" in rollout.items and "uid0" not in {group["uid"] for group in buffer.state_dict()}
+    assert "uid0" in rollout.items and "uid0" not in buffer.state_dict()
     stuck.clear()
     sample(buffer, rollout)
     assert "uid0" not in rollout.items
@@ -191,7 +191,7 @@ def test_a_restored_buffer_goes_on_with_what_the_queue_still_has(monkeypatch):
     buffer.launch_ahead()
     sample(buffer, rollout)
     state = buffer.state_dict()
-    assert [group["uid"] for group in state] == [f"uid{i}" for i in range(BATCH, 3 * BATCH)]
+    assert state == [f"uid{i}" for i in range(BATCH, 3 * BATCH)]
     rollout.kv_clear([f"uid{BATCH}"], "train")
     rollout.items["old_0_0"] = {"status": "success", "seq_len": 5}
 
@@ -199,6 +199,7 @@ def test_a_restored_buffer_goes_on_with_what_the_queue_still_has(monkeypatch):
     monkeypatch.setattr(replay_buffer, "tq", rollout)
     monkeypatch.setattr(verl_buffer, "tq", rollout)
     restored._launch = rollout.launch
+    restored.controller.load_state_dict(buffer.controller.state_dict())
     restored.load_state_dict(state)
     assert "old_0_0" not in rollout.items
     restored.launch_ahead()
@@ -211,7 +212,7 @@ def test_without_a_filter_the_mini_batches_hold_their_quotas(monkeypatch):
         monkeypatch,
         lambda task, number: None if number % 5 == 0 else [WRONG] * 4,
         window=3 * BATCH,
-        filter="off",
+        drop_uninformative=False,
         ratio=False,
     )
     buffer.launch_ahead()

@@ -32,7 +32,11 @@ def check(*overrides):
         ),
         (["reward.reward_model.enable=True"], "The sampler needs each reward when a group ends"),
         (
-            ["mt_grpo.sampler.surplus=abort", "++actor_rollout_ref.rollout.agent.agent_loop_manager_class=null"],
+            [
+                "mt_grpo.sampler.schedule=streaming",
+                "mt_grpo.sampler.surplus=abort",
+                "++actor_rollout_ref.rollout.agent.agent_loop_manager_class=null",
+            ],
             r"surplus=abort needs rollouts that can be stopped: add \+actor_rollout",
         ),
         (["trainer.max_actor_ckpt_to_keep=1"], r"a kill in between would leave none\. Use 2 or more"),

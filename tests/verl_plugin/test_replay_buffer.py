@@ -48,7 +48,7 @@ def sample(buffer):
 
 def shares(buffer, batch):
     uids = {key.split("_")[0] for key in batch.keys}
-    tasks = [buffer.record.task_of_uid[uid] for uid in uids]
+    tasks = [buffer.task_of(uid) for uid in uids]
     return np.bincount(tasks, minlength=len(buffer.controller.tasks))
 
 
@@ -70,22 +70,19 @@ def test_groups_are_chosen_and_ordered_by_launch_not_by_finish(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("filter_mode", "group", "kept"),
+    ("informative", "group", "kept"),
     [
-        ("strict", MIXED, True),
-        ("strict", [WRONG, MALFORMED, WRONG, WRONG], False),
-        ("strict", [RIGHT] * 4, False),
-        ("lenient", [WRONG, MALFORMED, WRONG, WRONG], True),
-        ("lenient", [WRONG] * 4, False),
-        ("lenient", [(1.0, None), (0.1, None)] * 2, True),
-        ("strict", [(1.0, None), (0.1, None)] * 2, True),
-        ("off", [WRONG] * 4, True),
+        ("mixed", MIXED, True),
+        ("mixed", [WRONG, MALFORMED, WRONG, WRONG], False),
+        ("mixed", [RIGHT] * 4, False),
+        ("spread", [WRONG, MALFORMED, WRONG, WRONG], True),
+        ("spread", [WRONG] * 4, False),
+        ("spread", [(1.0, None), (0.1, None)] * 2, True),
+        ("mixed", [(1.0, None), (0.1, None)] * 2, True),
     ],
 )
-def test_the_filter_decides_which_groups_count(monkeypatch, filter_mode, group, kept):
-    buffer, _ = make_buffer(
-        monkeypatch, lambda task, number: group, filter=filter_mode, ratio=filter_mode != "off", max_resample_rounds=1
-    )
+def test_the_filter_decides_which_groups_count(monkeypatch, informative, group, kept):
+    buffer, _ = make_buffer(monkeypatch, lambda task, number: group, informative=informative, max_resample_rounds=1)
     if kept:
         assert len(sample(buffer)) == 32
     else:
@@ -129,7 +126,7 @@ def test_failed_groups_and_rewards_that_are_no_number_are_replaced_and_never_tra
 
 def test_without_a_filter_failed_groups_are_replaced_one_for_one(monkeypatch):
     buffer, rollout = make_buffer(
-        monkeypatch, lambda task, number: None if number < 2 else MIXED, filter="off", ratio=False
+        monkeypatch, lambda task, number: None if number < 2 else MIXED, drop_uninformative=False, ratio=False
     )
     batch = sample(buffer)
     assert len(rollout.launched) == 10
@@ -168,6 +165,22 @@ def test_of_several_outputs_of_a_session_the_last_one_counts(monkeypatch):
     sample(buffer)
     # Session 0 was right at first, but its last output carries the wrong session's reward: 1 of 4 is right.
     assert buffer.controller.metrics()["accuracy"] == {"a": 0.25}
+
+
+def test_without_a_filter_groups_without_a_gradient_are_trained_on_and_counted(monkeypatch):
+    buffer, _ = make_buffer(
+        monkeypatch, lambda task, number: MIXED if task else [WRONG] * 4, drop_uninformative=False, ratio=False
+    )
+    assert len(sample(buffer)) == 32
+    assert buffer.controller.metrics()["zero_grad_rate"] == {"a": 1.0, "b": 0.0}
+    assert buffer.controller.metrics()["batch_share"] == {"a": 0.0, "b": 1.0}
+
+
+def test_the_task_of_a_row_is_that_of_its_group(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
+    batch = sample(buffer)
+    assert all(buffer.task_of(key.split("_")[0]) == rollout.launched[int(key.split("_")[0][3:])] for key in batch.keys)
+    assert buffer.task_of("padding") is None
 
 
 @pytest.mark.parametrize("surplus", ["drain", "abort"])

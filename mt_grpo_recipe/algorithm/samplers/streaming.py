@@ -19,35 +19,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.ratio_sampler import (
+from mt_grpo_recipe.algorithm.groups import (
+    BoolArray,
+    Group,
     GroupLedger,
+    GroupResult,
     Outcome,
     Selection,
-    draw_quotas,
     select_groups,
 )
-from mt_grpo_recipe.config.schema import SamplerConfig
+from mt_grpo_recipe.algorithm.quotas import draw_quotas
+from mt_grpo_recipe.algorithm.samplers.base import Step
+from mt_grpo_recipe.algorithm.settings import StreamingSettings
 
 MAX_PRIOR_GROUPS = 128.0
 """Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
 
-KEPT, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
+HOPELESS_SUCCESSES = 4
+"""A lane without an informative group in t tries has, all but surely (e^-4 = 2 %), an acceptance below 4 / t. It is
+given up where even 4 / t could not bring what is missing within the budget that is left."""
+
+PATIENCE_PER_SUCCESS = 16
+"""Each informative group adds this many to those 4, so that any signal puts giving up off by far: a part of a quota is
+worth having, and one success in t tries speaks for an acceptance near 1 / t, which 20 / t is well above."""
+
+INFORMATIVE, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
 """Looking a member up in its enum costs as much as the rest of `tell`, which runs for every group."""
-
-
-class Carried(NamedTuple):
-    """A group that an earlier step launched and left to this one."""
-
-    task: int
-    kept: bool
-    """It ended in an earlier step and carries a gradient; False: it was in flight when that step was over."""
 
 
 class _Lane:
@@ -98,7 +98,7 @@ class _Lane:
         """Move `head` past the groups that have ended; `outcome_of` is the ledger's."""
         ids, head, size = self.launch_ids, self.head, len(self.launch_ids)
         while head < size and (outcome := outcome_of[ids[head]]):
-            if outcome == KEPT:
+            if outcome == INFORMATIVE:
                 self.settled += 1
             head += 1
         self.head = head
@@ -116,84 +116,74 @@ class _Lane:
                 target += safety * math.sqrt(target * (tries - 1))
         in_flight = len(self.launch_ids) - self.ended
         lacking = math.ceil(target) - in_flight
-        # A hopeless lane would eat the budget. With none of t groups kept, an acceptance above 4 / t is all but ruled
-        # out (e^-4): where even that could not bring what is missing, give up. Any signal puts this off by far, since
-        # part of a quota is worth having.
+        # A hopeless lane would eat the budget.
         tried, kept = self.ended - self.carried, self.kept - self.carried
-        if lacking <= 0 or missing * tried > (4 + 16 * kept) * (budget_left + in_flight):
+        successes = HOPELESS_SUCCESSES + PATIENCE_PER_SUCCESS * kept
+        if lacking <= 0 or missing * tried > successes * (budget_left + in_flight):
             return 0
         return lacking
 
 
 class StreamingSampler:
-    """One step of the streaming sampler; driven like `RoundsSampler`.
+    """One step of the streaming sampler.
+
+    `max_inflight` bounds the groups in flight, `budget` those launched in all. Carried groups neither take from the
+    budget nor from the bound of groups in flight. rho is updated once, by `select`.
 
     Args:
-        weights_K: z of this step, shape (K,).
-        tracker: rho; updated once, by `select`.
-        config: `max_inflight` bounds the groups in flight, `budget` those launched in all.
-        batch_size: B.
-        rng: seeded source of every draw.
-        carried: groups that earlier steps left to this one, in order of launch: they have the first launch ids, and
-            neither take from the budget nor from the bound of groups in flight. None: no step leaves anything.
+        step: what the step is run with.
+
+    Raises:
+        TypeError: the step's settings are those of another schedule.
     """
 
-    def __init__(
-        self,
-        weights_K: FloatArray,
-        tracker: AcceptanceTracker,
-        config: SamplerConfig,
-        batch_size: int,
-        rng: np.random.Generator,
-        carried: Sequence[Carried] | None = None,
-    ):
-        self._weights_K = weights_K / weights_K.sum()
-        self._tracker = tracker
-        self._config = config
-        self._batch_size = batch_size
-        self._rng = rng
-        self.quota_K = draw_quotas(weights_K, batch_size, config.quota, rng)
-        self._groups = GroupLedger(len(weights_K))
-        self._budget = config.budget(batch_size)
-        self._max_in_flight = math.ceil(config.max_inflight * batch_size)
-        seen_K = tracker.recent_finished_K
-        kept_K = seen_K - tracker.recent_filtered_K
-        inflate = config.inflate and config.filter != "off"
-        self._by_task = config.ratio or config.filter == "off"
-        if self._by_task:
-            by_task = zip(self.quota_K.tolist(), kept_K.tolist(), seen_K.tolist(), strict=True)
-            self._lanes = [_Lane(places, inflate, kept, seen) for places, kept, seen in by_task]
-        else:
-            self._lanes = [_Lane(batch_size, inflate, float(kept_K.sum()), float(seen_K.sum()))]
+    def __init__(self, step: Step):
+        settings = step.settings
+        if not isinstance(settings, StreamingSettings):
+            raise TypeError(f"StreamingSampler needs StreamingSettings, not {type(settings).__name__}")
+        self._step = step
+        self._settings = settings
+        self._weights_K = step.weights_K / step.weights_K.sum()
+        self.quota_K = draw_quotas(step.weights_K, step.batch_size, settings.quota, step.rng)
+        carried = step.carried or []
+        self._groups = GroupLedger(len(step.weights_K), carried, step.number)
+        self._budget = settings.budget(step.batch_size) + len(carried)
+        self._max_in_flight = math.ceil(settings.max_inflight * step.batch_size) + self.in_flight
+        self._by_task = settings.fills_by_task
+        self._lanes = self._make_lanes()
         self._touched: set[int] = set()
+        """Lanes that may lack groups although something is in flight."""
         self._refills = 0
         self._taught = False
-        self._carries_over = carried is not None
-        self._carried_K = np.zeros_like(self.quota_K)
-        self._carried_kept_K = np.zeros_like(self.quota_K)
         if carried:
             self._adopt(carried)
         self._open = sum(not lane.met for lane in self._lanes)
 
-    def _adopt(self, carried: Sequence[Carried]) -> None:
-        """Book the groups that earlier steps left."""
-        self._groups.launch([group.task for group in carried])
+    def _make_lanes(self) -> list[_Lane]:
+        settings, tracker = self._settings, self._step.tracker
+        seen_K = tracker.recent_finished_K
+        kept_K = seen_K - tracker.recent_filtered_K
+        inflate = settings.inflate and settings.drop_uninformative
+        if not self._by_task:
+            return [_Lane(self._step.batch_size, inflate, float(kept_K.sum()), float(seen_K.sum()))]
+        by_task = zip(self.quota_K.tolist(), kept_K.tolist(), seen_K.tolist(), strict=True)
+        return [_Lane(places, inflate, kept, seen) for places, kept, seen in by_task]
+
+    def _adopt(self, carried: Sequence[Group]) -> None:
+        """Put the groups that earlier steps left into their lanes."""
         for launch_id, group in enumerate(carried):
-            lane = self._lanes[group.task if self._by_task else 0]
+            lane = self._lanes[self._lane_of(group.task)]
             lane.launch_ids.append(launch_id)
-            self._carried_K[group.task] += 1
-            if group.kept:
-                self._carried_kept_K[group.task] += 1
-                self._groups.tell(launch_id, Outcome.INFORMATIVE)
+            if group.result is not None:
                 lane.ended += 1
                 lane.kept += 1
                 lane.carried += 1
         for lane in self._lanes:
             lane.settle(self._groups.outcome_of)
-        self._budget += len(carried)
-        self._max_in_flight += self.in_flight
-        # Any of them may lack groups although something is in flight.
         self._touched = set(range(len(self._lanes)))
+
+    def _lane_of(self, task: int) -> int:
+        return task if self._by_task else 0
 
     @property
     def in_flight(self) -> int:
@@ -220,7 +210,7 @@ class StreamingSampler:
         budget_left = self._budget - len(self._groups.task_of)
         if budget_left <= 0:
             return [0] * len(lanes)
-        return [self._lanes[lane].shortage(self._config.safety_margin, budget_left) for lane in lanes]
+        return [self._lanes[lane].shortage(self._settings.safety_margin, budget_left) for lane in lanes]
 
     def ask(self) -> list[int]:
         """Tasks of the groups to launch now, in launch order; often empty."""
@@ -248,7 +238,7 @@ class StreamingSampler:
     def _cut(self, lanes: Sequence[int], counts: list[int], room: int) -> list[int]:
         """Cut the counts to a sum of `room`. Cheap lanes come first: a hopeless one must not starve them."""
         granted = [0] * len(lanes)
-        shuffled = self._rng.permutation(len(lanes)).tolist()
+        shuffled = self._step.rng.permutation(len(lanes)).tolist()
         for i in sorted(shuffled, key=lambda i: self._lanes[lanes[i]].tries):
             granted[i] = min(counts[i], room)
             room -= granted[i]
@@ -259,56 +249,47 @@ class StreamingSampler:
             tasks = np.repeat(np.asarray(lanes), counts)
         else:
             # Not "rounded": it would give each refill of a single group to the largest task.
-            quota = "multinomial" if self._config.quota == "multinomial" else "stratified"
-            drawn_K = draw_quotas(self._weights_K, sum(counts), quota, self._rng)
+            quota = "multinomial" if self._settings.quota == "multinomial" else "stratified"
+            drawn_K = draw_quotas(self._weights_K, sum(counts), quota, self._step.rng)
             tasks = np.repeat(np.arange(len(drawn_K)), drawn_K)
         # Mixed order: where surplus fills up, or places are taken by the first launched, no task comes first.
-        return self._rng.permutation(tasks).tolist()
+        return self._step.rng.permutation(tasks).tolist()
 
     def _book(self, launches: list[int]) -> None:
         first_id = len(self._groups.task_of)
         self._groups.launch(launches)
         for launch_id, task in enumerate(launches, start=first_id):
-            self._lanes[task if self._by_task else 0].launch_ids.append(launch_id)
+            self._lanes[self._lane_of(task)].launch_ids.append(launch_id)
         self._refills += 1
 
-    def tell(self, launch_id: int, outcome: Outcome) -> None:
+    def tell(self, launch_id: int, result: GroupResult) -> None:
         """Say what came of a group; surplus groups may still be told of when the step is done.
 
         Raises:
-            ValueError: the group was never launched, or its outcome is known already.
+            ValueError: the group was never launched, or its result is known already.
         """
-        task = self._groups.tell(launch_id, outcome)
-        index = task if self._by_task else 0
-        lane = self._lanes[index]
+        index = self._lane_of(self._groups.tell(launch_id, result))
+        lane, outcome = self._lanes[index], result[0]
         lane.ended += 1
-        if outcome == KEPT:
+        if outcome == INFORMATIVE:
             lane.kept += 1
         elif outcome == FAILED:
             lane.failed += 1
         if lane.kept < lane.places:
-            if outcome != KEPT:
+            if outcome != INFORMATIVE:
                 self._touched.add(index)
         elif lane.settled < lane.places:
             lane.settle(self._groups.outcome_of)
             self._open -= lane.met
 
     def select(self) -> Selection:
-        """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order.
-
-        The counts of the selection are of this step: what was launched, and what ended, in it.
-        """
+        """Choose at most n_k informative groups of each task, then fill up to B from the rest, in launch order."""
         self._teach_tracker()
         limit_K = self.quota_K if self._by_task else None
-        selection = select_groups(self._groups, self.quota_K, limit_K, self._batch_size, self._refills)
-        return replace(
-            selection,
-            launched_K=selection.launched_K - self._carried_K,
-            finished_K=selection.finished_K - self._carried_kept_K,
-        )
+        return select_groups(self._groups, self.quota_K, limit_K, self._step.batch_size, self._refills)
 
     def _teach_tracker(self) -> None:
-        """Update rho once a step, from the groups before the first one in flight of each lane.
+        """Update rho once per step, from the groups before the first one in flight of each lane.
 
         Once, because it is the memory across steps; within the step `_Lane.shortage` learns from each group. Groups
         that overtook one still in flight stay out: short ones would be counted, long ones not. Where the next step goes
@@ -317,17 +298,17 @@ class StreamingSampler:
         if self._taught:
             return
         self._taught = True
-        groups = self._groups
-        if self._carries_over:
-            filtered_K = groups.count_K(Outcome.FILTERED)
-            self._tracker.update(filtered_K, filtered_K + groups.kept_K - self._carried_kept_K)
-            return
-        launch_ids = np.arange(len(groups.task_of))
-        lane_of = groups.tasks() if self._by_task else np.zeros_like(launch_ids)
-        in_flight = np.flatnonzero(groups.outcomes() == 0)
+        counted = self._groups.told_now() if self._step.carried is not None else self._ended_in_order()
+        outcomes = self._groups.outcomes()
+        filtered_K = self._groups.count_K(counted & (outcomes == Outcome.FILTERED))
+        informative_K = self._groups.count_K(counted & (outcomes == Outcome.INFORMATIVE))
+        self._step.tracker.update(filtered_K, filtered_K + informative_K)
+
+    def _ended_in_order(self) -> BoolArray:
+        """Whether each group was launched before the first one that its lane has in flight."""
+        launch_ids = np.arange(len(self._groups.task_of))
+        lane_of = self._groups.tasks() if self._by_task else np.zeros_like(launch_ids)
+        in_flight = np.flatnonzero(self._groups.outcomes() == 0)
         first_in_flight = np.full(len(self._lanes), len(launch_ids))
         np.minimum.at(first_in_flight, lane_of[in_flight], in_flight)
-        ended = launch_ids[launch_ids < first_in_flight[lane_of]]
-        filtered_K = groups.count_K(Outcome.FILTERED, ended)
-        kept_K = groups.count_K(Outcome.INFORMATIVE, ended)
-        self._tracker.update(filtered_K, filtered_K + kept_K)
+        return launch_ids < first_in_flight[lane_of]

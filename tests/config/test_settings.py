@@ -7,8 +7,8 @@ import math
 import pytest
 from omegaconf import OmegaConf
 
+from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, RoundsSettings
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
-from mt_grpo_recipe.config.schema import SamplerConfig, WeightsConfig
 
 
 def load(**section):
@@ -22,7 +22,8 @@ def test_an_empty_section_is_the_papers_three_task_setting():
     assert (config.weights.trade_off, config.weights.improvement_clip) == (0.2, 0.1)
     sampler = config.sampler
     assert (sampler.oversample, sampler.max_inflation, sampler.max_resample_rounds) == (3.0, 5.0, 10)
-    assert (sampler.filter, sampler.quota, config.loss_weighting) == ("strict", "multinomial", "none")
+    assert (sampler.informative, sampler.drop_uninformative, sampler.quota) == ("mixed", True, "multinomial")
+    assert config.loss_weighting == "none"
 
 
 def test_a_missing_section_says_what_to_add():
@@ -41,32 +42,40 @@ def test_a_missing_section_says_what_to_add():
         ({"weights": {"weight_decay": -1e-5}}, r"weights\.weight_decay"),
         ({"weights": {"improvement_clip": 0}}, r"weights\.improvement_clip"),
         ({"weights": {"accuracy_decay": 1.0}}, r"weights\.accuracy_decay.*\[0, 1\)"),
-        ({"weights": {"initial": [1, 2]}}, r"weights\.initial.*null unless weights\.rule=fixed"),
+        ({"weights": {"initial": [1, 2]}}, r"weights\.initial=\[1, 2\] would have no effect.*rule=improvement_aware"),
+        ({"weights": {"rule": "fixed", "trade_off": 0.3}}, r"trade_off=0\.3 would have no effect.*reads initial\."),
+        ({"weights": {"rule": "sec", "learning_rate": 0.5}}, r"learning_rate=0\.5 has another name.*weights\.alpha"),
+        ({"weights": {"rule": "regularized", "weight_decay": 1e-5}}, r"weight_decay=.* another name.*weights\.eta"),
+        ({"sampler": {"filter": "strict"}}, r"filter='strict' has another name.*informative=mixed.*drop_uninformative"),
+        ({"sampler": {"surplus": "abort"}}, r"surplus='abort' would have no effect.*schedule=rounds"),
         ({"weights": {"rule": "fixed", "initial": [1, -1]}}, r"weights\.initial.*none negative"),
         ({"weights": {"rule": "fixed", "initial": [0, 0]}}, r"weights\.initial.*not all zero"),
-        ({"weights": {"rule": "fixed", "initial": [1, 1]}, "tasks": ["a"]}, r"weights\.initial.*1 numbers"),
-        ({"weights": {"rule": "sec", "learning_rate": 1.5}}, r"weights\.learning_rate=1\.5.*at most 1"),
+        (
+            {"weights": {"rule": "fixed", "initial": [1, 1]}, "tasks": ["a"]},
+            r"mt_grpo\.weights\.initial has 2 numbers for 1 task",
+        ),
+        ({"weights": {"rule": "sec", "alpha": 1.5}}, r"weights\.alpha=1\.5.*at most 1"),
         ({"weights": {"rule": "sec", "temperature": 0}}, r"weights\.temperature"),
-        ({"weights": {"rule": "sequential"}}, r"weights\.stages=None.*list of lists"),
+        ({"weights": {"rule": "sequential"}}, r"weights\.stages=\[\].*list of lists"),
         ({"weights": {"rule": "sequential", "stages": [["a"], []]}}, r"weights\.stages"),
-        ({"weights": {"stages": [["a"]]}}, r"weights\.stages.*null for every other rule"),
-        ({"weights": {"stage_steps": 0}}, r"weights\.stage_steps"),
+        ({"weights": {"stages": [["a"]]}}, r"weights\.stages.*would have no effect"),
+        ({"weights": {"rule": "sequential", "stages": [["a"]], "stage_steps": 0}}, r"weights\.stage_steps"),
         ({"weights": {"rule": "sec"}, "improvement": {"granularity": "mini_batch"}}, r"improvement\.granularity"),
         ({"improvement": {"reduction": "max"}}, r"improvement\.reduction"),
         ({"sampler": {"ratio_from_step": 0}}, r"sampler\.ratio_from_step"),
         ({"improvement": {"granularity": "token"}}, r"improvement\.granularity"),
         ({"improvement": {"granularity": "off"}}, r"improvement\.granularity.*improvement_aware"),
-        ({"sampler": {"filter": "loose"}}, r"sampler\.filter='loose'.*strict, lenient, off"),
-        ({"sampler": {"filter": "off"}}, r"sampler\.ratio=True.*false while sampler\.filter=off"),
+        ({"sampler": {"informative": "strict"}}, r"sampler\.informative='strict'.*mixed, spread"),
+        ({"sampler": {"drop_uninformative": False}}, r"sampler\.ratio=True.*while sampler\.drop_uninformative=false"),
         ({"sampler": {"quota": "even"}}, r"sampler\.quota"),
         ({"sampler": {"schedule": "waves"}}, r"sampler\.schedule='waves'"),
         ({"sampler": {"oversample": 0.5}}, r"sampler\.oversample=0\.5.*1 or more"),
         ({"sampler": {"oversample": math.inf}}, r"sampler\.oversample"),
         ({"sampler": {"max_inflation": 0.9}}, r"sampler\.max_inflation"),
         ({"sampler": {"max_resample_rounds": -1}}, r"sampler\.max_resample_rounds"),
-        ({"sampler": {"max_inflight": 0.5}}, r"sampler\.max_inflight=0\.5.*1 or more"),
-        ({"sampler": {"safety_margin": -0.1}}, r"sampler\.safety_margin"),
-        ({"sampler": {"surplus": "keep"}}, r"sampler\.surplus='keep'.*drain, abort"),
+        ({"sampler": {"schedule": "streaming", "max_inflight": 0.5}}, r"sampler\.max_inflight=0\.5.*1 or more"),
+        ({"sampler": {"schedule": "streaming", "safety_margin": -0.1}}, r"sampler\.safety_margin"),
+        ({"sampler": {"schedule": "streaming", "surplus": "keep"}}, r"sampler\.surplus='keep'.*drain, abort"),
         ({"sampler": {"acceptance_decay": 1.0}}, r"sampler\.acceptance_decay"),
         ({"improvement": {"probe_fraction": 0}}, r"improvement\.probe_fraction=0"),
         ({"improvement": {"probe_fraction": 0.5, "reduction": "sum"}}, r"probe_fraction.*reduction=sum"),
@@ -91,15 +100,30 @@ def test_a_bad_setting_is_refused_and_named(section, message):
 
 def test_the_budget_is_the_first_round_and_every_resampling_round():
     # 2.5 * 3 = 7.5 -> 8 groups a round, 1 + 2 rounds
-    sampler = SamplerConfig(oversample=2.5, max_resample_rounds=2)
+    sampler = RoundsSettings(oversample=2.5, max_resample_rounds=2)
     assert (sampler.round_size(3), sampler.budget(3)) == (8, 24)
-    unfiltered = SamplerConfig(filter="off", ratio=False, max_resample_rounds=2)
+    unfiltered = RoundsSettings(drop_uninformative=False, ratio=False, max_resample_rounds=2)
     assert (unfiltered.round_size(3), unfiltered.budget(3)) == (3, 9)
 
 
 def test_loss_weighting_by_task_goes_with_unweighted_sampling():
-    assert load(loss_weighting="task", sampler={"ratio": False, "filter": "off"}).loss_weighting == "task"
+    assert load(loss_weighting="task", sampler={"ratio": False, "drop_uninformative": False}).loss_weighting == "task"
 
 
-def test_initial_weights_of_the_fixed_rule():
-    assert WeightsConfig(rule="fixed", initial=[0.5, 0.5]).initial == [0.5, 0.5]
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_is_loaded_with_its_own_fields(rule):
+    stages = {"stages": [["a"]]} if rule == "sequential" else {}
+    every_field = {name: None for settings in RULES.values() for name in settings.__dataclass_fields__}
+    assert load(weights={**every_field, "rule": rule, **stages}).weights == RULES[rule](**stages)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_schedule_is_loaded_with_its_own_fields(schedule):
+    every_field = {name: None for settings in SCHEDULES.values() for name in settings.__dataclass_fields__}
+    assert load(sampler={**every_field, "schedule": schedule}).sampler == SCHEDULES[schedule]()
+
+
+def test_whole_numbers_become_what_the_field_holds():
+    config = load(weights={"rule": "fixed", "initial": [1, 1]}, sampler={"oversample": 2})
+    assert config.weights.initial == [1.0, 1.0]
+    assert isinstance(config.sampler.oversample, float)

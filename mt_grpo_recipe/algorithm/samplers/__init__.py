@@ -1,0 +1,26 @@
+"""Samplers: one file per schedule, and which one the settings ask for."""
+
+from __future__ import annotations
+
+from mt_grpo_recipe.algorithm.samplers.base import Sampler, Step
+from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
+from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
+from mt_grpo_recipe.algorithm.settings import RoundsSettings, StreamingSettings
+
+__all__ = ["Sampler", "Step", "make_sampler"]
+
+
+def make_sampler(step: Step) -> Sampler:
+    """Make the sampler of one step that `step.settings` asks for.
+
+    Raises:
+        ValueError: groups were left by earlier steps, which rounds have no use for.
+        TypeError: no schedule has such settings.
+    """
+    if isinstance(step.settings, StreamingSettings):
+        return StreamingSampler(step)
+    if not isinstance(step.settings, RoundsSettings):
+        raise TypeError(f"no sampler has settings of type {type(step.settings).__name__}")
+    if step.carried is not None:
+        raise ValueError("sampler.schedule=rounds begins every step with nothing; use streaming to carry groups over")
+    return RoundsSampler(step)
