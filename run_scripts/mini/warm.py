@@ -23,7 +23,7 @@ import torch
 from data_prep import countdown
 from data_prep.prepare import stream
 from data_prep.puzzle import Puzzle
-from reward_fns.arithmetic import evaluate, tokenize
+from reward_fns.scoring.arithmetic import evaluate, tokenize
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tiny_model"))
 import make

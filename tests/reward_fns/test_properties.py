@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reward_fns import arithmetic, compute_score, extract_answer, maths, rg
+from reward_fns import compute_score, extract_answer, maths, rg
+from reward_fns.scoring import arithmetic
 
 sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not add it
 
