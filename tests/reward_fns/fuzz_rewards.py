@@ -23,9 +23,6 @@ from pathlib import Path
 from zlib import crc32
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import independent
 from independent import ROWS
 
