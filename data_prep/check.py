@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from data_prep.gold import NoSolution, gold_response
 from reward_fns import compute_score
 from reward_fns.registry import task_for
-from reward_fns.truth import as_fields
+from reward_fns.scoring.truth import as_fields
 
 COLUMNS = ("data_source", "prompt", "reward_model")
 """What verl reads of every row; `extra_info` may be there too."""

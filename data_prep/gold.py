@@ -5,7 +5,7 @@ from typing import Any
 
 from data_prep.countdown_solver import solve
 from reward_fns.registry import Task
-from reward_fns.truth import as_fields
+from reward_fns.scoring.truth import as_fields
 
 MAX_NUMBERS = 6  # more take the countdown solver seconds a puzzle
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.puzzle import Puzzle, framed
-from reward_fns.extraction import extract_answer
 from reward_fns.sciknoweval import read_answers
+from reward_fns.scoring.extraction import extract_answer
 
 DOMAINS = {"biology": "biology", "chemistry": "chemistry", "physics": "physics", "material": "materials"}
 """SciKnowEval's domain in lower case, without a final s -> task."""

@@ -12,7 +12,7 @@ COMMANDS = {
         "mt_grpo_recipe.doctor",
         "say what is wrong with this machine or a training command, and how to mend it",
     ),
-    "simulate": ("mt_grpo_recipe.simulate", "compare samplers on a simulated rollout engine"),
+    "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
     "report": ("mt_grpo_recipe.report.cli", "figures and tables from the logs of any runs"),
 }
 """Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what it is for."""

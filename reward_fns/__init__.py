@@ -1,4 +1,4 @@
-"""Rewards of the tasks: one file a task, a registry, and `compute_score`, the function verl calls.
+"""Rewards of the tasks: one file per task, a registry, and `compute_score`, the function verl calls.
 
 Tell verl 0.9.1 to use it:
 
@@ -12,11 +12,11 @@ of the last token; all keys, `acc` and `format` among them, travel on as `reward
 the sampler take `acc`. (`reward.reward_kwargs`, without `custom_reward_function`, is another setting: the length
 penalty of the `dapo` reward manager. It does not come here.)
 
-To add a task, see README.md in this directory.
+README.md in this directory shows which file does what, and how to add a task.
 """
 
-from reward_fns.extraction import extract_answer
 from reward_fns.registry import known_tasks, register
-from reward_fns.scoring import compute_score
+from reward_fns.scoring.compute_score import compute_score
+from reward_fns.scoring.extraction import extract_answer
 
 __all__ = ["compute_score", "extract_answer", "known_tasks", "register"]

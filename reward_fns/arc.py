@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from reward_fns.registry import register
-from reward_fns.truth import read_target
+from reward_fns.scoring.truth import read_target
 
 _ROW = re.compile(r"[0-9](?: [0-9])*")
 

@@ -9,9 +9,9 @@ positive target they reach nothing that subtraction does not. A number must be w
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from reward_fns.arithmetic import evaluate, tokenize
 from reward_fns.registry import register
-from reward_fns.truth import read_whole_number
+from reward_fns.scoring.arithmetic import evaluate, tokenize
+from reward_fns.scoring.truth import read_whole_number
 
 
 class Puzzle(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 from reward_fns.isolation import call
 from reward_fns.registry import register
-from reward_fns.truth import read_target
+from reward_fns.scoring.truth import read_target
 
 MAX_CHARS = 300
 CPU_SECONDS = 2.0
@@ -46,7 +46,7 @@ def equals_the_reference(answer: str, reference: str, **_: Any) -> bool:
     answer, reference = _value(answer), _value(reference)
     if not answer or "$" in answer or (_STATEMENT.search(answer) and not _STATEMENT.search(reference)):
         return False
-    return call("reward_fns._math_verify:same_value", reference, answer, cpu_seconds=CPU_SECONDS)
+    return call("reward_fns.isolation.run_math_verify:same_value", reference, answer, cpu_seconds=CPU_SECONDS)
 
 
 def _tidied(text: str) -> str:

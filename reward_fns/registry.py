@@ -1,7 +1,8 @@
 """Which function checks which task: `register` and the lookup behind `compute_score`.
 
-Files of this package are imported at the first lookup, and so are the entry points of group `mt_grpo.rewards` of
-installed packages, so a new task needs no list to be edited.
+A task is a file directly in this package; what the tasks share is in folders. The files are imported at the first
+lookup, and so are the entry points of group `mt_grpo.rewards` of installed packages, so a new task needs no list to be
+edited.
 """
 
 import importlib
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, TypeVar
 
-from reward_fns.truth import read_target
+from reward_fns.scoring.truth import read_target
 
 ENTRY_POINT_GROUP = "mt_grpo.rewards"
 
@@ -111,7 +112,7 @@ def _import_task_files() -> None:
     import reward_fns
 
     for module in pkgutil.iter_modules(reward_fns.__path__):
-        if not module.name.startswith("_"):
+        if not module.ispkg:
             importlib.import_module(f"reward_fns.{module.name}")
 
 

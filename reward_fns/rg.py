@@ -64,7 +64,7 @@ def satisfies_reasoning_gym(answer: str, entry: Entry, **_: Any) -> bool:
     """Whether reasoning-gym's scorer gives the answer full marks."""
     if len(answer) > MAX_CHARS or not is_safe(entry.dataset, answer):
         return False
-    score = call("reward_fns._reasoning_gym:score", *entry, answer, cpu_seconds=CPU_SECONDS)
+    score = call("reward_fns.isolation.run_reasoning_gym:score", *entry, answer, cpu_seconds=CPU_SECONDS)
     return score >= 1.0 - 1e-9
 
 
@@ -122,6 +122,6 @@ def _unpack(value: dict[str, Any]) -> Any:
 @lru_cache(maxsize=1024)
 def _require_dataset(dataset: str, config: str) -> None:
     try:
-        call("reward_fns._reasoning_gym:dataset", dataset, config, cpu_seconds=60.0)
+        call("reward_fns.isolation.run_reasoning_gym:dataset", dataset, config, cpu_seconds=60.0)
     except IsolatedCallError as error:
         raise ValueError(f"reasoning-gym cannot make {dataset!r} with the settings {config}: {error}") from error

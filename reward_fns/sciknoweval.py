@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from reward_fns.registry import register
-from reward_fns.truth import read_target
+from reward_fns.scoring.truth import read_target
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|rm)\s?\{([^{}]*)\}")
 _CHOICE = re.compile(r"\(?([A-Za-z])[).:]?")

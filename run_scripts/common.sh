@@ -55,16 +55,20 @@ fail_with_log() {
   exit 1
 }
 
-# train EXPERIMENT METHOD [VERL OVERRIDES...]: one run of the paper. Variables with defaults:
+# run_paper SCRIPT [VERL OVERRIDES...]: the run of the paper that this row of paper_runs.yaml describes. Variables with
+# defaults:
 #   MODEL      model path or hub name                 (the experiment's own)
 #   DATA_DIR   directory with train.parquet and test.parquet   (data/EXPERIMENT; see `mt-grpo prepare`)
 #   OUT_DIR    logs and checkpoints                   (outputs/EXPERIMENT/NAME, NAME being the script's)
-#   N_GPUS, N_NODES   GPUs a machine, machines        (2, 1); several machines are a Ray cluster at RAY_ADDRESS
-train() {
-  local experiment=$1 method=$2 name out data
-  shift 2
+#   N_GPUS, N_NODES   GPUs per machine, machines      (2, 1); several machines are a Ray cluster at RAY_ADDRESS
+run_paper() {
+  local name row experiment out data
   use_environment
-  name=$(basename "$0" .sh)
+  name=$(basename "$1")
+  row=$(python "$(dirname "${BASH_SOURCE[0]}")/paper_runs.py" "$1")
+  shift
+  mapfile -t row <<<"$row"
+  experiment=${row[0]}
   out=$(realpath -m "${OUT_DIR:-outputs/$experiment/$name}")
   data=$(realpath -m "${DATA_DIR:-data/$experiment}")
   if [[ " $* " != *" --cfg "* ]]; then
@@ -76,7 +80,7 @@ train() {
     start_run "$out" "$name" 42
   fi
   python -m verl.trainer.main_ppo \
-    'hydra.searchpath=[pkg://mt_grpo_recipe.config]' "+mt_grpo=$method" "+experiment=$experiment" \
+    'hydra.searchpath=[pkg://mt_grpo_recipe.config]' "${row[@]:1}" \
     ${MODEL:+actor_rollout_ref.model.path="$MODEL"} \
     data.train_files="$data/train.parquet" \
     data.val_files="$data/test.parquet" \

@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 1, three tasks: DAPO.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp1 dapo "$@"
+run_paper exp1/dapo "$@"

@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 1, three tasks: ablation, the ratio-preserving sampler with uniform weights.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp1 grpo_rps "$@"
+run_paper exp1/grpo_rps "$@"

@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 1, three tasks: MT-GRPO with lambda 0.2.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp1 mt_grpo mt_grpo.weights.trade_off=0.2 "$@"
+run_paper exp1/mt_grpo_0.2 "$@"

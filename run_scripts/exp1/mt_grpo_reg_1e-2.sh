@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 1, three tasks: the regularised weights of Subroutine 2 with eta 1e-2.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp1 mt_grpo_reg mt_grpo.weights.eta=1e-2 "$@"
+run_paper exp1/mt_grpo_reg_1e-2 "$@"

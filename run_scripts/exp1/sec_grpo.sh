@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 1, three tasks: GRPO with a self-evolving curriculum.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp1 sec_grpo "$@"
+run_paper exp1/sec_grpo "$@"

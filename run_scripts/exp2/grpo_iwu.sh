@@ -1,9 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 2, nine tasks: ablation, improvement-aware weights (lambda 1.2) without the sampler.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp2 grpo_iwu \
-  mt_grpo.weights.trade_off=1.2 \
-  mt_grpo.weights.improvement_clip=0.2 \
-  mt_grpo.weights.weight_decay=1e-4 \
-  "$@"
+run_paper exp2/grpo_iwu "$@"

@@ -1,10 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 2, nine tasks: MT-GRPO with lambda 0.9.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp2 mt_grpo \
-  mt_grpo.weights.trade_off=0.9 \
-  mt_grpo.weights.improvement_clip=0.2 \
-  mt_grpo.weights.weight_decay=1e-4 \
-  \
-  "$@"
+run_paper exp2/mt_grpo_0.9 "$@"

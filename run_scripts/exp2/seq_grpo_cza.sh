@@ -1,7 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 2, nine tasks: GRPO on one family after another: Countdown, Zebra, ARC.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp2 seq_grpo \
-  'mt_grpo.weights.stages=[[1-countdown,2-countdown,3-countdown],[1-zebra,2-zebra,3-zebra],[1-arc,2-arc,3-arc]]' \
-  "$@"
+run_paper exp2/seq_grpo_cza "$@"

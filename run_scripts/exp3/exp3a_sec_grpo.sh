@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 3a, MATH, ARC and SciKnowEval on Qwen2.5-7B: GRPO with a self-evolving curriculum.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp3a sec_grpo "$@"
+run_paper exp3/exp3a_sec_grpo "$@"

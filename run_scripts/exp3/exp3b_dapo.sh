@@ -1,5 +1,4 @@
 #!/usr/bin/env bash
-# Experiment 3b, the four domains of SciKnowEval on OLMo-3-7B-Instruct: DAPO.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
-train exp3b dapo "$@"
+run_paper exp3/exp3b_dapo "$@"

@@ -4,8 +4,11 @@ import json
 import os
 import stat
 import subprocess
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
+import paper_runs
 import pytest
 from omegaconf import OmegaConf
 
@@ -64,61 +67,106 @@ THREE_B = {
 }
 EXPERIMENTS = {"exp1": THREE, "exp2": NINE, "exp3a": THREE_A, "exp3b": THREE_B}
 
-# Script -> rule, lambda, c, weight decay of the logits (eta where regularised), filter, ratio, upper clip. None: any.
 IWU, REG = "improvement_aware", "regularized"
-METHODS = {
-    "exp1/grpo": ("fixed", None, None, None, "off", False, 0.2),
-    "exp1/sec_grpo": ("sec", None, None, None, "off", False, 0.2),
-    "exp1/dapo": ("fixed", None, None, None, "strict", False, 0.28),
-    "exp1/sec_dapo": ("sec", None, None, None, "strict", False, 0.28),
-    "exp1/mt_grpo_0.2": (IWU, 0.2, 0.1, 1e-5, "strict", True, 0.28),
-    "exp1/mt_grpo_0.25": (IWU, 0.25, 0.1, 1e-5, "strict", True, 0.28),
-    "exp1/mt_grpo_0.2_no_ratio": (IWU, 0.2, 0.1, 1e-5, "strict", False, 0.28),
-    "exp1/mt_grpo_0.2_no_inflation": (IWU, 0.2, 0.1, 1e-5, "strict", True, 0.28),
-    "exp1/mt_grpo_reg_1e-5": (REG, None, None, 1e-5, "strict", True, 0.28),
-    "exp1/mt_grpo_reg_5e-4": (REG, None, None, 5e-4, "strict", True, 0.28),
-    "exp1/mt_grpo_reg_1e-2": (REG, None, None, 1e-2, "strict", True, 0.28),
-    "exp1/grpo_iwu": (IWU, 0.25, 0.1, 1e-5, "off", False, 0.2),
-    "exp1/grpo_rps": ("fixed", None, None, None, "strict", True, 0.28),
-    "exp2/grpo": ("fixed", None, None, None, "off", False, 0.2),
-    "exp2/sec_grpo": ("sec", None, None, None, "off", False, 0.2),
-    "exp2/dapo": ("fixed", None, None, None, "lenient", False, 0.28),
-    "exp2/sec_dapo": ("sec", None, None, None, "lenient", False, 0.28),
-    "exp2/mt_grpo_0.1": (IWU, 0.1, 0.2, 1e-4, "lenient", True, 0.28),
-    "exp2/mt_grpo_0.3": (IWU, 0.3, 0.1, 1e-4, "lenient", True, 0.28),
-    "exp2/mt_grpo_0.9": (IWU, 0.9, 0.2, 1e-4, "lenient", True, 0.28),
-    "exp2/mt_grpo_1.2": (IWU, 1.2, 0.2, 1e-4, "lenient", True, 0.28),
-    "exp2/mt_grpo_reg_1e-5": (REG, None, None, 1e-5, "lenient", True, 0.28),
-    "exp2/mt_grpo_reg_5e-4": (REG, None, None, 5e-4, "lenient", True, 0.28),
-    "exp2/mt_grpo_reg_1e-2": (REG, None, None, 1e-2, "lenient", True, 0.28),
-    "exp2/grpo_iwu": (IWU, 1.2, 0.2, 1e-4, "off", False, 0.2),
-    "exp2/grpo_rps": ("fixed", None, None, None, "lenient", True, 0.28),
-    "exp2/seq_grpo_cza": ("sequential", None, None, None, "off", False, 0.2),
-    "exp2/seq_grpo_zac": ("sequential", None, None, None, "off", False, 0.2),
-    "exp2/seq_dapo_cza": ("sequential", None, None, None, "lenient", False, 0.28),
-    "exp2/seq_dapo_zac": ("sequential", None, None, None, "lenient", False, 0.28),
-    **{
-        f"exp3/{sub}_{name}": row
-        for sub in ("exp3a", "exp3b")
-        for name, row in {
-            "grpo": ("fixed", None, None, None, "off", False, 0.2),
-            "sec_grpo": ("sec", None, None, None, "off", False, 0.2),
-            "dapo": ("fixed", None, None, None, "lenient", False, 0.28),
-            "sec_dapo": ("sec", None, None, None, "lenient", False, 0.28),
-        }.items()
-    },
-    "exp3/exp3a_mt_grpo_0.05": (IWU, 0.05, 0.2, 1e-5, "lenient", True, 0.28),
-    "exp3/exp3a_mt_grpo_0.2": (IWU, 0.2, 0.2, 1e-5, "lenient", True, 0.28),
-    "exp3/exp3b_mt_grpo_0.5": (IWU, 0.5, 0.2, 1e-5, "lenient", True, 0.28),
+
+
+class Expected(NamedTuple):
+    """What the paper says of one run; None is a constant that the rule does not have."""
+
+    rule: str  # how the task weights move
+    filter: str  # which groups are dropped
+    ratio: bool = False  # whether the batch keeps the shares that the weights ask for
+    inflate: bool = True  # whether more is generated of tasks that lose more groups to the filter
+    clip_high: float = 0.28
+    trade_off: float | None = None  # lambda
+    improvement_clip: float | None = None  # c
+    weight_decay: float | None = None  # of the logits
+    eta: float | None = None
+    families: tuple[str, ...] | None = None  # trained one after another, in this order
+
+
+EXPECTED = {
+    "exp1/grpo": Expected(rule="fixed", filter="off", clip_high=0.2),
+    "exp1/sec_grpo": Expected(rule="sec", filter="off", clip_high=0.2),
+    "exp1/dapo": Expected(rule="fixed", filter="strict"),
+    "exp1/sec_dapo": Expected(rule="sec", filter="strict"),
+    "exp1/mt_grpo_0.2": Expected(
+        rule=IWU, trade_off=0.2, improvement_clip=0.1, weight_decay=1e-5, filter="strict", ratio=True
+    ),
+    "exp1/mt_grpo_0.25": Expected(
+        rule=IWU, trade_off=0.25, improvement_clip=0.1, weight_decay=1e-5, filter="strict", ratio=True
+    ),
+    "exp1/mt_grpo_0.2_no_ratio": Expected(
+        rule=IWU, trade_off=0.2, improvement_clip=0.1, weight_decay=1e-5, filter="strict"
+    ),
+    "exp1/mt_grpo_0.2_no_inflation": Expected(
+        rule=IWU, trade_off=0.2, improvement_clip=0.1, weight_decay=1e-5, filter="strict", ratio=True, inflate=False
+    ),
+    "exp1/mt_grpo_reg_1e-5": Expected(rule=REG, eta=1e-5, filter="strict", ratio=True),
+    "exp1/mt_grpo_reg_5e-4": Expected(rule=REG, eta=5e-4, filter="strict", ratio=True),
+    "exp1/mt_grpo_reg_1e-2": Expected(rule=REG, eta=1e-2, filter="strict", ratio=True),
+    "exp1/grpo_iwu": Expected(
+        rule=IWU, trade_off=0.25, improvement_clip=0.1, weight_decay=1e-5, filter="off", clip_high=0.2
+    ),
+    "exp1/grpo_rps": Expected(rule="fixed", filter="strict", ratio=True),
+    "exp2/grpo": Expected(rule="fixed", filter="off", clip_high=0.2),
+    "exp2/sec_grpo": Expected(rule="sec", filter="off", clip_high=0.2),
+    "exp2/dapo": Expected(rule="fixed", filter="lenient"),
+    "exp2/sec_dapo": Expected(rule="sec", filter="lenient"),
+    "exp2/mt_grpo_0.1": Expected(
+        rule=IWU, trade_off=0.1, improvement_clip=0.2, weight_decay=1e-4, filter="lenient", ratio=True
+    ),
+    "exp2/mt_grpo_0.3": Expected(
+        rule=IWU, trade_off=0.3, improvement_clip=0.1, weight_decay=1e-4, filter="lenient", ratio=True
+    ),
+    "exp2/mt_grpo_0.9": Expected(
+        rule=IWU, trade_off=0.9, improvement_clip=0.2, weight_decay=1e-4, filter="lenient", ratio=True
+    ),
+    "exp2/mt_grpo_1.2": Expected(
+        rule=IWU, trade_off=1.2, improvement_clip=0.2, weight_decay=1e-4, filter="lenient", ratio=True
+    ),
+    "exp2/mt_grpo_reg_1e-5": Expected(rule=REG, eta=1e-5, filter="lenient", ratio=True),
+    "exp2/mt_grpo_reg_5e-4": Expected(rule=REG, eta=5e-4, filter="lenient", ratio=True),
+    "exp2/mt_grpo_reg_1e-2": Expected(rule=REG, eta=1e-2, filter="lenient", ratio=True),
+    "exp2/grpo_iwu": Expected(
+        rule=IWU, trade_off=1.2, improvement_clip=0.2, weight_decay=1e-4, filter="off", clip_high=0.2
+    ),
+    "exp2/grpo_rps": Expected(rule="fixed", filter="lenient", ratio=True),
+    "exp2/seq_grpo_cza": Expected(rule="sequential", families=FAMILIES, filter="off", clip_high=0.2),
+    "exp2/seq_grpo_zac": Expected(
+        rule="sequential", families=("zebra", "arc", "countdown"), filter="off", clip_high=0.2
+    ),
+    "exp2/seq_dapo_cza": Expected(rule="sequential", families=FAMILIES, filter="lenient"),
+    "exp2/seq_dapo_zac": Expected(rule="sequential", families=("zebra", "arc", "countdown"), filter="lenient"),
+    "exp3/exp3a_grpo": Expected(rule="fixed", filter="off", clip_high=0.2),
+    "exp3/exp3a_sec_grpo": Expected(rule="sec", filter="off", clip_high=0.2),
+    "exp3/exp3a_dapo": Expected(rule="fixed", filter="lenient"),
+    "exp3/exp3a_sec_dapo": Expected(rule="sec", filter="lenient"),
+    "exp3/exp3a_mt_grpo_0.05": Expected(
+        rule=IWU, trade_off=0.05, improvement_clip=0.2, weight_decay=1e-5, filter="lenient", ratio=True
+    ),
+    "exp3/exp3a_mt_grpo_0.2": Expected(
+        rule=IWU, trade_off=0.2, improvement_clip=0.2, weight_decay=1e-5, filter="lenient", ratio=True
+    ),
+    "exp3/exp3b_grpo": Expected(rule="fixed", filter="off", clip_high=0.2),
+    "exp3/exp3b_sec_grpo": Expected(rule="sec", filter="off", clip_high=0.2),
+    "exp3/exp3b_dapo": Expected(rule="fixed", filter="lenient"),
+    "exp3/exp3b_sec_dapo": Expected(rule="sec", filter="lenient"),
+    "exp3/exp3b_mt_grpo_0.5": Expected(
+        rule=IWU, trade_off=0.5, improvement_clip=0.2, weight_decay=1e-5, filter="lenient", ratio=True
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def command_of(tmp_path_factory):
-    """Script -> the arguments it gives to python, caught by a python that only writes them down."""
+    """Script -> the arguments it gives to verl, caught by a python that runs files but only writes down modules."""
     folder = tmp_path_factory.mktemp("bin")
     python = folder / "python"
-    python.write_text('#!/usr/bin/env bash\nprintf "%s\\0" "$@" >"$CAUGHT"\n')
+    python.write_text(
+        "#!/usr/bin/env bash\n"
+        f'if [ "$1" = -m ]; then printf "%s\\0" "$@" >"$CAUGHT"; else exec {sys.executable} "$@"; fi\n'
+    )
     python.chmod(python.stat().st_mode | stat.S_IEXEC)
 
     def run(script, *arguments):
@@ -128,7 +176,7 @@ def command_of(tmp_path_factory):
         }
         env |= {"PATH": f"{folder}:{os.environ['PATH']}", "VIRTUAL_ENV": "x", "CAUGHT": str(caught)}
         env["OUT_DIR"] = str(folder / "out")
-        subprocess.run(["bash", script, *arguments], env=env, check=True)
+        subprocess.run(["bash", script, *arguments], env=env, check=True, stderr=subprocess.PIPE, text=True)
         return caught.read_text().split("\0")[:-1]
 
     return run
@@ -139,41 +187,67 @@ def composed(command):
     return compose_config(command[2:])
 
 
-def test_the_table_names_every_script():
-    assert {str(path.relative_to(RUN_SCRIPTS).with_suffix("")) for path in SCRIPTS} == set(METHODS)
+def name_of(script):
+    return f"{script.parent.name}/{script.stem}"
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_scripts_rows_of_the_table_and_expectations_are_the_same_runs():
+    assert {name_of(script) for script in SCRIPTS} == set(paper_runs.read_table()) == set(EXPECTED)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
+def test_a_script_only_names_its_row(script):
+    assert script.read_text().splitlines() == [
+        "#!/usr/bin/env bash",
+        "set -euo pipefail",
+        'source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"',
+        f'run_paper {name_of(script)} "$@"',
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name_of)
 def test_a_script_composes_to_the_hyperparameters_of_the_paper(command_of, script):
     config = composed(command_of(script))
-    name = f"{script.parent.name}/{script.stem}"
     experiment = script.stem.split("_")[0] if script.parent.name == "exp3" else script.parent.name
-    expected = SHARED | EXPERIMENTS[experiment]
-    plain = OmegaConf.to_container(config, resolve=False)
-    got = {key: OmegaConf.select(OmegaConf.create(plain), key) for key in expected}
-    assert json.loads(json.dumps(got, default=list)) == expected
+    shared = SHARED | EXPERIMENTS[experiment]
+    plain = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    got = {key: OmegaConf.select(plain, key) for key in shared}
+    assert json.loads(json.dumps(got, default=list)) == shared
 
     section = load_config(config.mt_grpo)
     check_training_config(config, section)
-    rule, trade_off, clip, decay, filter_mode, ratio, clip_high = METHODS[name]
-    weights = section.weights
-    filters = {"strict": ("mixed", True), "lenient": ("spread", True)}
-    sampler = section.sampler
-    assert (weights.rule, sampler.ratio, sampler.drop_uninformative) == (rule, ratio, filter_mode != "off")
-    if filter_mode != "off":
-        assert (sampler.informative, sampler.drop_uninformative) == filters[filter_mode]
-    assert config.actor_rollout_ref.actor.clip_ratio_high == clip_high
-    assert section.sampler.inflate == ("no_inflation" not in name)
-    if rule == IWU:
-        assert (weights.trade_off, weights.improvement_clip) == (trade_off, clip)
-    if rule in (IWU, REG):
-        assert (weights.learning_rate, weights.eta if rule == REG else weights.weight_decay) == (0.025, decay)
-    if rule == "sec":
+    expected = EXPECTED[name_of(script)]
+    weights, sampler = section.weights, section.sampler
+    assert weights.rule == expected.rule
+    assert (sampler.ratio, sampler.inflate) == (expected.ratio, expected.inflate)
+    assert sampler.drop_uninformative == (expected.filter != "off")
+    if sampler.drop_uninformative:
+        assert sampler.informative == {"strict": "mixed", "lenient": "spread"}[expected.filter]
+    assert config.actor_rollout_ref.actor.clip_ratio_high == expected.clip_high
+    for name in ("trade_off", "improvement_clip", "weight_decay", "eta"):
+        if getattr(expected, name) is not None:
+            assert getattr(weights, name) == getattr(expected, name), name
+    if expected.rule in (IWU, REG):
+        assert weights.learning_rate == 0.025
+    if expected.rule == "sec":
         assert (weights.alpha, weights.temperature) == (0.5, 0.2)
-    if rule == "sequential":
-        order = {"c": "countdown", "z": "zebra", "a": "arc"}
-        expected_stages = [[f"{level}-{order[letter]}" for level in (1, 2, 3)] for letter in name[-3:]]
-        assert (weights.stages, weights.stage_steps) == (expected_stages, 240)
+    if expected.families:
+        stages = [[f"{level}-{family}" for level in (1, 2, 3)] for family in expected.families]
+        assert (weights.stages, weights.stage_steps) == (stages, 240)
+
+
+def test_a_script_without_a_row_stops_and_names_the_rows(command_of, tmp_path):
+    common = RUN_SCRIPTS / "common.sh"
+    script = tmp_path / "other.sh"
+    script.write_text(f'set -euo pipefail\nsource "{common}"\nrun_paper exp1/other "$@"\n')
+    with pytest.raises(subprocess.CalledProcessError) as stopped:
+        command_of(script)
+    assert "no row 'exp1/other'" in stopped.value.stderr and "exp1/dapo" in stopped.value.stderr
+
+
+def test_the_readme_shows_the_table():
+    """Made by `python run_scripts/paper_runs.py --markdown`."""
+    assert paper_runs.markdown(paper_runs.read_table()) in (RUN_SCRIPTS / "README.md").read_text(encoding="utf-8")
 
 
 def test_overrides_of_the_user_come_last(command_of):

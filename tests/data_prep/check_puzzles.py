@@ -14,13 +14,9 @@ import re
 import sys
 from collections import Counter
 from itertools import permutations, product
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from arc_rules import RULES, Row
 from zebra_solver import read, solutions
 

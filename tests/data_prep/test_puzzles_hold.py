@@ -1,22 +1,17 @@
 """Puzzles checked by other means than those that made them: see `check_puzzles.py`, which also takes whole files."""
 
-import sys
 from itertools import islice
-from pathlib import Path
 from random import Random
 
+import arc_rules
+import check_puzzles
 import pytest
+import zebra_solver
 from reasoning_gym import create_dataset
 from reasoning_gym.arc.arc_1d_tasks import ARC_1D_TASKS
 
 from data_prep.prepare import prepare
 from data_prep.tasks import stream
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not add it
-
-import arc_rules
-import check_puzzles
-import zebra_solver
 
 
 @pytest.mark.parametrize("name", ARC_1D_TASKS)

@@ -23,22 +23,19 @@ from pathlib import Path
 from zlib import crc32
 
 import atheris
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 import independent
 from independent import ROWS
 
 with atheris.instrument_imports(include=["reward_fns"]):
     import reward_fns
     import reward_fns.arc
-    import reward_fns.arithmetic
     import reward_fns.countdown
-    import reward_fns.extraction
     import reward_fns.maths
     import reward_fns.rg
     import reward_fns.sciknoweval
-    import reward_fns.scoring
+    import reward_fns.scoring.arithmetic
+    import reward_fns.scoring.compute_score
+    import reward_fns.scoring.extraction
     import reward_fns.zebra
 
 LIMIT_MS = 50.0
@@ -125,6 +122,6 @@ if __name__ == "__main__":
     _fill_empty_corpora(sys.argv[1:])
     for module in (reward_fns.maths, reward_fns.rg):
         module.call = independent.helper
-    reward_fns.scoring.logger.exception = _fail
+    reward_fns.scoring.compute_score.logger.exception = _fail
     atheris.Setup(sys.argv, check)
     atheris.Fuzz()

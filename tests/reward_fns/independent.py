@@ -34,13 +34,13 @@ def helper(function: str, *arguments: Any, cpu_seconds: float) -> Any:
     What would be evaluated as an expression must hold no quotes, no attribute and no name but the harmless ones.
     """
     sent = json.loads(json.dumps(arguments))
-    if function == "reward_fns._reasoning_gym:score" and sent[0] == "countdown":
+    if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "countdown":
         words = re.findall(r"[^\W\d]+", sent[-1])
         assert all(_HARMLESS_WORD.fullmatch(word) for word in words), sent
         assert not re.search(r"""['"\[\]{}_;:@#%&|]|\.\s*[^\W\d]""", sent[-1]), sent
-    if function == "reward_fns._reasoning_gym:score" and sent[0] == "n_queens":
+    if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "n_queens":
         assert not re.search(r"[(){};:=@*/]", sent[-1]), sent
-    return False if function.startswith("reward_fns._math") else 0.5
+    return False if function.startswith("reward_fns.isolation.run_math_verify:") else 0.5
 
 
 def may_be_right(row: tuple[str, dict[str, Any]], answer: str) -> bool:

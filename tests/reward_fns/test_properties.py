@@ -2,19 +2,16 @@
 
 import sys
 from fractions import Fraction
-from pathlib import Path
-
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from reward_fns import arithmetic, compute_score, extract_answer, maths, rg
-
-sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode does not add it
 
 import independent
+import pytest
 from hostile import HOSTILE
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from independent import NUMBERS, ROWS, TARGET
+
+from reward_fns import compute_score, extract_answer, maths, rg
+from reward_fns.scoring import arithmetic
 
 # Pieces that are likelier than single characters to reach the interesting branches.
 WORDS = r"\boxed{ \boxed { } \{ <answer> </answer> Assistant: <|im_start|>assistant <|im_end|> carol Carol"

@@ -1,6 +1,7 @@
 """Registering tasks: names, duplicates, what reaches a task, and what a failing task does."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,9 @@ def test_an_entry_point_that_does_not_load_is_named(monkeypatch):
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [Lost()])
     with pytest.raises(RuntimeError, match="'lost' = 'no_such_package:rewards' does not load"):
         registry._load_entry_points()
+
+
+def test_every_file_of_the_package_but_two_is_a_task():
+    files = {path.stem for path in Path(registry.__file__).parent.glob("*.py")}
+    of_tasks = {task.check.__module__ for task in known_tasks().values()}
+    assert {f"reward_fns.{name}" for name in files - {"__init__", "registry"}} == of_tasks

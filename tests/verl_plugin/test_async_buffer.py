@@ -1,8 +1,6 @@
 """The buffer of asynchronous training over an imitated queue: what goes to the next mini-batch, and what does not."""
 
-import importlib.util
-from pathlib import Path
-
+import fake_queue
 import numpy as np
 import pytest
 import verl.trainer.ppo.v1.replay_buffer as verl_buffer
@@ -13,10 +11,6 @@ from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin import replay_buffer
 from mt_grpo_recipe.verl_plugin.async_buffer import AsyncTaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch
-
-spec = importlib.util.spec_from_file_location("fake_queue", Path(__file__).with_name("fake_queue.py"))
-fake_queue = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fake_queue)
 
 RIGHT, WRONG = (1.0, 1.0), (0.1, 0.0)
 MIXED = [RIGHT, WRONG, WRONG, RIGHT]

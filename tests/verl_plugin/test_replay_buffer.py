@@ -1,9 +1,8 @@
 """The buffer over an imitated queue: what it launches, keeps, clears and reports."""
 
-import importlib.util
 import logging
-from pathlib import Path
 
+import fake_queue
 import numpy as np
 import pytest
 import verl.trainer.ppo.v1.replay_buffer as verl_buffer
@@ -13,10 +12,6 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin import replay_buffer
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
-
-spec = importlib.util.spec_from_file_location("fake_queue", Path(__file__).with_name("fake_queue.py"))
-fake_queue = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fake_queue)
 
 RIGHT, WRONG, MALFORMED = (1.0, 1.0), (0.1, 0.0), (0.0, 0.0)
 MIXED = [RIGHT, WRONG, WRONG, RIGHT]

@@ -11,8 +11,8 @@ import pytest
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
 from mt_grpo_recipe.algorithm.settings import SCHEDULES, StreamingSettings
-from mt_grpo_recipe.simulate import add_arguments, compare, run
-from mt_grpo_recipe.simulated_engine import SAMPLERS, World, run_step, simulate
+from mt_grpo_recipe.simulator.cli import add_arguments, compare, run
+from mt_grpo_recipe.simulator.engine import SAMPLERS, World, run_step, simulate
 
 KEYS = {"sampler", "prompts_per_step", "time_per_step", "rounds_per_step", "max_share_error", "shortfall"}
 NINE_WEIGHTS = [0.2, 0.15, 0.14, 0.12, 0.1, 0.09, 0.08, 0.07, 0.05]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
-from mt_grpo_recipe.simulated_engine import SAMPLERS, World, simulate
+from mt_grpo_recipe.simulator.engine import SAMPLERS, World, simulate
 
 COLUMNS = {
     "prompts_per_step": "prompts a step",

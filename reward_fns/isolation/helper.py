@@ -1,4 +1,4 @@
-"""The helper process behind `reward_fns.isolation`: a request a line in, a reply a line out, dead when too slow.
+"""`serve`: the helper process. One request per line in, one reply per line out, dead when too slow.
 
 The timer keeps the default action of its signal, which ends the process even inside a long computation in C.
 """
@@ -13,14 +13,13 @@ import signal
 import sys
 from typing import Any
 
+MEMORY_LIMIT_BYTES = 4 << 30
 WALL_TO_CPU = 20
 """Clock time a call may take as a multiple of its CPU time, for one that waits instead of computing."""
 
 
 def serve() -> None:
     """Answer requests until standard input ends, which it does when the parent ends."""
-    from reward_fns.isolation import MEMORY_LIMIT_BYTES
-
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     with contextlib.suppress(ValueError):  # the system's own limit is lower
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, hard))

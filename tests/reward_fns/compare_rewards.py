@@ -1,6 +1,6 @@
 """Gold answers must score 1.0 and corrupted ones never, on generated rows; and where reasoning-gym's scorers disagree.
 
-    python tests/benchmarks/compare_rewards.py --rows 10000 [--task countdown] [--seed 1]
+    python tests/reward_fns/compare_rewards.py --rows 10000 [--task countdown] [--seed 1]
 
 Prints, for each task and each way of writing an answer: how many were judged, how many of them correct by us and by
 reasoning-gym's scorer for the same entry. Exits with 1 when a gold answer fails or a corrupted one passes. Ten thousand

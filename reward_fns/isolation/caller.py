@@ -1,10 +1,4 @@
-"""Calling code that may not return: in a helper process, with limits on its CPU time and memory.
-
-Symbolic mathematics has no bound on its time: comparing 3 with 9^(9^(9^9)) runs until it is killed. Timeouts by signal
-work in a main thread only, and verl scores in threads. So such calls go to a helper, one a process, which is killed by
-its own timer when a call takes too long and started again at the next call. CPU time is measured, not the clock's, so a
-busy machine changes no reward. The helper bounds resources; it is no sandbox for hostile *code*.
-"""
+"""`call`: this side of the helper process, which starts it, asks it and stops it."""
 
 import atexit
 import contextlib
@@ -15,8 +9,12 @@ import sys
 import threading
 from typing import Any
 
-MEMORY_LIMIT_BYTES = 4 << 30
-_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from reward_fns._helper import serve; serve()"
+_START = """
+import json, sys
+sys.path[:] = json.loads(sys.argv[1])
+from reward_fns.isolation.helper import serve
+serve()
+"""
 
 
 class IsolatedCallError(RuntimeError):

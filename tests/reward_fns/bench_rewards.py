@@ -1,6 +1,6 @@
 """Speed of the rewards, as ratios to two other scorers of the same answers, and the most expensive hostile inputs.
 
-    python tests/benchmarks/bench_rewards.py [--rows 300] [--json]
+    python tests/reward_fns/bench_rewards.py [--rows 300] [--json]
 
 The naive scorer is what recipes ship: a regular expression for the box and `eval` for the expression. The other is
 reasoning-gym's own, which parses with sympy. Every row is answered by a group of eight, as in training. The three take
@@ -12,22 +12,17 @@ import argparse
 import json
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import reasoning_gym
+from hostile import HOSTILE
+from independent import ROWS, helper
 
 import reward_fns.maths
 import reward_fns.rg
 from reward_fns import compute_score
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "reward_fns"))
-
-from hostile import HOSTILE
-from independent import ROWS, helper
 
 REPEATS = 5
 GROUP = 8

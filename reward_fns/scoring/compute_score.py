@@ -3,10 +3,10 @@
 import logging
 from typing import Any
 
-from reward_fns.extraction import extract_answer
 from reward_fns.isolation import IsolatedCallError
 from reward_fns.registry import Task, task_for
-from reward_fns.truth import as_fields
+from reward_fns.scoring.extraction import extract_answer
+from reward_fns.scoring.truth import as_fields
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ def compute_score(
     Args:
         data_source: the row's task, such as `countdown-medium-train`; see `reward_fns.registry.task_for`.
         solution_str: the decoded response. Never a reason to raise, whatever it is.
-        ground_truth: the row's truth, in one of the forms `reward_fns.truth.as_fields` reads.
+        ground_truth: the row's truth, in one of the forms `reward_fns.scoring.truth.as_fields` reads.
         extra_info: the row's `extra_info`, handed to the task.
         kwargs: `reward_kwargs` of the configuration, handed to the task.
 
@@ -43,7 +43,7 @@ def compute_score(
         raise
     except Exception as error:
         raise ValueError(
-            f"data_source {data_source!r}: bad ground_truth {_shortened(ground_truth)}: {error}. Mend or drop the row"
+            f"data_source {data_source!r}: bad ground_truth {_shortened(ground_truth)}: {error}. Fix or drop the row"
         ) from error
 
     answer = extract_answer(solution_str)

@@ -1,6 +1,6 @@
 """Make the warm model of the miniature comparison: taught the mini tasks, then made to seldom show what it can.
 
-    python run_scripts/mini/warm.py -o run_scripts/mini/warm_model        (about twenty minutes on two quiet cores)
+    python run_scripts/tiny_model/warm.py -o run_scripts/mini/warm_model      (about twenty minutes on two quiet cores)
 
 A large base model solves many puzzles in some of its attempts and few in most of them: reinforcement learning has
 something to bring out. A tiny model that is stopped early in its training lacks the skill itself, which a hundred steps
@@ -10,7 +10,6 @@ right; the others are well-formed and wrong. No puzzle of `mt-grpo prepare` at s
 
 import argparse
 import re
-import sys
 import time
 from collections.abc import Container, Hashable, Iterator
 from dataclasses import dataclass, replace
@@ -18,17 +17,15 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+import make
 import torch
+from build import build_model, build_tokenizer
+from measure import TASKS, measure
 
 from data_prep import countdown
 from data_prep.prepare import stream
 from data_prep.puzzle import Puzzle
-from reward_fns.arithmetic import evaluate, tokenize
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tiny_model"))
-import make
-from build import build_model, build_tokenizer
-from measure import TASKS, measure
+from reward_fns.scoring.arithmetic import evaluate, tokenize
 
 COUNTDOWN, ARC, ZEBRA = TASKS
 
