@@ -13,7 +13,7 @@ from mt_grpo_recipe.algorithm.arrays import IntArray
 from mt_grpo_recipe.algorithm.controller import Sampler
 from mt_grpo_recipe.algorithm.ratio_sampler import Selection
 from mt_grpo_recipe.algorithm.streaming_sampler import Carried
-from mt_grpo_recipe.metrics import PREFIX
+from mt_grpo_recipe.metrics import HELD_GROUPS, STALE_GROUPS
 from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, TaskReplayBuffer, Waiting
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
 
     def _metrics(self) -> dict[str, float]:
         """Groups too old to be trained on, and groups that the next mini-batch begins with."""
-        return {f"{PREFIX}/stale_groups": self._stale, f"{PREFIX}/held_groups": len(self._held)}
+        return {STALE_GROUPS.name: self._stale, HELD_GROUPS.name: len(self._held)}
 
     # ------------------------------------------------------------------ checkpoints
 

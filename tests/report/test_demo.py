@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from synthetic import synthetic_lines, write_log, write_run
 
-from mt_grpo_recipe.report.demo import summarize_demo
+from mt_grpo_recipe.report.show.one_run import summarize_demo
 
 
 def rows(text):

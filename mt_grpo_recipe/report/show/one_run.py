@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mt_grpo_recipe.metrics import task_metric
-from mt_grpo_recipe.report.accuracy import mean_accuracy, task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.demo_picture import draw_run, run_title
-from mt_grpo_recipe.report.log import Run, RunLogError, Series, read_run
+from mt_grpo_recipe.metrics import BATCH_SHARE, TARGET_SHARE, WEIGHT, ZERO_GRAD_RATE
+from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.read.log import Run, RunLogError, Series, read_run
+from mt_grpo_recipe.report.show.one_run_picture import draw_run, run_title
 
 LAST_STEPS = 10
 """Shares and rates are means over this many last steps: one batch alone is too small to read them off."""
@@ -64,10 +64,8 @@ def _table(run: Run) -> Table:
     for header in ("before", "after", "change", "weight", "target", "batch", "zero-grad"):
         table.add_column(header, justify="right")
     for task in run.tasks:
-        late = [
-            run.late_mean(task_metric(name, task), count) for name in ("target_share", "batch_share", "zero_grad_rate")
-        ]
-        weight = run.series(task_metric("weight", task)).last
+        late = [run.late_mean(metric.of(task), count) for metric in (TARGET_SHARE, BATCH_SHARE, ZERO_GRAD_RATE)]
+        weight = run.series(WEIGHT.of(task)).last
         table.add_row(escape(task), *_before_after(task_accuracy(run, task)), _percent(weight), *map(_percent, late))
     table.add_section()
     for name, series in (("worst task", worst_accuracy(run)), ("average", mean_accuracy(run))):
