@@ -13,6 +13,7 @@ COMMANDS = {
         "say what is wrong with this machine or a training command, and how to mend it",
     ),
     "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
+    "show": ("mt_grpo_recipe.report.show_cli", "one run as a table in the terminal and as one picture"),
     "report": ("mt_grpo_recipe.report.cli", "figures and tables from the logs of any runs"),
 }
 """Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what it is for."""

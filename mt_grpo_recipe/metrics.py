@@ -1,33 +1,131 @@
-"""Names and summaries that the plugin writes and the report reads."""
+"""The catalogue of metrics: every name that the plugin adds to verl's training log, with what it means.
+
+Controller, trainers, report and the README's table all take their names from here.
+`python -m mt_grpo_recipe.metrics` prints the table.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 PREFIX = "mt_grpo"
-WORST_TASK_ACCURACY = f"val-core/{PREFIX}/worst_task_acc"
-AVERAGE_ACCURACY = f"val-core/{PREFIX}/avg_acc"
-TASK_ACCURACY = f"val-core/{PREFIX}/acc"
-"""Followed by "/<task>"."""
-ROUNDS = f"{PREFIX}/rounds"
-TASK_METRICS = (
-    "weight",
-    "target_share",
-    "batch_share",
-    "zero_grad_rate",
-    "accuracy",
-    "improvement",
-    "generated",
-    "shortfall",
+"""Family of what a training step logs."""
+VALIDATION = f"val-core/{PREFIX}"
+"""Family of what a validation logs."""
+TIMING = "timing_s"
+"""verl's family of times: what is added to its `timing_raw` under a key is logged here."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of the training log.
+
+    Attributes:
+        key: the name within its family, such as "weight".
+        meaning: what it says, in the terms of the README and the paper.
+        unit: what the number counts.
+        per_task: whether it is logged once per task.
+        family: what stands before the key, such as "mt_grpo".
+    """
+
+    key: str
+    meaning: str
+    unit: str
+    per_task: bool = False
+    family: str = PREFIX
+
+    @property
+    def name(self) -> str:
+        """Name in the training log, such as "mt_grpo/rounds"; of a metric per task, the part before the task."""
+        return f"{self.family}/{self.key}"
+
+    def of(self, slug: str) -> str:
+        """Name in the training log of one task's value, such as "mt_grpo/weight/2-countdown"."""
+        return f"{self.name}/{slug}"
+
+
+WEIGHT = Metric("weight", "z, the weight that the step was sampled with", "share", per_task=True)
+TARGET_SHARE = Metric("target_share", "share asked for: the task's quota over the batch size", "share", per_task=True)
+BATCH_SHARE = Metric(
+    "batch_share", "share got: of the batch's groups that carry a gradient, those of the task", "share", per_task=True
 )
-"""What a training step logs for each task, under `task_metric(name, slug)`."""
+SHORTFALL = Metric(
+    "shortfall", "groups that the batch lacks to the quota after the whole budget", "groups", per_task=True
+)
+ZERO_GRAD_RATE = Metric("zero_grad_rate", "share of the finished groups that carry no gradient", "share", per_task=True)
+ACCURACY = Metric(
+    "accuracy", "J_k: share of right rollouts over all finished groups, before the filter", "share", per_task=True
+)
+IMPROVEMENT = Metric(
+    "improvement",
+    "I_k: change of the task's clipped surrogate through the policy update (rules that read it)",
+    "advantage",
+    per_task=True,
+)
+ADVANTAGE = Metric(
+    "advantage",
+    "mean absolute advantage of the task's samples (the curriculum of `sec_*` reads it)",
+    "advantage",
+    per_task=True,
+)
+GENERATED = Metric("generated", "groups launched", "groups", per_task=True)
+LOSS_WEIGHT = Metric(
+    "loss_weight", "weight of the task's samples in the policy loss (`mt_grpo.loss_weighting`)", "factor", per_task=True
+)
+ROUNDS = Metric("rounds", "rounds of generation", "rounds")
+FAILED_GROUPS = Metric("failed_groups", "groups whose rollout failed", "groups")
+SKIPPED_UPDATE = Metric("skipped_update", "1 where no group had a gradient and the policy was left as it is", "0 or 1")
+HELD_GROUPS = Metric("held_groups", "groups in flight or in stock after the step (`mt_grpo_async`)", "groups")
+STALE_GROUPS = Metric("stale_groups", "groups dropped because they were too old (`mt_grpo_async`)", "groups")
+
+WORST_TASK_ACCURACY = Metric("worst_task_acc", "lowest accuracy of a trained task", "share", family=VALIDATION)
+AVERAGE_ACCURACY = Metric(
+    "avg_acc", "mean accuracy over the trained tasks, each counting once", "share", family=VALIDATION
+)
+TASK_ACCURACY = Metric("acc", "share of right answers, held-out tasks too", "share", per_task=True, family=VALIDATION)
+
+DECIDE_SECONDS = Metric(
+    "mt_grpo_decide", "drawing quotas, choosing what to generate and what to train on", "seconds", family=TIMING
+)
+POLL_SECONDS = Metric(
+    "mt_grpo_poll", "looking for ended groups in the queue, and reading their rewards", "seconds", family=TIMING
+)
+IMPROVEMENT_SECONDS = Metric("improvement", "the forward pass that measures I_k", "seconds", family=TIMING)
+
+METRICS = (
+    WEIGHT,
+    TARGET_SHARE,
+    BATCH_SHARE,
+    SHORTFALL,
+    ZERO_GRAD_RATE,
+    ACCURACY,
+    IMPROVEMENT,
+    ADVANTAGE,
+    GENERATED,
+    LOSS_WEIGHT,
+    ROUNDS,
+    FAILED_GROUPS,
+    SKIPPED_UPDATE,
+    HELD_GROUPS,
+    STALE_GROUPS,
+    WORST_TASK_ACCURACY,
+    AVERAGE_ACCURACY,
+    TASK_ACCURACY,
+    DECIDE_SECONDS,
+    POLL_SECONDS,
+    IMPROVEMENT_SECONDS,
+)
+"""Every metric, in the order of the README's table."""
+
+TASK_METRICS = {metric.key: metric for metric in METRICS if metric.per_task and metric.family == PREFIX}
+"""What a training step logs per task, by key."""
 
 
-def task_metric(name: str, slug: str) -> str:
-    """Name in the training log of one task's metric, such as "mt_grpo/weight/2-countdown"."""
-    return f"{PREFIX}/{name}/{slug}"
+def is_step_metric(name: str) -> bool:
+    """Whether a name of the training log is one that the plugin logs in a training step, times apart."""
+    return name.startswith(f"{PREFIX}/")
 
 
 def task_slugs(tasks: Sequence[str]) -> dict[str, str]:
@@ -46,49 +144,14 @@ def task_slugs(tasks: Sequence[str]) -> dict[str, str]:
     return slugs
 
 
-def worst_task(accuracy: Mapping[str, float]) -> tuple[str, float]:
-    """The task of lowest accuracy and that accuracy; the first of equals, in the mapping's order.
-
-    Raises:
-        ValueError: no task is given.
-    """
-    if not accuracy:
-        raise ValueError("the worst task of no tasks is not defined")
-    task = min(accuracy, key=accuracy.__getitem__)
-    return task, accuracy[task]
+def markdown_table() -> str:
+    """The catalogue as a Markdown table, one row per metric."""
+    rows = [
+        f"| `{metric.of('<task>') if metric.per_task else metric.name}` | {metric.unit} | {metric.meaning} |"
+        for metric in METRICS
+    ]
+    return "\n".join(["| metric | unit | meaning |", "|---|---|---|", *rows])
 
 
-def average_accuracy(accuracy: Mapping[str, float]) -> float:
-    """Mean accuracy over the tasks, each task counting once however many prompts it has.
-
-    Raises:
-        ValueError: no task is given.
-    """
-    if not accuracy:
-        raise ValueError("the average over no tasks is not defined")
-    return math.fsum(accuracy.values()) / len(accuracy)
-
-
-def average_relative_change(accuracy: Mapping[str, float], baseline: Mapping[str, float]) -> float:
-    """Mean over the tasks of (acc - acc_baseline) / acc_baseline, in per cent (paper, appendix E).
-
-    Args:
-        accuracy: accuracy of each task.
-        baseline: accuracy of the same tasks under the baseline method.
-
-    Returns:
-        Per cent; NaN when the baseline scores 0 on a task, where the change is not defined.
-
-    Raises:
-        ValueError: the two do not name the same tasks, or name none.
-    """
-    if not accuracy or set(accuracy) != set(baseline):
-        raise ValueError(f"the same tasks are needed on both sides, got {sorted(accuracy)} and {sorted(baseline)}")
-    if any(baseline[task] == 0 for task in accuracy):
-        return math.nan
-    return 100 * math.fsum((accuracy[task] - baseline[task]) / baseline[task] for task in accuracy) / len(accuracy)
-
-
-def first_reached(values: Sequence[float], threshold: float) -> int | None:
-    """Index of the first value at or above `threshold`, to within rounding; None when no value is. NaN never counts."""
-    return next((i for i, value in enumerate(values) if value >= threshold - 1e-9), None)
+if __name__ == "__main__":
+    print(markdown_table())

@@ -35,4 +35,4 @@ python -m verl.trainer.main_ppo \
   trainer.default_local_dir="$out/checkpoints" \
   hydra.run.dir="$out/hydra" \
   "${overrides[@]}" >"$out/train.log" 2>&1 9>&- || fail_with_log "$out/train.log"
-python -c "import sys; from mt_grpo_recipe.report.demo import summarize_demo; summarize_demo(*sys.argv[1:])" "$out" "$out"
+mt-grpo show "$out" -o "$out/demo.png"

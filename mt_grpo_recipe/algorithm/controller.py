@@ -17,6 +17,15 @@ from mt_grpo_recipe.algorithm.quotas import stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule
+from mt_grpo_recipe.metrics import (
+    ACCURACY,
+    BATCH_SHARE,
+    GENERATED,
+    SHORTFALL,
+    TARGET_SHARE,
+    WEIGHT,
+    ZERO_GRAD_RATE,
+)
 
 STATE_VERSION = 2
 
@@ -74,7 +83,7 @@ class TaskController:
     def begin_step(self) -> Sampler:
         """Draw this step's quotas and return the sampler that fills them."""
         self._steps += 1
-        self._metrics = {"weight": dict(enumerate(self.weights_K.tolist()))}
+        self._metrics = {WEIGHT.key: dict(enumerate(self.weights_K.tolist()))}
         settings = self._config.sampler
         if self._steps < settings.ratio_from_step:
             settings = replace(settings, ratio=False)
@@ -137,12 +146,12 @@ class TaskController:
         self._accuracy_K[seen_K] = decay * self._accuracy_K[seen_K] + (1 - decay) * step_accuracy_K[seen_K]
 
         gradient_K = selection.chosen_gradient_K
-        self._put("target_share", selection.quota_K / selection.quota_K.sum())
-        self._put("batch_share", gradient_K / max(int(gradient_K.sum()), 1))
-        self._put("zero_grad_rate", selection.zero_gradient_K / np.maximum(selection.finished_K, 1), seen_K)
-        self._put("accuracy", step_accuracy_K, seen_K)
-        self._put("generated", selection.launched_K + self._launched_ahead_K)
-        self._put("shortfall", selection.shortfall_K)
+        self._put(TARGET_SHARE.key, selection.quota_K / selection.quota_K.sum())
+        self._put(BATCH_SHARE.key, gradient_K / max(int(gradient_K.sum()), 1))
+        self._put(ZERO_GRAD_RATE.key, selection.zero_gradient_K / np.maximum(selection.finished_K, 1), seen_K)
+        self._put(ACCURACY.key, step_accuracy_K, seen_K)
+        self._put(GENERATED.key, selection.launched_K + self._launched_ahead_K)
+        self._put(SHORTFALL.key, selection.shortfall_K)
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
 
     def update_weights(self, signal_K: FloatArray) -> None:

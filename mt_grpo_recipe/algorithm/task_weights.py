@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from mt_grpo_recipe import metrics
 from mt_grpo_recipe.algorithm.arrays import FloatArray, as_vector
 from mt_grpo_recipe.algorithm.settings import (
     CurriculumSettings,
@@ -52,9 +53,9 @@ class Signal(Enum):
     """What a rule learns from, beside the accuracies."""
 
     NONE = "none"
-    IMPROVEMENT = "improvement"
+    IMPROVEMENT = metrics.IMPROVEMENT.key
     """I_k, see `objective.task_improvement`."""
-    ADVANTAGE = "advantage"
+    ADVANTAGE = metrics.ADVANTAGE.key
     """Mean absolute advantage of the task's samples in the batch."""
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mt_grpo_recipe.report.accuracy_tables import (
+from mt_grpo_recipe.report.measure.comparison import Comparison
+from mt_grpo_recipe.report.show.accuracy_tables import (
     budget_table,
     summary_table,
     task_change_table,
     task_table,
     threshold_table,
 )
-from mt_grpo_recipe.report.comparison import Comparison
-from mt_grpo_recipe.report.headline import headline
-from mt_grpo_recipe.report.page import build_page
-from mt_grpo_recipe.report.pictures import Picture, draw_all
-from mt_grpo_recipe.report.sampling_tables import cost_table, runs_table, sampling_table
-from mt_grpo_recipe.report.tables import Table, to_csv, to_markdown
+from mt_grpo_recipe.report.show.page import build_markdown, build_page
+from mt_grpo_recipe.report.show.pictures import draw_all
+from mt_grpo_recipe.report.show.sampling_tables import cost_table, runs_table, sampling_table
+from mt_grpo_recipe.report.show.tables import Table, to_csv, to_markdown
 
 PAGE, MARKDOWN = "report.html", "report.md"
 
@@ -52,17 +51,7 @@ def write_report(comparison: Comparison, directory: Path) -> Path:
     for table in tables:
         (directory / "tables" / f"{table.key}.csv").write_text(to_csv(table), encoding="utf-8")
         (directory / "tables" / f"{table.key}.md").write_text(to_markdown(table), encoding="utf-8")
-    (directory / MARKDOWN).write_text(_markdown(comparison, tables, pictures), encoding="utf-8")
+    (directory / MARKDOWN).write_text(build_markdown(comparison, tables, pictures), encoding="utf-8")
     page = directory / PAGE
     page.write_text(build_page(comparison, tables, pictures), encoding="utf-8")
     return page
-
-
-def _markdown(comparison: Comparison, tables: list[Table], pictures: list[Picture]) -> str:
-    parts = ["# Multi-task training, compared", headline(comparison)]
-    if comparison.notes:
-        parts.append("Read with care:\n\n" + "\n".join(f"- {note}" for note in comparison.notes))
-    parts += [to_markdown(table).rstrip() for table in tables]
-    parts.append("## Figures")
-    parts += [f"### {p.title}\n\n![{p.title}](figures/{p.key}.png)\n\n{p.caption}" for p in pictures]
-    return "\n\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""`mt-grpo report`: from logs to a page."""
+"""`mt-grpo report`: from the logs of any runs to a page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from mt_grpo_recipe.report.accuracy_tables import summary_table
 from mt_grpo_recipe.report.build import write_report
-from mt_grpo_recipe.report.comparison import compare
-from mt_grpo_recipe.report.tables import Table, show
+from mt_grpo_recipe.report.measure.comparison import compare
+from mt_grpo_recipe.report.show.accuracy_tables import summary_table
+from mt_grpo_recipe.report.show.tables import Table, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

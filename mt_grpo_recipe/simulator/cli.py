@@ -137,7 +137,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    from mt_grpo_recipe.report.style import METHOD_MARKS, MUTED, styled
+    from mt_grpo_recipe.report.show.style import METHOD_MARKS, MUTED, styled
 
     names = [row["sampler"] for row in results]
     looks_of = {"rounds": "mt_grpo", "streaming": "mt_grpo_stream", "dapo": "dapo"}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from transfer_queue import KVBatchMeta
 
 from mt_grpo_recipe.algorithm.groups import Selection
-from mt_grpo_recipe.metrics import PREFIX
+from mt_grpo_recipe.metrics import HELD_GROUPS, STALE_GROUPS
 from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, Launches, TaskReplayBuffer
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
 
     def _metrics(self) -> dict[str, float]:
         """Groups too old to be trained on, and groups that the next mini-batch begins with."""
-        return {f"{PREFIX}/stale_groups": self._stale, f"{PREFIX}/held_groups": len(self._held)}
+        return {STALE_GROUPS.name: self._stale, HELD_GROUPS.name: len(self._held)}
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -15,7 +15,7 @@ from verl.trainer.ppo.v1 import trainer_separate_async
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
 
-from mt_grpo_recipe.metrics import PREFIX
+from mt_grpo_recipe.metrics import is_step_metric
 from mt_grpo_recipe.verl_plugin.async_buffer import AsyncTaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.trainer import TaskTrainer
 
@@ -85,7 +85,7 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
 
     def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:
         batch = super()._step_once(metrics, timing_raw, sample_batch_size)
-        self._update_metrics.append({name: value for name, value in metrics.items() if name.startswith(f"{PREFIX}/")})
+        self._update_metrics.append({name: value for name, value in metrics.items() if is_step_metric(name)})
         return batch
 
     def _placeholder(self) -> KVBatchMeta:

@@ -25,7 +25,20 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.objective import probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option
-from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY, task_slugs
+from mt_grpo_recipe.metrics import (
+    AVERAGE_ACCURACY,
+    DECIDE_SECONDS,
+    FAILED_GROUPS,
+    IMPROVEMENT_SECONDS,
+    LOSS_WEIGHT,
+    POLL_SECONDS,
+    ROUNDS,
+    SKIPPED_UPDATE,
+    TASK_ACCURACY,
+    TASK_METRICS,
+    WORST_TASK_ACCURACY,
+    task_slugs,
+)
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
@@ -173,8 +186,8 @@ class TaskTrainer(PPOTrainer):
             batch = self._placeholder()
         metrics.update(self._task_metrics(skipped=_is_skipped(batch)))
         self._log_decision()
-        for name, seconds in (("decide", self._record.decide_s), ("poll", self._record.poll_s)):
-            timing_raw[f"mt_grpo_{name}"] = timing_raw.get(f"mt_grpo_{name}", 0.0) + seconds
+        for metric, seconds in ((DECIDE_SECONDS, self._record.decide_s), (POLL_SECONDS, self._record.poll_s)):
+            timing_raw[metric.key] = timing_raw.get(metric.key, 0.0) + seconds
         return batch
 
     def _log_decision(self) -> None:
@@ -201,14 +214,14 @@ class TaskTrainer(PPOTrainer):
 
     def _task_metrics(self, skipped: bool) -> dict[str, float]:
         metrics = {
-            f"{PREFIX}/{name}/{self._slugs[task]}": value
+            TASK_METRICS[name].of(self._slugs[task]): value
             for name, by_task in self.controller.metrics().items()
             for task, value in by_task.items()
         }
         selection = self._record.selection
-        metrics[f"{PREFIX}/rounds"] = selection.rounds
-        metrics[f"{PREFIX}/failed_groups"] = int(selection.failed_K.sum())
-        metrics[f"{PREFIX}/skipped_update"] = float(skipped)
+        metrics[ROUNDS.name] = selection.rounds
+        metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
+        metrics[SKIPPED_UPDATE.name] = float(skipped)
         return metrics
 
     def _task_of_row(self, key: str) -> int | None:
@@ -221,7 +234,7 @@ class TaskTrainer(PPOTrainer):
         if weights_K is None:
             return batch
         for task, weight in zip(self.tasks, weights_K.tolist(), strict=True):
-            metrics[f"{PREFIX}/loss_weight/{self._slugs[task]}"] = weight
+            metrics[LOSS_WEIGHT.of(self._slugs[task])] = weight
         data = _fetch(batch.keys, "advantages", "rollout_is_weights")
         lengths = data["advantages"].offsets().diff()
         row_weights = [1.0 if (task := self._task_of_row(key)) is None else weights_K[task] for key in batch.keys]
@@ -258,7 +271,7 @@ class TaskTrainer(PPOTrainer):
     def _move_weights(self, batch: KVBatchMeta) -> None:
         signal_K = np.full(len(self.tasks), np.nan)
         if self.controller.reads is Signal.IMPROVEMENT:
-            with marked_timer("improvement", self.timing_raw, color="olive"):
+            with marked_timer(IMPROVEMENT_SECONDS.key, self.timing_raw, color="olive"):
                 signal_K = self._measure_improvement(batch)
         elif self.controller.reads is Signal.ADVANTAGE:
             signal_K = self._mean_absolute_advantage(batch)
@@ -340,11 +353,11 @@ class TaskTrainer(PPOTrainer):
         metrics = super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
         accuracy_of = self._validation_accuracy(sample_uids, reward_extra_infos_dict["acc"])
         slugs = self._slugs | task_slugs([task for task in accuracy_of if task not in self._slugs])
-        metrics.update({f"{TASK_ACCURACY}/{slugs[task]}": accuracy for task, accuracy in accuracy_of.items()})
+        metrics.update({TASK_ACCURACY.of(slugs[task]): accuracy for task, accuracy in accuracy_of.items()})
         trained = [accuracy_of[task] for task in self.tasks if task in accuracy_of]
         if trained:
-            metrics[WORST_TASK_ACCURACY] = min(trained)
-            metrics[AVERAGE_ACCURACY] = float(np.mean(trained))
+            metrics[WORST_TASK_ACCURACY.name] = min(trained)
+            metrics[AVERAGE_ACCURACY.name] = float(np.mean(trained))
         return metrics
 
     def _validation_accuracy(self, uids: list[str], accuracies: list[float]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import json
 import shutil
 from pathlib import Path
 
-from mt_grpo_recipe.report.attempts import read_attempt
+from mt_grpo_recipe.report.read.attempts import read_attempt
 
 KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean")
 

@@ -20,7 +20,7 @@ def synthetic_lines(
     focus: float = 1.0,
     batch_size: int = 32,
 ) -> list[dict]:
-    """One dict a logged line, `{"step", "data"}`, starting with the validation of step 0.
+    """One dict per logged line, `{"step", "data"}`, starting with the validation of step 0.
 
     Args:
         tasks: names of the K tasks; the later a task stands, the slower it is learnt.
@@ -29,7 +29,7 @@ def synthetic_lines(
         seed: seed of the noise.
         skill: how fast accuracy rises.
         focus: how strongly the weights follow the weakest task; 0 keeps them uniform.
-        batch_size: B, prompts a batch.
+        batch_size: B, prompts per batch.
     """
     rng = np.random.default_rng(seed)
     k = len(tasks)
@@ -40,35 +40,47 @@ def synthetic_lines(
     for step in range(1, steps + 1):
         accuracy_K = np.clip(ceiling_K * (1 - np.exp(-speed_K * step)) + rng.normal(0, 0.015, k), 0.01, 0.99)
         z_K = np.exp(logits_K) / np.exp(logits_K).sum()
-        quota_K = rng.multinomial(batch_size, z_K)
-        zero_K = np.clip(np.abs(accuracy_K - 0.45) * 1.6 + rng.normal(0, 0.04, k), 0, 0.98)
-        short_K = np.minimum(quota_K, rng.poisson(1.5 * zero_K**6))
-        chosen_K = quota_K - short_K
-        generated_K = np.ceil(quota_K / (1 - np.minimum(zero_K, 0.8))).astype(int) + 1
-        data = {
-            "mt_grpo/rounds": float(1 + int(zero_K.max() > 0.6)),
-            "timing_s/step": float(9 + 0.06 * generated_K.sum() + rng.exponential(0.5)),
-            "timing_s/gen": float(5 + 0.05 * generated_K.sum()),
-            "timing_s/update_actor": float(2 + rng.exponential(0.1)),
-            "actor/grad_norm": float(rng.gamma(3, 0.1)),
-            "response_length/mean": float(200 + step),
-        }
-        for i, task in enumerate(tasks):
-            data |= {
-                f"mt_grpo/weight/{task}": float(z_K[i]),
-                f"mt_grpo/target_share/{task}": float(quota_K[i] / batch_size),
-                f"mt_grpo/batch_share/{task}": float(chosen_K[i] / max(chosen_K.sum(), 1)),
-                f"mt_grpo/zero_grad_rate/{task}": float(zero_K[i]),
-                f"mt_grpo/accuracy/{task}": float(accuracy_K[i]),
-                f"mt_grpo/improvement/{task}": float(rng.normal(0.01, 0.01)),
-                f"mt_grpo/generated/{task}": float(generated_K[i]),
-                f"mt_grpo/shortfall/{task}": float(short_K[i]),
-            }
+        data = _training_step(step, tasks, accuracy_K, z_K, batch_size, rng)
         if step % test_freq == 0 or step == steps:
             data |= {"timing_s/testing": 20.0} | _validation(tasks, accuracy_K)
         lines.append({"step": step, "data": data})
         logits_K += focus * 0.15 * (accuracy_K.mean() - accuracy_K)
     return lines
+
+
+def _training_step(
+    step: int,
+    tasks: Sequence[str],
+    accuracy_K: np.ndarray,
+    z_K: np.ndarray,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    quota_K = rng.multinomial(batch_size, z_K)
+    zero_K = np.clip(np.abs(accuracy_K - 0.45) * 1.6 + rng.normal(0, 0.04, len(tasks)), 0, 0.98)
+    short_K = np.minimum(quota_K, rng.poisson(1.5 * zero_K**6))
+    chosen_K = quota_K - short_K
+    generated_K = np.ceil(quota_K / (1 - np.minimum(zero_K, 0.8))).astype(int) + 1
+    data = {
+        "mt_grpo/rounds": float(1 + int(zero_K.max() > 0.6)),
+        "timing_s/step": float(9 + 0.06 * generated_K.sum() + rng.exponential(0.5)),
+        "timing_s/gen": float(5 + 0.05 * generated_K.sum()),
+        "timing_s/update_actor": float(2 + rng.exponential(0.1)),
+        "actor/grad_norm": float(rng.gamma(3, 0.1)),
+        "response_length/mean": float(200 + step),
+    }
+    for i, task in enumerate(tasks):
+        data |= {
+            f"mt_grpo/weight/{task}": float(z_K[i]),
+            f"mt_grpo/target_share/{task}": float(quota_K[i] / batch_size),
+            f"mt_grpo/batch_share/{task}": float(chosen_K[i] / max(chosen_K.sum(), 1)),
+            f"mt_grpo/zero_grad_rate/{task}": float(zero_K[i]),
+            f"mt_grpo/accuracy/{task}": float(accuracy_K[i]),
+            f"mt_grpo/improvement/{task}": float(rng.normal(0.01, 0.01)),
+            f"mt_grpo/generated/{task}": float(generated_K[i]),
+            f"mt_grpo/shortfall/{task}": float(short_K[i]),
+        }
+    return data
 
 
 def _validation(tasks: Sequence[str], accuracy_K: np.ndarray) -> dict[str, float]:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from synthetic import TASKS, synthetic_lines, write_log, write_run
 
-from mt_grpo_recipe.report.accuracy import final_accuracies, mean_accuracy, task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.log import RunLogError, read_run
+from mt_grpo_recipe.report.measure.accuracy import final_accuracies, mean_accuracy, task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.read.log import RunLogError, read_run
 
 
 def train(step, weight=0.5, **more):

@@ -8,22 +8,21 @@ import numpy as np
 import pytest
 from synthetic import synthetic_lines, write_log, write_run
 
-from mt_grpo_recipe.metrics import average_accuracy, average_relative_change, first_reached, worst_task
-from mt_grpo_recipe.report.accuracy import worst_accuracy
-from mt_grpo_recipe.report.accuracy_tables import (
+from mt_grpo_recipe.report.measure.accuracy import relative_change, worst_accuracy
+from mt_grpo_recipe.report.measure.comparison import compare
+from mt_grpo_recipe.report.measure.cost import default_thresholds, prompts_spent, reached, seconds_spent
+from mt_grpo_recipe.report.measure.shares import share_deviation
+from mt_grpo_recipe.report.measure.stats import Stat, mean_curve, running_mean
+from mt_grpo_recipe.report.read.log import RunLogError, Series, read_run
+from mt_grpo_recipe.report.show.accuracy_tables import (
     budget_table,
     summary_table,
     task_change_table,
     task_table,
     threshold_table,
 )
-from mt_grpo_recipe.report.comparison import compare
-from mt_grpo_recipe.report.cost import prompts_spent, seconds_spent
-from mt_grpo_recipe.report.log import RunLogError, Series, read_run
-from mt_grpo_recipe.report.measures import default_thresholds, reached, relative_change, share_deviation
-from mt_grpo_recipe.report.sampling_tables import cost_table, sampling_table
-from mt_grpo_recipe.report.stats import Stat, mean_curve
-from mt_grpo_recipe.report.style import METHOD_MARKS, running_mean
+from mt_grpo_recipe.report.show.sampling_tables import cost_table, sampling_table
+from mt_grpo_recipe.report.show.style import METHOD_MARKS, method_marks
 
 
 def step(number, accuracy=None, generated=None, seconds=2.0, **shares):
@@ -47,32 +46,6 @@ def run_of(directory, lines, method="mt_grpo", seed=0, label=None):
 def cell(table, row, key):
     place = [column.key for column in table.columns].index(key)
     return next(cells for cells in table.rows if cells[: len(row)] == row)[place]
-
-
-def test_the_papers_dapo_and_mt_grpo_rows():
-    # Exp 1 of the paper, final accuracies in per cent: DAPO, and MT-GRPO with lambda 0.2, given as +5.8.
-    dapo = {"arc": 54.7, "countdown": 88.2, "zebra": 52.6}
-    mt_grpo = {"arc": 64.8, "countdown": 79.2, "zebra": 57.5}
-    assert average_relative_change(mt_grpo, dapo) == pytest.approx(5.8, abs=0.1)
-    assert worst_task(mt_grpo) == ("zebra", 57.5)
-    assert average_accuracy(mt_grpo) == pytest.approx(67.2, abs=0.05)
-    assert average_relative_change(dapo, dapo) == 0
-
-
-def test_summaries_of_nothing_are_refused():
-    for summary in (worst_task, average_accuracy):
-        with pytest.raises(ValueError, match="no tasks"):
-            summary({})
-    with pytest.raises(ValueError, match="same tasks"):
-        average_relative_change({"a": 1.0}, {"b": 1.0})
-    assert math.isnan(average_relative_change({"a": 0.5}, {"a": 0.0}))
-
-
-def test_first_reached_forgives_rounding_and_passes_nan_over():
-    assert first_reached([math.nan, 0.1, 0.1 + 0.2, 0.5], 0.3) == 2
-    assert first_reached([0.1, 0.3 - 1e-12], 0.3) == 1
-    assert first_reached([0.1], 0.3) is None
-    assert first_reached([], 0.3) is None
 
 
 def test_stat_is_mean_and_sample_deviation():
@@ -274,9 +247,10 @@ def test_seeds_are_grouped_labels_kept_apart_and_colours_kept(tmp_path):
     comparison = compare([tmp_path])
     assert [group.name for group in comparison.groups] == ["dapo", "mt_grpo", "MT-GRPO, wide", "mine"]
     assert [run.seed for run in comparison.groups[1].runs] == [0, 1, 2]
-    assert comparison.marks["mt_grpo"] == METHOD_MARKS["mt_grpo"]
-    assert comparison.marks["dapo"] == METHOD_MARKS["dapo"]
-    colors = [mark.color for mark in comparison.marks.values()]
+    marks = method_marks(comparison.groups)
+    assert marks["mt_grpo"] == METHOD_MARKS["mt_grpo"]
+    assert marks["dapo"] == METHOD_MARKS["dapo"]
+    colors = [mark.color for mark in marks.values()]
     assert len(set(colors)) == len(colors)
 
 

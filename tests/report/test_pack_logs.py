@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synthetic import write_run
 
-from mt_grpo_recipe.report.log import read_run
+from mt_grpo_recipe.report.read.log import read_run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "run_scripts" / "mini" / "pack_logs.py"
 

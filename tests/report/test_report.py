@@ -10,15 +10,15 @@ from html.parser import HTMLParser
 import pytest
 from synthetic import TASKS, synthetic_lines, write_log, write_run
 
-from mt_grpo_recipe.report.accuracy_figures import draw_final
 from mt_grpo_recipe.report.cli import add_arguments, run
-from mt_grpo_recipe.report.comparison import compare
-from mt_grpo_recipe.report.headline import headline
-from mt_grpo_recipe.report.log import RunLogError
-from mt_grpo_recipe.report.pictures import write_picture
-from mt_grpo_recipe.report.stats import Stat
-from mt_grpo_recipe.report.style import styled
-from mt_grpo_recipe.report.tables import Column, Table, show, to_csv, to_markdown, without_empty
+from mt_grpo_recipe.report.measure.comparison import compare
+from mt_grpo_recipe.report.measure.stats import Stat
+from mt_grpo_recipe.report.read.log import RunLogError
+from mt_grpo_recipe.report.show.accuracy_figures import draw_final
+from mt_grpo_recipe.report.show.page import headline
+from mt_grpo_recipe.report.show.pictures import write_picture
+from mt_grpo_recipe.report.show.style import styled
+from mt_grpo_recipe.report.show.tables import Column, Table, show, to_csv, to_markdown, without_empty
 
 
 def command(*arguments):

@@ -1,9 +1,10 @@
-"""A run's log: attempts joined into one typed `Run`."""
+"""The logs of runs: the attempts at each joined into one typed `Run`."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.metrics import PREFIX, TASK_ACCURACY, TASK_METRICS
-from mt_grpo_recipe.report.attempts import Records, log_files, read_attempt
-from mt_grpo_recipe.report.identity import identify
-from mt_grpo_recipe.report.joining import is_training, join, unfinished
+from mt_grpo_recipe.metrics import TASK_ACCURACY, TASK_METRICS
+from mt_grpo_recipe.report.read.attempts import Records, log_files, read_attempt
+from mt_grpo_recipe.report.read.identity import identify
+from mt_grpo_recipe.report.read.joining import is_training, join, unfinished
 
 
 class RunLogError(ValueError):
@@ -37,6 +38,17 @@ class Series:
     def last(self) -> float:
         """The last value; NaN where there is none."""
         return float(self.values[-1]) if len(self.values) else math.nan
+
+    def at(self, steps: IntArray) -> Series:
+        """The part at those of the steps given that the series has."""
+        keep = np.isin(self.steps, steps)
+        return Series(self.steps[keep], self.values[keep])
+
+    @classmethod
+    def of(cls, values: Mapping[int, float]) -> Series:
+        """Make a series of step -> value, in any order."""
+        steps = sorted(values)
+        return cls(np.array(steps, dtype=np.int64), np.array([values[step] for step in steps], dtype=np.float64))
 
 
 @dataclass(frozen=True)
@@ -74,12 +86,12 @@ class Run:
     @cached_property
     def trained_tasks(self) -> tuple[str, ...]:
         """Names of the tasks that were trained, in the order in which the log first names them."""
-        return self._tasks_under([f"{PREFIX}/{name}" for name in TASK_METRICS])
+        return self._tasks_under([metric.name for metric in TASK_METRICS.values()])
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
         """Names of all tasks: the trained ones, then those that were validated alone."""
-        return tuple(dict.fromkeys(self.trained_tasks + self._tasks_under([TASK_ACCURACY])))
+        return tuple(dict.fromkeys(self.trained_tasks + self._tasks_under([TASK_ACCURACY.name])))
 
     def _tasks_under(self, prefixes: list[str]) -> tuple[str, ...]:
         metrics = dict.fromkeys(metric for data in self.records.values() for metric in data)
@@ -93,21 +105,16 @@ class Run:
 
     def series(self, metric: str) -> Series:
         """One metric over the steps that have it; empty where none has."""
-        found = [(step, data[metric]) for step, data in self.records.items() if metric in data]
-        return Series(
-            np.array([step for step, _ in found], dtype=np.int64),
-            np.array([value for _, value in found], dtype=np.float64),
-        )
+        return Series.of({step: data[metric] for step, data in self.records.items() if metric in data})
 
     def late_mean(self, metric: str, count: int) -> float:
         """Mean of a metric over the last `count` training steps, those without it left out; NaN where none has it."""
-        series = self.series(metric)
-        recent = series.values[np.isin(series.steps, self.train_steps[-count:])]
+        recent = self.series(metric).at(self.train_steps[-count:]).values
         return float(recent.mean()) if len(recent) else math.nan
 
 
 def read_run(path: Path | str) -> Run:
-    """Read a run: a directory with `*.jsonl` or `*.jsonl.gz` files, one an attempt, or a single file.
+    """Read a run: a directory with `*.jsonl` or `*.jsonl.gz` files, one per attempt, or a single file.
 
     Attempts are joined in the natural order of their file names (`attempt-2` before `attempt-10`). An attempt that
     starts at step s replaces what earlier ones wrote from s on: those steps belong to a model that was thrown away.
@@ -139,6 +146,52 @@ def read_run(path: Path | str) -> Run:
         records=records,
         problems=tuple(identity_problems + problems + lost + unfinished(records)),
     )
+
+
+def find_runs(path: Path) -> list[Path]:
+    """The runs at a path: itself if it is a file or holds logs, or else the directories below it that do.
+
+    Raises:
+        RunLogError: there is nothing at the path.
+    """
+    if not path.exists():
+        raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
+    if path.is_file() or log_files(path):
+        return [path]
+    # Not below a run: what it keeps there, such as dumped rollouts, is JSON lines too.
+    below = [run for directory in sorted(path.iterdir()) if directory.is_dir() for run in _runs_below(directory)]
+    return below or [path]
+
+
+def _runs_below(directory: Path) -> list[Path]:
+    if log_files(directory):
+        return [directory]
+    return [run for child in sorted(directory.iterdir()) if child.is_dir() for run in _runs_below(child)]
+
+
+def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
+    """Read all runs at some paths, each once.
+
+    Returns:
+        The runs that can be read, and sentences on the others and on what the logs lack.
+
+    Raises:
+        RunLogError: there is nothing at a path, or no run can be read.
+    """
+    runs: list[Run] = []
+    notes: list[str] = []
+    found = {run.resolve(): run for path in paths for run in find_runs(path)}
+    for path in found.values():
+        try:
+            run = read_run(path)
+        except RunLogError as error:
+            notes.append(f"left out: {error}")
+            continue
+        runs.append(run)
+        notes += [f"{run.name} ({run.path}): {problem}" for problem in run.problems]
+    if not runs:
+        raise RunLogError("; ".join(notes) or "no run was given")
+    return runs, notes
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mt_grpo_recipe.report.accuracy import final_accuracies, ranked_tasks, worst_accuracy
-from mt_grpo_recipe.report.attempts import log_files
-from mt_grpo_recipe.report.groups import Group, find_baseline, group_runs
-from mt_grpo_recipe.report.log import Run, RunLogError, read_run
-from mt_grpo_recipe.report.measures import default_thresholds
-from mt_grpo_recipe.report.stats import Stat
-from mt_grpo_recipe.report.style import Mark, method_marks
+from mt_grpo_recipe.report.measure.accuracy import final_accuracies, ranked_tasks, worst_accuracy
+from mt_grpo_recipe.report.measure.cost import default_thresholds
+from mt_grpo_recipe.report.measure.groups import Group, find_baseline, group_runs
+from mt_grpo_recipe.report.measure.stats import Stat
+from mt_grpo_recipe.report.read.log import Run, read_runs
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the report shows.
+    """What the report is about.
 
     Attributes:
         groups: the methods with their runs.
@@ -26,7 +24,6 @@ class Comparison:
         held_out: those of them that no run trained.
         thresholds: worst-task accuracies whose first crossing is timed, between 0 and 1, rising.
         last: training metrics are summed up as means over so many last steps.
-        marks: group name -> how it is drawn.
         notes: sentences on what the logs lack and on what makes runs hard to compare.
     """
 
@@ -36,7 +33,6 @@ class Comparison:
     held_out: tuple[str, ...]
     thresholds: tuple[float, ...]
     last: int
-    marks: dict[str, Mark]
     notes: tuple[str, ...]
 
     @property
@@ -82,14 +78,14 @@ def compare(
         RunLogError: a path does not exist, no run can be read, or the baseline is not found.
     """
     given = [Path(path) for path in paths]
-    runs, notes = _read_all(given)
+    runs, notes = read_runs(given)
     if (
         baseline
         and baseline not in {name for run in runs for name in (run.group, run.method)}
         and Path(baseline).exists()
     ):
         # A baseline given as a run counts among the runs.
-        runs, notes = _read_all([*given, Path(baseline)])
+        runs, notes = read_runs([*given, Path(baseline)])
     groups = group_runs(runs)
     trained = dict.fromkeys(task for run in runs for task in run.trained_tasks)
     tasks = tuple(dict.fromkeys([*trained, *(task for run in runs for task in run.tasks)]))
@@ -100,47 +96,8 @@ def compare(
         held_out=tuple(task for task in tasks if trained and task not in trained),
         thresholds=tuple(sorted(thresholds)) if thresholds is not None else default_thresholds(runs),
         last=last,
-        marks=method_marks([(group.name, group.method) for group in groups]),
         notes=tuple(notes + _unlike(groups, tasks)),
     )
-
-
-def find_runs(path: Path) -> list[Path]:
-    """The runs at a path: itself if it is a file or holds logs, or else the directories below it that do.
-
-    Raises:
-        RunLogError: there is nothing at the path.
-    """
-    if not path.exists():
-        raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
-    if path.is_file() or log_files(path):
-        return [path]
-    # Not below a run: what it keeps there, such as dumped rollouts, is JSON lines too.
-    below = [run for directory in sorted(path.iterdir()) if directory.is_dir() for run in _runs_below(directory)]
-    return below or [path]
-
-
-def _runs_below(directory: Path) -> list[Path]:
-    if log_files(directory):
-        return [directory]
-    return [run for child in sorted(directory.iterdir()) if child.is_dir() for run in _runs_below(child)]
-
-
-def _read_all(paths: list[Path]) -> tuple[list[Run], list[str]]:
-    runs: list[Run] = []
-    notes: list[str] = []
-    found = {run.resolve(): run for path in paths for run in find_runs(path)}
-    for path in found.values():
-        try:
-            run = read_run(path)
-        except RunLogError as error:
-            notes.append(f"left out: {error}")
-            continue
-        runs.append(run)
-        notes += [f"{run.name} ({run.path}): {problem}" for problem in run.problems]
-    if not runs:
-        raise RunLogError("; ".join(notes) or "no run was given")
-    return runs, notes
 
 
 def _unlike(groups: tuple[Group, ...], tasks: tuple[str, ...]) -> list[str]:

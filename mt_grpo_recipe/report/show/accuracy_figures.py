@@ -6,10 +6,16 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mt_grpo_recipe.report.accuracy import mean_accuracy, task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.axes import (
+from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, relative_change, task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.measure.comparison import Comparison
+from mt_grpo_recipe.report.measure.cost import prompts_spent, seconds_spent
+from mt_grpo_recipe.report.measure.groups import Group, over_runs
+from mt_grpo_recipe.report.measure.stats import Stat, mean_curve
+from mt_grpo_recipe.report.read.log import Run, Series
+from mt_grpo_recipe.report.show.axes import (
     PANELS_PER_ROW,
     add_legend,
     draw_curve,
@@ -19,58 +25,55 @@ from mt_grpo_recipe.report.axes import (
     panels,
     percent_axis,
 )
-from mt_grpo_recipe.report.comparison import Comparison
-from mt_grpo_recipe.report.cost import at_steps, prompts_spent, seconds_spent
-from mt_grpo_recipe.report.groups import Group, over_runs
-from mt_grpo_recipe.report.log import Run, Series
-from mt_grpo_recipe.report.measures import relative_change
-from mt_grpo_recipe.report.stats import Stat, mean_curve
-from mt_grpo_recipe.report.style import MUTED
-from mt_grpo_recipe.report.tables import show
+from mt_grpo_recipe.report.show.style import MUTED, method_marks
+from mt_grpo_recipe.report.show.tables import Kind, show
 
 
 def draw_final(comparison: Comparison) -> Figure:
-    """Final worst-task and average accuracy of each method, and its change against the baseline: one row a method."""
+    """Final worst-task and average accuracy of each method, and its change against the baseline: one row per method."""
     base = comparison.baseline_accuracies
-    shown: list[tuple[str, list[Stat], float]] = [
-        ("Worst task, final", [over_runs(g, lambda run: worst_accuracy(run).last) for g in comparison.groups], 100),
-        ("Average, final", [over_runs(g, lambda run: mean_accuracy(run).last) for g in comparison.groups], 100),
+    shown: list[tuple[str, Kind, list[Stat]]] = [
+        ("Worst task, final", "share", [over_runs(g, lambda run: worst_accuracy(run).last) for g in comparison.groups]),
+        ("Average, final", "share", [over_runs(g, lambda run: mean_accuracy(run).last) for g in comparison.groups]),
     ]
     if comparison.baseline:
         changes = [over_runs(g, lambda run: relative_change(run, base)) for g in comparison.groups]
-        shown.append((f"Change vs {comparison.baseline.name}", changes, 1))
+        shown.append((f"Change vs {comparison.baseline.name}", "change", changes))
     figure = Figure(figsize=(9.6, 1.4 + 0.34 * len(comparison.groups)), layout="constrained")
     rows = np.arange(len(comparison.groups))[::-1]
-    for axes, (title, stats, scale) in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
-        for row, group, stat in zip(rows, comparison.groups, stats, strict=True):
-            mark = comparison.marks[group.name]
-            spread = 0.0 if math.isnan(stat.sd) else stat.sd * scale
-            axes.errorbar(
-                stat.mean * scale,
-                row,
-                xerr=spread or None,
-                color=mark.color,
-                marker=mark.marker,
-                markersize=7,
-                capsize=3,
-            )
-            if stat.n:
-                text = show(Stat(stat.mean, math.nan, 1, 1), "change" if scale == 1 else "share")
-                axes.annotate(text, (stat.mean * scale + spread, row), (8, 0), textcoords="offset points", va="center")
+    for axes, (title, kind, stats) in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
+        _draw_points(axes, comparison, stats, kind)
         axes.set_title(title)
         axes.set_yticks(rows, [group.name for group in comparison.groups])
         axes.set_ylim(-0.6, len(rows) - 0.4)
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.25)
-        if scale == 1:
+        if kind == "change":
             axes.set_xlabel("average relative change in %")
             axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=":")
         else:
             axes.set_xlabel("validation accuracy in %")
             # Room for the numbers at the right of the points.
-            reach = [scale * (stat.mean + (0 if math.isnan(stat.sd) else stat.sd)) for stat in stats if stat.n]
+            reach = [100 * (stat.mean + _spread(stat)) for stat in stats if stat.n]
             axes.set_xlim(0, 1.35 * max([*reach, 0.01]))
     return figure
+
+
+def _draw_points(axes: Axes, comparison: Comparison, stats: list[Stat], kind: Kind) -> None:
+    """Draw one point per method from the top down, with its deviation and its number."""
+    scale, marks = 1 if kind == "change" else 100, method_marks(comparison.groups)
+    for place, (group, stat) in enumerate(zip(comparison.groups, stats, strict=True)):
+        mark, row, spread = marks[group.name], len(stats) - 1 - place, _spread(stat) * scale
+        style = {"color": mark.color, "marker": mark.marker, "markersize": 7, "capsize": 3}
+        axes.errorbar(stat.mean * scale, row, xerr=spread or None, **style)
+        if stat.n:
+            text = show(Stat(stat.mean, math.nan, 1, 1), kind)
+            axes.annotate(text, (stat.mean * scale + spread, row), (8, 0), textcoords="offset points", va="center")
+
+
+def _spread(stat: Stat) -> float:
+    """Standard deviation, 0 where there is none to draw."""
+    return 0.0 if math.isnan(stat.sd) else stat.sd
 
 
 def draw_courses(comparison: Comparison) -> Figure:
@@ -78,6 +81,7 @@ def draw_courses(comparison: Comparison) -> Figure:
     figure = Figure(figsize=(9.6, 5.4), layout="constrained")
     grid = figure.subplots(2, 3, sharey="row", sharex="col")
     scale, unit = _time_scale(comparison)
+    marks = method_marks(comparison.groups)
     spenders: list[tuple[Callable[[Run], Series] | None, float, str]] = [
         (None, 1, "training step"),
         (seconds_spent, scale, f"time of training in {unit}"),
@@ -91,7 +95,7 @@ def draw_courses(comparison: Comparison) -> Figure:
                 curve = mean_curve([accuracy(run) for run in group.runs])
                 x = curve.steps if spent is None else _mean_spent(group, spent, curve.steps) / divisor
                 if len(x) == len(curve.steps):
-                    draw_curve(axes, x, curve.mean, curve.sd, comparison.marks[group.name], markers=True)
+                    draw_curve(axes, x, curve.mean, curve.sd, marks[group.name], markers=True)
             percent_axis(axes)
             if spent is None:
                 over_steps(axes, comparison.last_step)
@@ -101,13 +105,13 @@ def draw_courses(comparison: Comparison) -> Figure:
                 axes.set_xlabel("")
         grid[row, 0].set_title(title)
         grid[row, 0].set_ylabel("validation accuracy")
-    add_legend(figure, comparison.marks)
+    add_legend(figure, marks)
     return figure
 
 
 def _mean_spent(group: Group, spent: Callable[[Run], Series], steps: np.ndarray) -> np.ndarray:
     """Mean over the runs of what was spent by each step; of another length than `steps` where a run does not say."""
-    curve = mean_curve([at_steps(spent(run), steps) for run in group.runs])
+    curve = mean_curve([spent(run).at(steps) for run in group.runs])
     return curve.mean
 
 
@@ -117,13 +121,14 @@ def _time_scale(comparison: Comparison) -> tuple[float, str]:
 
 
 def draw_tasks(comparison: Comparison) -> Figure:
-    """Validation accuracy over steps: a panel a task."""
+    """Validation accuracy over steps: one panel per task."""
     figure, grid = panels(comparison.tasks)
+    marks = method_marks(comparison.groups)
     for axes, task in zip(grid, comparison.tasks, strict=True):
         for group in comparison.groups:
             curve = mean_curve([task_accuracy(run, task) for run in group.runs])
-            draw_curve(axes, curve.steps, curve.mean, curve.sd, comparison.marks[group.name], markers=True)
+            draw_curve(axes, curve.steps, curve.mean, curve.sd, marks[group.name], markers=True)
     titles = [f"{task} (held out)" if task in comparison.held_out else task for task in comparison.tasks]
     finish_panels(grid, titles, comparison.last_step, "validation accuracy", PANELS_PER_ROW)
-    add_legend(figure, comparison.marks)
+    add_legend(figure, marks)
     return figure

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure, SubFigure
 
-from mt_grpo_recipe.metrics import task_metric
-from mt_grpo_recipe.report.accuracy import task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.axes import finish_panels, mean_width
-from mt_grpo_recipe.report.log import Run
-from mt_grpo_recipe.report.style import INK, MUTED, Mark, running_mean, styled, task_marks
+from mt_grpo_recipe.metrics import BATCH_SHARE, TARGET_SHARE, WEIGHT, ZERO_GRAD_RATE
+from mt_grpo_recipe.report.measure.accuracy import task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.measure.stats import running_mean
+from mt_grpo_recipe.report.read.log import Run
+from mt_grpo_recipe.report.show.axes import finish_panels, mean_width
+from mt_grpo_recipe.report.show.style import INK, MUTED, Mark, styled, task_marks
 
 PANELS_PER_ROW = 5
 
@@ -23,7 +24,7 @@ def run_title(run: Run) -> str:
 
 
 def draw_run(run: Run, path: Path) -> Path:
-    """Draw one run and write it as PNG.
+    """Draw one run and write it, in the format that the suffix of the path names.
 
     Args:
         run: the run; what its log lacks is left empty in the picture.
@@ -51,13 +52,13 @@ def _draw_courses(figure: SubFigure, run: Run, marks: dict[str, Mark]) -> None:
     weights, accuracies, zero = figure.subplots(1, 3)
     for task, mark in marks.items():
         style = {"color": mark.color, "linestyle": mark.dash}
-        weight = run.series(task_metric("weight", task))
+        weight = run.series(WEIGHT.of(task))
         weights.plot(weight.steps, weight.values, **style)
         accuracy = task_accuracy(run, task)
         # A marker at 0 is shown whole, across the axis; an empty line without clipping would upset the layout.
         clip = not len(accuracy.steps)
         accuracies.plot(accuracy.steps, accuracy.values, **style, marker=mark.marker, clip_on=clip, label=task)
-        rate = run.series(task_metric("zero_grad_rate", task))
+        rate = run.series(ZERO_GRAD_RATE.of(task))
         zero.plot(rate.steps, rate.values, color=mark.color, alpha=0.25, linewidth=0.8)
         zero.plot(rate.steps, running_mean(rate.values, mean_width(run)), **style)
     worst = worst_accuracy(run)
@@ -78,8 +79,8 @@ def _draw_shares(figure: SubFigure, run: Run, marks: dict[str, Mark], rows: int,
     for axes in grid.flat[len(marks) :]:
         axes.set_visible(False)
     for axes, (task, mark) in zip(grid.flat, marks.items(), strict=False):
-        target = run.series(task_metric("target_share", task))
-        batch = run.series(task_metric("batch_share", task))
+        target = run.series(TARGET_SHARE.of(task))
+        batch = run.series(BATCH_SHARE.of(task))
         asked, got = running_mean(target.values, mean_width(run)), running_mean(batch.values, mean_width(run))
         axes.plot(batch.steps, batch.values, color=mark.color, alpha=0.25, linewidth=0.8)
         axes.plot(batch.steps, got, color=mark.color, linewidth=2.4, label=f"got ({_means(run)})")

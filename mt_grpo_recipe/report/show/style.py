@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray
+from mt_grpo_recipe.report.measure.groups import Group
 
 INK, MUTED, GRID, PAPER = "#1f2328", "#656d76", "#d8dee4", "#ffffff"
 
@@ -52,7 +51,7 @@ METHOD_MARKS = {
     "mt_grpo_reg": Mark(_SKY, _LONG, "P"),
     "mt_grpo_stream": Mark(_RED, _MIXED, "X"),
 }
-"""The shipped methods, in the order in which tables list them."""
+"""How each shipped method is drawn."""
 
 SPARE_MARKS = (
     Mark(_INDIGO, _SOLID, "h"),
@@ -130,8 +129,8 @@ def task_marks(tasks: Sequence[str]) -> dict[str, Mark]:
     return {task: TASK_MARKS[i % len(TASK_MARKS)] for i, task in enumerate(tasks)}
 
 
-def method_marks(groups: Sequence[tuple[str, str]]) -> dict[str, Mark]:
-    """A mark for each group, given as (group, method).
+def method_marks(groups: Sequence[Group]) -> dict[str, Mark]:
+    """A mark for each group, by its name.
 
     A shipped method has its own mark in every figure and every report. Its further groups, and methods of the user's,
     take spare ones in turn.
@@ -139,22 +138,11 @@ def method_marks(groups: Sequence[tuple[str, str]]) -> dict[str, Mark]:
     marks: dict[str, Mark] = {}
     taken: set[str] = set()
     spare = 0
-    for group, method in groups:
-        if method in METHOD_MARKS and method not in taken:
-            marks[group] = METHOD_MARKS[method]
-            taken.add(method)
+    for group in groups:
+        if group.method in METHOD_MARKS and group.method not in taken:
+            marks[group.name] = METHOD_MARKS[group.method]
+            taken.add(group.method)
         else:
-            marks[group] = SPARE_MARKS[spare % len(SPARE_MARKS)]
+            marks[group.name] = SPARE_MARKS[spare % len(SPARE_MARKS)]
             spare += 1
     return marks
-
-
-def running_mean(values: FloatArray, width: int) -> FloatArray:
-    """Mean over the last `width` values at each place (fewer at the start), shape as given: (n,), all finite.
-
-    It looks back only, so that a line never shows what had not happened yet.
-    """
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(ends - width, 0)
-    return (sums[ends] - sums[starts]) / (ends - starts)

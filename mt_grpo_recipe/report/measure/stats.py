@@ -1,4 +1,4 @@
-"""Means and spreads over the seeds of a method."""
+"""Means and spreads over the seeds of a method, and means over the steps of a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.report.log import Series
+from mt_grpo_recipe.report.read.log import Series
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stat:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Stat:
-        """Sum up one number a run; None and NaN stand for a run without it."""
+        """Sum up one number per run; None and NaN stand for a run without it."""
         asked = list(values)
         known = np.array([v for v in asked if v is not None and not math.isnan(v)], dtype=np.float64)
         if not len(known):
@@ -62,3 +62,14 @@ def mean_curve(runs: Sequence[Series]) -> Curve:
     values = np.stack([series.values[np.isin(series.steps, steps)] for series in given])
     sd = values.std(axis=0, ddof=1) if len(given) > 1 else np.full(len(steps), math.nan)
     return Curve(steps, values.mean(axis=0), sd)
+
+
+def running_mean(values: FloatArray, width: int) -> FloatArray:
+    """Mean over the last `width` values at each place (fewer at the start), shape as given: (n,), all finite.
+
+    It looks back only, so that a line never shows what had not happened yet.
+    """
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - width, 0)
+    return (sums[ends] - sums[starts]) / (ends - starts)

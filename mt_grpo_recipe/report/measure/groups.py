@@ -6,9 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mt_grpo_recipe.report.log import Run, RunLogError
-from mt_grpo_recipe.report.stats import Stat
-from mt_grpo_recipe.report.style import METHOD_MARKS
+from mt_grpo_recipe.report.measure.stats import Stat
+from mt_grpo_recipe.report.read.log import Run, RunLogError
+
+SHIPPED_METHODS = (
+    "grpo",
+    "sec_grpo",
+    "dapo",
+    "sec_dapo",
+    "grpo_iwu",
+    "grpo_rps",
+    "mt_grpo",
+    "mt_grpo_reg",
+    "mt_grpo_stream",
+)
+"""In the order in which tables and figures list them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class Group:
 
 
 def over_runs(group: Group, measure: Callable[[Run], float | None]) -> Stat:
-    """One number a run, summed up over the group; None or NaN stand for a run without it."""
+    """One number per run, summed up over the group; None or NaN stand for a run without it."""
     return Stat.of(measure(run) for run in group.runs)
 
 
@@ -42,8 +54,8 @@ def group_runs(runs: Sequence[Run]) -> tuple[Group, ...]:
         Group(name if names.count(name) == 1 else f"{name} ({method})", method, tuple(sorted(members, key=_by_seed)))
         for (name, method), members in by_name.items()
     ]
-    order = list(METHOD_MARKS)
-    return tuple(sorted(groups, key=lambda g: order.index(g.method) if g.method in order else len(order)))
+    place_of = {method: place for place, method in enumerate(SHIPPED_METHODS)}
+    return tuple(sorted(groups, key=lambda group: place_of.get(group.method, len(place_of))))
 
 
 def _by_seed(run: Run) -> tuple[bool, int]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mt_grpo_recipe.report.stats import Stat
+from mt_grpo_recipe.report.measure.groups import Group, over_runs
+from mt_grpo_recipe.report.measure.stats import Stat
+from mt_grpo_recipe.report.read.log import Run
 
 Kind = Literal["text", "share", "change", "count", "number", "seconds"]
 """share: 0 to 1, shown in per cent; change: per cent, shown with its sign; number: two decimals."""
@@ -30,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with one row a list of cells, as many as columns.
+    """A table; every row has as many cells as there are columns.
 
     Attributes:
         key: name of the table's files.
@@ -45,6 +47,28 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     remarks: tuple[str, ...] = ()
+
+
+FilledColumn = tuple[Column, Callable[[Group], Cell]]
+"""A column, and what it says of a group."""
+
+
+def method_column() -> FilledColumn:
+    """The column with the names of the groups, which stands first."""
+    return Column("method", "method"), lambda group: group.name
+
+
+def measured(key: str, title: str, kind: Kind, measure: Callable[[Run], float | None]) -> FilledColumn:
+    """A column with one number per run, summed up over the group."""
+    return Column(key, title, kind), lambda group: over_runs(group, measure)
+
+
+def table_by_group(
+    key: str, title: str, filled: Sequence[FilledColumn], groups: Sequence[Group], remarks: Sequence[str]
+) -> Table:
+    """A table with one row per group."""
+    rows = tuple(tuple(cell(group) for _, cell in filled) for group in groups)
+    return Table(key, title, tuple(column for column, _ in filled), rows, tuple(remarks))
 
 
 def without_empty(table: Table) -> Table:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, PREFIX, TASK_ACCURACY, WORST_TASK_ACCURACY
-from mt_grpo_recipe.report.attempts import Attempt, Records
+from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, TASK_ACCURACY, WORST_TASK_ACCURACY, is_step_metric
+from mt_grpo_recipe.report.read.attempts import Attempt, Records
 
 STEP_SECONDS = "timing_s/step"
 """Seconds of a training step. verl times validation apart from it."""
@@ -11,12 +11,13 @@ STEP_SECONDS = "timing_s/step"
 
 def is_training(data: dict[str, float]) -> bool:
     """Whether a record comes from a training step, and not from a validation alone."""
-    return any(name == STEP_SECONDS or name.startswith((f"{PREFIX}/", "actor/")) for name in data)
+    return any(name == STEP_SECONDS or is_step_metric(name) or name.startswith("actor/") for name in data)
 
 
 def is_validation(data: dict[str, float]) -> bool:
     """Whether a record holds validation accuracies."""
-    return any(name in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY) or name.startswith(f"{TASK_ACCURACY}/") for name in data)
+    summaries = (WORST_TASK_ACCURACY.name, AVERAGE_ACCURACY.name)
+    return any(name in summaries or name.startswith(TASK_ACCURACY.of("")) for name in data)
 
 
 def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:

@@ -1,14 +1,17 @@
-"""The report as one HTML page that opens without a network and in light or dark."""
+"""The report as one page: HTML that opens without a network and in light or dark, or Markdown."""
 
 from __future__ import annotations
 
+import math
 from html import escape
 
-from mt_grpo_recipe.report.comparison import Comparison
-from mt_grpo_recipe.report.headline import headline
-from mt_grpo_recipe.report.pictures import Picture, inline_svg
-from mt_grpo_recipe.report.style import DARK, GRID, INK, MUTED, PAPER
-from mt_grpo_recipe.report.tables import Table, show
+from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, worst_accuracy
+from mt_grpo_recipe.report.measure.comparison import Comparison
+from mt_grpo_recipe.report.measure.groups import over_runs
+from mt_grpo_recipe.report.measure.stats import Stat
+from mt_grpo_recipe.report.show.pictures import Picture, inline_svg
+from mt_grpo_recipe.report.show.style import DARK, GRID, INK, MUTED, PAPER, Mark, method_marks
+from mt_grpo_recipe.report.show.tables import Table, show, to_markdown
 
 CSS = """
 :root { color-scheme: light dark; LIGHT }
@@ -49,6 +52,40 @@ SECTIONS = (
 """Anchor, heading, tables, figures; "shares" stands for the figures of all methods."""
 
 
+def headline(comparison: Comparison) -> str:
+    """Say what was compared and which method ends highest, with the distance to the next one or to the baseline."""
+    runs, groups = len(comparison.runs), comparison.groups
+    sentences = [
+        f"{_count(runs, 'run')} of {_count(len(groups), 'method')} on {_count(len(comparison.trained_tasks), 'task')}."
+    ]
+    for what, accuracy in (("the worst task", worst_accuracy), ("the average", mean_accuracy)):
+        finals = {group.name: over_runs(group, lambda run, a=accuracy: a(run).last) for group in groups}
+        known = {name: stat for name, stat in finals.items() if not math.isnan(stat.mean)}
+        if not known:
+            continue
+        first = max(known, key=lambda name: known[name].mean)
+        sentence = f"At the end, {what} is highest under {first}: {_with_spread(known[first])}"
+        if len(known) == 1:
+            sentence = f"Under {first}, {what} ends at {_with_spread(known[first])}"
+        base = comparison.baseline.name if comparison.baseline else None
+        others = [name for name in known if name != first]
+        other = base if base in others else max(others, key=lambda name: known[name].mean, default=None)
+        if other is not None:
+            sentence += f", beside {_with_spread(known[other])} under {other}"
+        sentences.append(sentence + ".")
+    if len(groups) > 1 and any(len(group.runs) == 1 for group in groups):
+        sentences.append("Where a method has one run only, nothing here tells its lead from the luck of a seed.")
+    return " ".join(sentences)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _with_spread(stat: Stat) -> str:
+    return f"{100 * stat.mean:.1f} %" if math.isnan(stat.sd) else f"{100 * stat.mean:.1f} ± {100 * stat.sd:.1f} %"
+
+
 def build_page(comparison: Comparison, tables: list[Table], pictures: list[Picture]) -> str:
     """Build the whole page.
 
@@ -67,9 +104,10 @@ def build_page(comparison: Comparison, tables: list[Table], pictures: list[Pictu
         _notes(comparison),
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header><main>',
     ]
+    marks = method_marks(comparison.groups)
     for anchor, heading, table_keys, picture_keys in SECTIONS:
         body.append(f'<section id="{anchor}"><h2>{escape(heading)}</h2>')
-        body += [_table(comparison, table) for key in table_keys for table in tables if table.key == key]
+        body += [_table(table, marks) for key in table_keys for table in tables if table.key == key]
         body += [_figure(p) for key in picture_keys for p in pictures if p.key == key or p.key.startswith(f"{key}-")]
         body.append("</section>")
     return (
@@ -79,6 +117,17 @@ def build_page(comparison: Comparison, tables: list[Table], pictures: list[Pictu
         + "\n".join(body)
         + "</main></body></html>\n"
     )
+
+
+def build_markdown(comparison: Comparison, tables: list[Table], pictures: list[Picture]) -> str:
+    """Build the whole report as Markdown; arguments as for `build_page`, figures linked as `figures/<key>.png`."""
+    parts = ["# Multi-task training, compared", headline(comparison)]
+    if comparison.notes:
+        parts.append("Read with care:\n\n" + "\n".join(f"- {note}" for note in comparison.notes))
+    parts += [to_markdown(table).rstrip() for table in tables]
+    parts.append("## Figures")
+    parts += [f"### {p.title}\n\n![{p.title}](figures/{p.key}.png)\n\n{p.caption}" for p in pictures]
+    return "\n\n".join(parts) + "\n"
 
 
 def _css() -> str:
@@ -95,7 +144,7 @@ def _notes(comparison: Comparison) -> str:
     return f'<aside class="note"><strong>Read with care</strong><ul>{items}</ul></aside>'
 
 
-def _table(comparison: Comparison, table: Table) -> str:
+def _table(table: Table, marks: dict[str, Mark]) -> str:
     heads = "".join(
         f'<th scope="col"{_class(column.kind)}>{escape(column.title).replace(" %", "&nbsp;%")}</th>'
         for column in table.columns
@@ -104,11 +153,11 @@ def _table(comparison: Comparison, table: Table) -> str:
     for row in table.rows:
         cells = []
         for place, (cell, column) in enumerate(zip(row, table.columns, strict=True)):
-            text = escape(show(cell, column.kind))
+            text = show(cell, column.kind)
             if place == 0:
-                cells.append(f'<th scope="row">{_key(comparison, show(cell, column.kind))}{text}</th>')
+                cells.append(f'<th scope="row">{_key(marks.get(text))}{escape(text)}</th>')
             else:
-                cells.append(f"<td{_class(column.kind)}>{text}</td>")
+                cells.append(f"<td{_class(column.kind)}>{escape(text)}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")
     remarks = "".join(f'<p class="remarks">{escape(remark)}</p>' for remark in table.remarks)
     return (
@@ -121,8 +170,7 @@ def _class(kind: str) -> str:
     return ' class="text"' if kind == "text" else ""
 
 
-def _key(comparison: Comparison, name: str) -> str:
-    mark = comparison.marks.get(name)
+def _key(mark: Mark | None) -> str:
     if mark is None:
         return ""
     return f'<span class="key" style="background: var(--c-{mark.color[1:]}, {mark.color})"></span>'

@@ -8,8 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from mt_grpo_recipe.metrics import ROUNDS, task_metric
-from mt_grpo_recipe.report.axes import (
+from mt_grpo_recipe.metrics import BATCH_SHARE, ROUNDS, TARGET_SHARE, WEIGHT, ZERO_GRAD_RATE, Metric
+from mt_grpo_recipe.report.measure.comparison import Comparison
+from mt_grpo_recipe.report.measure.cost import prompts_per_step
+from mt_grpo_recipe.report.measure.groups import Group
+from mt_grpo_recipe.report.measure.shares import largest_deviation
+from mt_grpo_recipe.report.measure.stats import mean_curve, running_mean
+from mt_grpo_recipe.report.read.joining import STEP_SECONDS
+from mt_grpo_recipe.report.read.log import Run, Series
+from mt_grpo_recipe.report.show.axes import (
     PANELS_PER_ROW,
     add_legend,
     draw_curve,
@@ -18,39 +25,32 @@ from mt_grpo_recipe.report.axes import (
     over_steps,
     panels,
 )
-from mt_grpo_recipe.report.comparison import Comparison
-from mt_grpo_recipe.report.cost import prompts_per_step
-from mt_grpo_recipe.report.groups import Group
-from mt_grpo_recipe.report.joining import STEP_SECONDS
-from mt_grpo_recipe.report.log import Run, Series
-from mt_grpo_recipe.report.measures import largest_deviation
-from mt_grpo_recipe.report.stats import mean_curve
-from mt_grpo_recipe.report.style import INK, MUTED, running_mean
+from mt_grpo_recipe.report.show.style import INK, MUTED, method_marks
 
 
 def draw_weights(comparison: Comparison) -> Figure:
-    """Weight z over steps: a panel a task."""
-    figure = _task_panels(comparison, "weight", "task weight z", smooth=False)
+    """Weight z over steps: one panel per task."""
+    figure = _task_panels(comparison, WEIGHT, "task weight z", smooth=False)
     for axes in figure.axes:
         axes.axhline(1 / max(len(comparison.trained_tasks), 1), color=MUTED, linewidth=0.8, linestyle=":")
     return figure
 
 
 def draw_zero_gradient(comparison: Comparison) -> Figure:
-    """Share of the generated prompts without a gradient over steps: a panel a task."""
-    return _task_panels(comparison, "zero_grad_rate", "zero-gradient prompts", smooth=True)
+    """Share of the generated prompts without a gradient over steps: one panel per task."""
+    return _task_panels(comparison, ZERO_GRAD_RATE, "zero-gradient prompts", smooth=True)
 
 
 def draw_shares(comparison: Comparison, group: Group) -> Figure:
-    """One method's shares of the batch, asked for and got, over steps: a panel a task."""
+    """One method's shares of the batch, asked for and got, over steps: one panel per task."""
     tasks = [task for task in comparison.trained_tasks if any(task in run.trained_tasks for run in group.runs)]
     figure, grid = panels(tasks, height=1.9)
-    got_style = {"color": comparison.marks[group.name].color, "linewidth": 3, "alpha": 0.6}
+    got_style = {"color": method_marks(comparison.groups)[group.name].color, "linewidth": 3, "alpha": 0.6}
     asked_style = {"color": INK, "linestyle": "--", "linewidth": 1}
     width = _width(group)
     for axes, task in zip(grid, tasks, strict=True):
-        got = mean_curve([run.series(task_metric("batch_share", task)) for run in group.runs])
-        asked = mean_curve([run.series(task_metric("target_share", task)) for run in group.runs])
+        got = mean_curve([run.series(BATCH_SHARE.of(task)) for run in group.runs])
+        asked = mean_curve([run.series(TARGET_SHARE.of(task)) for run in group.runs])
         axes.plot(got.steps, running_mean(got.mean, width), **got_style)
         axes.plot(asked.steps, running_mean(asked.mean, width), **asked_style)
     finish_panels(grid, tasks, comparison.last_step, "share of the batch", PANELS_PER_ROW)
@@ -66,7 +66,7 @@ def draw_cost(comparison: Comparison) -> Figure:
     """Gap between shares asked for and got, rounds, prompts and seconds of each step."""
     shown: list[tuple[str, str, Callable[[Run], Series]]] = [
         ("Largest gap, asked for to got", "percentage points", lambda run: _scaled(largest_deviation(run), 100)),
-        ("Rounds of generation", "rounds a step", lambda run: run.series(ROUNDS)),
+        ("Rounds of generation", "rounds a step", lambda run: run.series(ROUNDS.name)),
         ("Prompts generated", "prompts a step", prompts_per_step),
         ("Time", "seconds a step", lambda run: run.series(STEP_SECONDS)),
     ]
@@ -78,24 +78,25 @@ def draw_cost(comparison: Comparison) -> Figure:
         over_steps(axes, comparison.last_step)
     for axes in figure.axes[:2]:
         axes.set_xlabel("")
-    add_legend(figure, comparison.marks)
+    add_legend(figure, method_marks(comparison.groups))
     return figure
 
 
-def _task_panels(comparison: Comparison, name: str, label: str, smooth: bool) -> Figure:
+def _task_panels(comparison: Comparison, metric: Metric, label: str, smooth: bool) -> Figure:
     tasks = comparison.trained_tasks
     figure, grid = panels(tasks)
     for axes, task in zip(grid, tasks, strict=True):
-        _draw_groups(axes, comparison, lambda run, task=task: run.series(task_metric(name, task)), smooth)
+        _draw_groups(axes, comparison, lambda run, task=task: run.series(metric.of(task)), smooth)
     finish_panels(grid, tasks, comparison.last_step, label, PANELS_PER_ROW)
-    add_legend(figure, comparison.marks)
+    add_legend(figure, method_marks(comparison.groups))
     return figure
 
 
 def _draw_groups(axes: Axes, comparison: Comparison, series: Callable[[Run], Series], smooth: bool) -> None:
+    marks = method_marks(comparison.groups)
     for group in comparison.groups:
         curve = mean_curve([series(run) for run in group.runs])
-        mark = comparison.marks[group.name]
+        mark = marks[group.name]
         if smooth:
             draw_curve(axes, curve.steps, running_mean(curve.mean, _width(group)), None, mark)
         else:

@@ -11,10 +11,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mt_grpo_recipe.metrics import task_slugs
-from mt_grpo_recipe.report.accuracy_figures import draw_courses, draw_final, draw_tasks
-from mt_grpo_recipe.report.comparison import Comparison
-from mt_grpo_recipe.report.sampling_figures import draw_cost, draw_shares, draw_weights, draw_zero_gradient
-from mt_grpo_recipe.report.style import styled
+from mt_grpo_recipe.report.measure.comparison import Comparison
+from mt_grpo_recipe.report.show.accuracy_figures import draw_courses, draw_final, draw_tasks
+from mt_grpo_recipe.report.show.sampling_figures import draw_cost, draw_shares, draw_weights, draw_zero_gradient
+from mt_grpo_recipe.report.show.style import styled
 
 BAND = "Lines are means over a method's runs, as far as all of them go; bands are one standard deviation either way."
 SMOOTH = (

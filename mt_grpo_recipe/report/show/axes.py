@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.report.log import Run
-from mt_grpo_recipe.report.style import Mark
+from mt_grpo_recipe.report.read.log import Run
+from mt_grpo_recipe.report.show.style import Mark
 
 PANELS_PER_ROW = 3
 
@@ -72,7 +72,7 @@ def draw_curve(
 
 
 def panels(names: Sequence[str], height: float = 2.4) -> tuple[Figure, list[Axes]]:
-    """A figure with one panel a name, `PANELS_PER_ROW` in a row, all on the same scale."""
+    """A figure with one panel per name, `PANELS_PER_ROW` in a row, all on the same scale."""
     columns = PANELS_PER_ROW
     rows = max(1, math.ceil(len(names) / columns))
     figure = Figure(figsize=(9.6, 0.7 + height * rows), layout="constrained")

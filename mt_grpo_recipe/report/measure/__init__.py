@@ -1,0 +1,1 @@
+"""Typed runs to numbers, without a word on how they are shown."""

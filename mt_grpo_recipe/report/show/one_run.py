@@ -1,0 +1,66 @@
+"""One run, task by task, as a table in the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from mt_grpo_recipe.metrics import BATCH_SHARE, TARGET_SHARE, WEIGHT, ZERO_GRAD_RATE
+from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.read.log import Run, Series
+from mt_grpo_recipe.report.show.one_run_picture import run_title
+
+LAST_STEPS = 10
+"""Shares and rates are means over this many last steps: one batch alone is too small to read them off."""
+
+
+def run_table(run: Run) -> Table:
+    """Accuracy before and after, weight, and shares of the batch: a row per task, the worst and the average below."""
+    count = min(LAST_STEPS, len(run.train_steps))
+    table = Table(
+        title=escape(run_title(run)),
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+    )
+    table.add_column("task", overflow="fold")
+    for header in ("before", "after", "change", "weight", "target", "batch", "zero-grad"):
+        table.add_column(header, justify="right")
+    for task in run.tasks:
+        late = [run.late_mean(metric.of(task), count) for metric in (TARGET_SHARE, BATCH_SHARE, ZERO_GRAD_RATE)]
+        weight = run.series(WEIGHT.of(task)).last
+        table.add_row(escape(task), *_before_after(task_accuracy(run, task)), _percent(weight), *map(_percent, late))
+    table.add_section()
+    for name, series in (("worst task", worst_accuracy(run)), ("average", mean_accuracy(run))):
+        table.add_row(name, *_before_after(series), "", "", "", "", style="bold")
+    return table
+
+
+def run_notes(run: Run) -> list[str]:
+    """Sentences to read the table by, and what the log lacks."""
+    count = min(LAST_STEPS, len(run.train_steps))
+    steps = worst_accuracy(run).steps
+    validated = "none is logged"
+    if len(steps):
+        validated = f"at step {steps[0]} and " + (f"at step {steps[-1]}" if len(steps) > 1 else "not again yet")
+    means = f"means over the last {count} steps" if count > 1 else "of the last step" if count else "no step is logged"
+    notes = [
+        f"All in per cent, change in points. before, after: validation accuracy ({validated}).",
+        f"weight: z in the last step. target, batch: share of the batch asked for and got; zero-grad: prompts "
+        f"without a gradient; {means}.",
+    ]
+    return notes + [f"note: {problem}" for problem in run.problems]
+
+
+def _before_after(series: Series) -> list[str]:
+    if len(series.steps) < 2:
+        return [_percent(series.first), "-", "-"]
+    return [_percent(series.first), _percent(series.last), f"{100 * (series.last - series.first):+.1f}"]
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.1f}"

@@ -1,0 +1,67 @@
+"""`mt-grpo show`: one run as a table in the terminal and as one picture."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from mt_grpo_recipe.report.read.log import Run, RunLogError, find_runs, read_run
+from mt_grpo_recipe.report.show.one_run import run_notes, run_table
+from mt_grpo_recipe.report.show.one_run_picture import draw_run
+
+PICTURE = "run.png"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("run", metavar="RUN", help="a run's directory with its *.jsonl logs, or one such file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_picture,
+        metavar="FILE",
+        help=f"where the picture goes, as .png, .svg or .pdf (default: {PICTURE} beside the log)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what a run did, task by task, and draw it.
+
+    Returns:
+        0.
+
+    Raises:
+        RunLogError: there is no run, it has no log that can be read, or there are several.
+    """
+    shown = _read_one(Path(args.run))
+    picture = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # A file or a pipe has no width: let no task's name be cut to fit one.
+        console.width = max(console.width, 120)
+    console.print(run_table(shown))
+    for note in run_notes(shown):
+        console.print(note, style="dim", soft_wrap=True, markup=False)
+    # Paths stay on one line however narrow the terminal, so that they can be copied and parsed.
+    for file in shown.files:
+        console.print(f"metrics: {file.resolve()}", soft_wrap=True, markup=False)
+    console.print(f"picture: {picture.resolve()}", soft_wrap=True, markup=False)
+    return 0
+
+
+def _read_one(path: Path) -> Run:
+    runs = find_runs(path)
+    if len(runs) > 1:
+        raise RunLogError(
+            f"{path} holds {len(runs)} runs: show one of them, such as {runs[0]}, or compare all with `mt-grpo report`"
+        )
+    return read_run(runs[0])
+
+
+def _picture(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in (".png", ".svg", ".pdf") or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a .png, .svg or .pdf file")
+    return path
