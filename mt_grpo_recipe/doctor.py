@@ -62,14 +62,14 @@ def check_plugin() -> str:
     """verl found the plugin, and has every private name that it uses."""
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
-    from mt_grpo_recipe.verl_plugin.contract import contract_breaches
+    from mt_grpo_recipe.verl_plugin.contract import contract_breaches, installed_source
 
     if "mt_grpo" not in TRAINER_REGISTRY:
         policy = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto")
         if policy not in ("auto", ""):
             raise Problem(f"VERL_USE_EXTERNAL_PLUGINS={policy} keeps the plugin out", "unset it, or add mt_grpo to it")
         raise Problem("verl does not know trainer mode mt_grpo", "pip install -e . in this environment")
-    breaches = contract_breaches()
+    breaches = contract_breaches(installed_source())
     if breaches:
         raise Problem(" ".join(breaches), "pip install --force-reinstall verl==0.9.1")
     return "trainer mode, advantage estimator and policy loss mt_grpo are registered"
