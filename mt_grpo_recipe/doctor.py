@@ -1,4 +1,4 @@
-"""`mt-grpo doctor`: what is wrong with this machine or with a training command, and how to mend it."""
+"""`mt-grpo doctor`: what is wrong with this machine or with a training command, and how to fix it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from packaging.version import Version
 from rich.console import Console
+from rich.markup import escape
 
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
+from mt_grpo_recipe.config import MTGRPOConfig, load_config
 from mt_grpo_recipe.cpu import requested as cpu_requested
 
 SEARCH_PATH = "hydra.searchpath=[pkg://mt_grpo_recipe.config]"
@@ -28,7 +29,7 @@ SHARED_MEMORY_GIB = 1.0
 
 
 class Problem(Exception):
-    """Something that would break a run. Arguments: what is wrong, how to mend it."""
+    """Something that would break a run. Arguments: what is wrong, how to fix it."""
 
 
 def check_python() -> str:
@@ -47,8 +48,6 @@ def check_packages() -> str:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             raise Problem(f"{name} is not installed", "bash run_scripts/setup.sh cpu (or gpu)") from None
-    if Version(found["verl"]).public != "0.9.1":
-        raise Problem(f"verl {found['verl']} is installed", "pip install verl==0.9.1")
     if cpu_requested():
         if "cpu" not in found["vllm"]:
             raise Problem(f"vllm {found['vllm']} is a GPU build", "bash run_scripts/setup.sh cpu")
@@ -59,20 +58,39 @@ def check_packages() -> str:
 
 
 def check_plugin() -> str:
-    """verl found the plugin, and has every private name that it uses."""
-    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
+    """verl is the version that the plugin is made for, found the plugin, and has every name that it uses."""
+    from mt_grpo_recipe.verl_plugin.checks import check_version, numbered
+    from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, contract_breaches, installed_source
 
-    from mt_grpo_recipe.verl_plugin.contract import contract_breaches
+    check_version()
+    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
 
     if "mt_grpo" not in TRAINER_REGISTRY:
         policy = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto")
         if policy not in ("auto", ""):
             raise Problem(f"VERL_USE_EXTERNAL_PLUGINS={policy} keeps the plugin out", "unset it, or add mt_grpo to it")
         raise Problem("verl does not know trainer mode mt_grpo", "pip install -e . in this environment")
-    breaches = contract_breaches()
+    breaches = contract_breaches(installed_source())
     if breaches:
-        raise Problem(" ".join(breaches), "pip install --force-reinstall verl==0.9.1")
+        raise Problem(numbered(breaches), f"pip install --force-reinstall verl=={VERL_VERSION}")
     return "trainer mode, advantage estimator and policy loss mt_grpo are registered"
+
+
+def check_checkout(folder: Path) -> str:
+    """Another checkout of verl has every name that the plugin uses; nothing of it is imported."""
+    from mt_grpo_recipe.verl_plugin.checks import numbered
+    from mt_grpo_recipe.verl_plugin.contract import PACKAGES, VERL_VERSION, checkout_source, contract_breaches
+
+    source = checkout_source(folder)
+    breaches = contract_breaches(source)
+    if breaches:
+        raise Problem(
+            numbered(breaches), f"train with verl {VERL_VERSION}, or bring the plugin and its contract to this verl"
+        )
+    left_out = [
+        f"; {package} is not in {folder} and was left out" for package in PACKAGES if not source.covers(package)
+    ]
+    return f"{folder} has every name of verl that the plugin uses{''.join(left_out)}"
 
 
 def check_device() -> str:
@@ -104,7 +122,7 @@ def check_cluster() -> str:
         return "no RAY_ADDRESS: a run starts Ray on this machine"
     import ray
 
-    from mt_grpo_recipe.verl_plugin.checks import check_nodes
+    from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 
     ray.init(address=address, log_to_driver=False)
     check_nodes()
@@ -122,19 +140,62 @@ def compose_config(overrides: list[str]) -> DictConfig:
         return compose("ppo_trainer", overrides=[SEARCH_PATH, *overrides])
 
 
-def check_config(overrides: list[str]) -> str:
-    """The training command composes and its settings agree with each other."""
-    from mt_grpo_recipe.verl_plugin.checks import check_training_config
+class TrainingCommand:
+    """A training command and what it composes to.
 
-    try:
-        config = compose_config(overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise Problem(f"the config does not compose: {error}", "correct the override named") from error
-    mt_grpo = load_config(config.get("mt_grpo"))
-    check_training_config(config, mt_grpo)
-    sampler = mt_grpo.sampler
-    dropped = "groups that are not informative" if sampler.drop_uninformative else "nothing"
-    return f"rule {mt_grpo.weights.rule}, drops {dropped}, informative is {sampler.informative}, ratio {sampler.ratio}"
+    Args:
+        overrides: as given to `python -m verl.trainer.main_ppo`.
+    """
+
+    def __init__(self, overrides: list[str]):
+        self._overrides = overrides
+
+    @cached_property
+    def config(self) -> DictConfig:
+        """verl's whole training config.
+
+        Raises:
+            Problem: it does not compose.
+        """
+        try:
+            return compose_config(self._overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise Problem(f"the config does not compose: {error}", "correct the override named") from error
+
+    @cached_property
+    def mt_grpo(self) -> MTGRPOConfig:
+        """The checked section `mt_grpo`."""
+        return load_config(self.config.get("mt_grpo"))
+
+    def check_settings(self) -> str:
+        """Its settings agree with each other."""
+        from mt_grpo_recipe.verl_plugin.checks import check_training_config
+        from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+
+        config, mt_grpo = self.config, self.mt_grpo
+        set_defaults(config)
+        check_training_config(config, mt_grpo)
+        sampler = mt_grpo.sampler
+        kept = f"{sampler.informative} groups" if sampler.drop_uninformative else "every group"
+        return f"rule {mt_grpo.weights.rule}, {sampler.schedule}, trains on {kept}, ratio {sampler.ratio}"
+
+    def check_data(self) -> str:
+        """The data files exist, every row names its task, and a reward function knows every data source."""
+        from mt_grpo_recipe.verl_plugin.checks import check_data, numbered
+        from mt_grpo_recipe.verl_plugin.task_loader import group_rows, task_name
+
+        data, task_key = self.config.data, self.mt_grpo.task_key
+        columns = sorted({path.split(".")[0] for path in task_key} | {data.reward_fn_key})
+        train_files, test_files = _files(data.train_files), _files(data.val_files)
+        faults = [fault for file in train_files + test_files if (fault := _fault(file, columns))]
+        if faults:
+            raise Problem(numbered(faults), "mt-grpo prepare --help, or correct data.train_files / data.val_files")
+        train = [row for file in train_files for row in _rows(file, columns)]
+        test = [row for file in test_files for row in _rows(file, columns)]
+        rows_of = group_rows([task_name(row, task_key) for row in train], self.mt_grpo.tasks)
+        sources = {row[data.reward_fn_key] for row in train + test}
+        check_data(self.config, sum(map(len, rows_of.values())), sources)
+        return ", ".join(f"{task}: {len(rows)} rows" for task, rows in rows_of.items())
 
 
 def _files(value: object) -> list[Path]:
@@ -142,33 +203,21 @@ def _files(value: object) -> list[Path]:
     return [Path(os.path.expanduser(str(file))) for file in files]
 
 
-def _read_rows(file: Path, columns: list[str]) -> Iterator[dict]:
+def _fault(file: Path, columns: list[str]) -> str | None:
+    """Why rows with these columns cannot be read from a file, or None."""
     if not file.exists():
-        raise Problem(f"{file} does not exist", "mt-grpo prepare --help, or correct data.train_files / data.val_files")
+        return f"{file} does not exist."
     names = pq.read_schema(file).names
     missing = [column for column in columns if column not in names]
-    if missing:
-        raise Problem(
-            f"{file} has no column {missing}; it has {names}", "name the columns with data.prompt_key and such"
-        )
-    yield from pq.read_table(file, columns=columns).to_pylist()
+    if not missing:
+        return None
+    return (
+        f"{file} has no column {missing}; it has {names}. Name the columns with data.reward_fn_key or mt_grpo.task_key."
+    )
 
 
-def check_data_files(overrides: list[str]) -> str:
-    """The data files exist, every row names its task, and a reward function knows every data source."""
-    from mt_grpo_recipe.verl_plugin.checks import check_data
-    from mt_grpo_recipe.verl_plugin.task_loader import group_rows, task_name
-
-    config = compose_config(overrides)
-    mt_grpo: MTGRPOConfig = load_config(config.mt_grpo)
-    source_key = config.data.reward_fn_key
-    columns = sorted({path.split(".")[0] for path in mt_grpo.task_key} | {source_key})
-    train = [row for file in _files(config.data.train_files) for row in _read_rows(file, columns)]
-    rows_of = group_rows([task_name(row, mt_grpo.task_key) for row in train], mt_grpo.tasks)
-    test = [row for file in _files(config.data.val_files) for row in _read_rows(file, columns)]
-    sources = {row[source_key] for row in train + test}
-    check_data(config, sum(map(len, rows_of.values())), sources)
-    return ", ".join(f"{task}: {len(rows)} rows" for task, rows in rows_of.items())
+def _rows(file: Path, columns: list[str]) -> list[dict]:
+    return pq.read_table(file, columns=columns).to_pylist()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -176,10 +225,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "overrides", nargs="*", help="overrides of a training command, as given to python -m verl.trainer.main_ppo"
     )
+    parser.add_argument(
+        "--verl",
+        metavar="PATH",
+        type=Path,
+        help="check only whether another checkout of verl, the folder that holds verl/, has every name that the plugin "
+        "uses; it is read and not imported",
+    )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print one line a check; the exit status is the number of problems, at most 1."""
+def checks_of(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
+    """What to check, by name.
+
+    Raises:
+        ValueError: overrides are given with `--verl`, which looks at no training command.
+    """
+    if args.verl is not None:
+        if args.overrides:
+            raise ValueError(f"--verl looks at no training command: leave out {' '.join(args.overrides)}")
+        return [("verl", lambda: check_checkout(args.verl))]
+    command = TrainingCommand(args.overrides)
     checks: list[tuple[str, Callable[[], str]]] = [
         ("python", check_python),
         ("packages", check_packages),
@@ -187,20 +252,25 @@ def run(args: argparse.Namespace) -> int:
         ("plugin", check_plugin),
         ("shared memory", check_shared_memory),
         ("ray", check_cluster),
-        ("config", lambda: check_config(args.overrides)),
+        ("config", command.check_settings),
     ]
     if any(override.startswith("data.train_files=") for override in args.overrides):
-        checks.append(("data", lambda: check_data_files(args.overrides)))
+        checks.append(("data", command.check_data))
+    return checks
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line per check; the exit status is 1 if there is a problem, else 0."""
     console = Console(soft_wrap=True, highlight=False)
-    problems = 0
-    for name, check in checks:
+    status = 0
+    for name, check in checks_of(args):
         try:
-            console.print(f"[green]ok[/]      {name}: {check()}")
+            console.print(f"[green]ok[/]      {name}: {escape(check())}")
         except Problem as problem:
-            problems += 1
-            what, mend = problem.args
-            console.print(f"[red]problem[/] {name}: {what}\n        to mend it: {mend}")
-        except (ConfigError, ValueError, ImportError) as error:
-            problems += 1
-            console.print(f"[red]problem[/] {name}: {error}", markup=True)
-    return min(problems, 1)
+            status = 1
+            what, fix = map(escape, problem.args)
+            console.print(f"[red]problem[/] {name}: {what}\n        to fix it: {fix}")
+        except (ValueError, ImportError, FileNotFoundError, SyntaxError) as error:
+            status = 1
+            console.print(f"[red]problem[/] {name}: {escape(str(error))}")
+    return status

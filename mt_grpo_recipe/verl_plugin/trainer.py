@@ -41,7 +41,9 @@ from mt_grpo_recipe.metrics import (
 )
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
+from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
+from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, EmptyBatch, StepRecord, TaskReplayBuffer, uid_of_key
 from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
@@ -94,8 +96,9 @@ class TaskTrainer(PPOTrainer):
         show_log_lines()
         checks.check_version()
         self.mt_grpo = load_config(config.get("mt_grpo"))
+        set_defaults(config)
         checks.check_training_config(config, self.mt_grpo)
-        checks.check_nodes()
+        check_nodes()
         super().__init__(config)
 
     # ------------------------------------------------------------------ data

@@ -1,5 +1,6 @@
 """What is refused before anything expensive starts, and in which words."""
 
+import inspect
 import logging
 
 import pytest
@@ -7,10 +8,15 @@ import pytest
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin import checks
+from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+
+GROUP_OF_8 = "actor_rollout_ref.rollout.n=8"
+BATCH_OF_32 = "data.train_batch_size=32"
 
 
 def check(*overrides):
-    config = compose_config(["actor_rollout_ref.rollout.n=8", "data.train_batch_size=32", *overrides])
+    config = compose_config([GROUP_OF_8, BATCH_OF_32, *overrides])
+    set_defaults(config)
     checks.check_training_config(config, load_config(config.mt_grpo))
     return config
 
@@ -21,7 +27,8 @@ def check(*overrides):
         (["mt_grpo.weights.trade_off=-0.1"], r"mt_grpo\.weights\.trade_off=-0\.1 cannot be used: it must be 0 or more"),
         (["+mt_grpo.lamda=1"], "lamda"),
         (["actor_rollout_ref.rollout.n=1"], r"rollout\.n=1: a group of one rollout has no advantage"),
-        (["critic.enable=True"], "has no critic"),
+        (["critic.enable=True"], r"critic\.enable=True: trainer mode mt_grpo has no critic"),
+        (["algorithm.adv_estimator=gae"], r"adv_estimator=gae.* has no critic"),
         (
             ["mt_grpo.loss_weighting=residual", "actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"],
             "loss_mode=mt_grpo",
@@ -30,7 +37,7 @@ def check(*overrides):
             ["mt_grpo.improvement.granularity=mini_batch", "actor_rollout_ref.actor.ppo_epochs=2"],
             r"granularity=mini_batch needs actor_rollout_ref\.actor\.ppo_epochs=1",
         ),
-        (["reward.reward_model.enable=True"], "The sampler needs each reward when a group ends"),
+        (["reward.reward_model.enable=True"], "the sampler needs each reward when a group ends"),
         (
             [
                 "mt_grpo.sampler.schedule=streaming",
@@ -48,6 +55,14 @@ def check(*overrides):
                 "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=48",
             ],
             r"ppo_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
+        ),
+        (
+            [
+                "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=False",
+                "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=48",
+            ],
+            r"rollout\.log_prob_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
         ),
     ],
 )
@@ -75,17 +90,76 @@ def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words
         check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8", *overrides)
 
 
-def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given():
-    config = check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8")
+def test_all_refusals_are_told_at_once_and_numbered():
+    with pytest.raises(ConfigError) as error:
+        check(
+            "+mt_grpo=mt_grpo_async",
+            "actor_rollout_ref.actor.ppo_mini_batch_size=8",
+            "critic.enable=True",
+            "skip.rollout_tq.enable=True",
+            "trainer.v1.sampler.max_off_policy_strategy=wait",
+        )
+    first, *rest = str(error.value).splitlines()
+    assert first == "3 things are wrong:"
+    assert [line[:5] for line in rest] == ["  1. ", "  2. ", "  3. "]
+    assert "critic" in rest[0] and "skip.rollout_tq" in rest[1] and "max_off_policy_strategy=wait" in rest[2]
+
+
+def test_every_rule_is_one_that_is_applied():
+    rules = {
+        function
+        for _, function in inspect.getmembers(checks, inspect.isfunction)
+        if list(inspect.signature(function).parameters) == ["config", "mt_grpo"]
+        and inspect.signature(function).return_annotation == "str | None"
+    }
+    assert rules == set(checks.RULES + checks.ASYNC_RULES)
+    assert len(rules) == len(checks.RULES + checks.ASYNC_RULES)
+
+
+def test_checking_changes_nothing():
+    mini_batch = "actor_rollout_ref.actor.ppo_mini_batch_size=8"
+    config = compose_config(
+        ["+mt_grpo=mt_grpo_async", GROUP_OF_8, BATCH_OF_32, mini_batch, "data.dataloader_num_workers=4"]
+    )
+    before = config.copy()
+    checks.check_training_config(config, load_config(config.mt_grpo))
+    assert config == before
+
+
+# ---------------------------------------------------------------------- what is set
+
+
+def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given(caplog):
+    with caplog.at_level(logging.INFO):
+        config = check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8")
     assert config.trainer.v1.separate_async.parameter_sync_step == 4
+    assert "trainer.v1.separate_async.parameter_sync_step is set to 4: data.train_batch_size over" in caplog.text
 
 
-def test_dataloader_workers_are_set_to_zero_and_it_is_said(caplog):
+def test_a_mini_batch_larger_than_the_batch_is_refused():
+    with pytest.raises(ConfigError, match=r"train_batch_size=32 .*parameter_sync_step \(1\) mini-batches .*\(64\)"):
+        check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=64")
+
+
+def test_what_was_given_is_replaced_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
-        config = check("data.dataloader_num_workers=4")
-    assert config.data.dataloader_num_workers == 0
+        config = check("data.dataloader_num_workers=4", "data.gen_batch_size=16")
+    assert (config.data.dataloader_num_workers, config.data.gen_batch_size) == (0, 1)
+    assert "data.dataloader_num_workers=4 is set to 0: workers prefetch prompts" in caplog.text
+    assert "data.gen_batch_size=16 is set to 1: " in caplog.text
+
+
+def test_what_was_left_open_is_set_with_a_line_at_info(caplog):
+    with caplog.at_level(logging.INFO):
+        config = check()
     assert config.data.gen_batch_size == 1
-    assert "data.dataloader_num_workers=4 is set to 0" in caplog.text
+    assert [(r.levelname, r.message) for r in caplog.records if "gen_batch_size" in r.message] == [
+        ("INFO", "data.gen_batch_size is set to 1: each prompt is asked for by its task, one at a time.")
+    ]
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        set_defaults(config)
+    assert not caplog.records
 
 
 def test_no_section_is_refused_with_the_flag_that_adds_it():
@@ -101,6 +175,8 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 
 def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"sudoku-easy-train.*countdown"):
+    with pytest.raises(ConfigError, match=r"sudoku-easy-train.*countdown"):
         checks.check_data(check(), 100, ["countdown-mini-train", "sudoku-easy-train"])
+    with pytest.raises(ConfigError, match=r"(?s)3 things are wrong:.*1\. .*\(31 rows\).*2\. .*chess.*3\. .*sudoku"):
+        checks.check_data(check(), 31, ["countdown-mini-train", "sudoku-easy-train", "chess"])
     checks.check_data(check("reward.custom_reward_function.path=my_rewards.py"), 100, ["sudoku-easy-train"])

@@ -1,26 +1,206 @@
 """The names of verl that the plugin stands on, and the four registrations."""
 
+import importlib.util
 import logging
+import os
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
+import verl
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn
 from verl.trainer.ppo.v1.trainer_base import get_trainer_cls
 
+import mt_grpo_recipe
 from mt_grpo_recipe import verl_plugin
 from mt_grpo_recipe.verl_plugin import contract
 
+spec = importlib.util.spec_from_file_location("uses_of_verl", Path(__file__).with_name("uses_of_verl.py"))
+uses_of_verl = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(uses_of_verl)
 
-def test_every_name_of_verl_that_we_use_is_there():
-    assert contract.contract_breaches() == []
+PACKAGE = Path(mt_grpo_recipe.__file__).parent
+SEARCHED = [*(PACKAGE / "verl_plugin").glob("*.py"), *(PACKAGE / "cpu").glob("*.py"), PACKAGE / "doctor.py"]
+BASE = "verl.trainer.ppo.v1.trainer_base"
+REPLAY_BUFFER = "verl.trainer.ppo.v1.replay_buffer"
 
 
-def test_a_missing_name_and_a_lost_parameter_are_told_in_a_sentence(monkeypatch):
-    names = {"verl.trainer.ppo.core_algos": {"no_such_name": (), "agg_loss": ("loss_mat", "gone")}}
-    monkeypatch.setattr(contract, "REQUIRED_NAMES", names)
-    assert contract.contract_breaches() == [
-        "verl.trainer.ppo.core_algos.no_such_name does not exist in verl 0.9.1.",
-        "verl.trainer.ppo.core_algos.agg_loss no longer takes gone.",
+def listed():
+    return uses_of_verl.listed(contract.REQUIRED_NAMES, contract.REQUIRED_ATTRIBUTES)
+
+
+@pytest.fixture(scope="module")
+def ours():
+    # The reader of source names nothing of verl's, and the nodes that it reads have many attributes.
+    sources = {path.name: path.read_text() for path in sorted(SEARCHED) if path.name != "source_tree.py"}
+    defined = uses_of_verl.defined_in(path.read_text() for path in PACKAGE.rglob("*.py"))
+    return uses_of_verl.Uses(sources, contract.installed_source(), defined)
+
+
+# ---------------------------------------------------------------------- what we use is listed
+
+
+def test_every_name_of_verl_that_we_use_is_listed(ours):
+    assert ours.unlisted(listed()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (BASE, "PPOTrainer.parameter_sync_step"),
+        (BASE, "PPOTrainer.local_trigger_step"),
+        (BASE, "PPOTrainer.steps_per_epoch"),
+        (BASE, "PPOTrainer.trainer_mode"),
+        (BASE, "PPOTrainer._val_metrics_update"),
+        (REPLAY_BUFFER, "ReplayBuffer.finished_keys"),
+        (REPLAY_BUFFER, "ReplayBuffer.failure_keys"),
+        (REPLAY_BUFFER, "ReplayBuffer.prompt_global_steps"),
+        ("verl.experimental.agent_loop.agent_loop", "AgentLoopWorker.reward_loop_worker_handles"),
+        ("verl.experimental.agent_loop.agent_loop", "AgentLoopWorker.distillation_enabled"),
+        ("verl.experimental.separation.engine_workers", "DetachActorWorker.save_model_to_cpu"),
+        ("verl.single_controller.base.worker_group", "WorkerGroup._dispatch_info"),
+        ("verl.trainer.ppo.v1.agent_loop_tq", "AgentLoopManagerTQ.agent_loop_workers_class"),
+        ("verl.workers.rollout.llm_server", "FullyAsyncLLMServerClient"),
+        ("verl.checkpoint_engine.base", "CheckpointEngine.send_weights"),
+        ("transfer_queue", "kv_put"),
+    ],
+)
+def test_a_name_taken_from_the_contract_is_missed(ours, module, name):
+    shorter = listed()
+    del shorter[module, name]
+    found = ours.unlisted(shorter)
+    assert found
+    assert all(name.split(".")[-1] in sentence for sentence in found)
+
+
+UNLISTED = """
+import transfer_queue as tq
+from verl.trainer.ppo.core_algos import agg_loss, get_kl_controller
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+
+class Ours(PPOTrainer):
+    def prepare_step(self):
+        loss = agg_loss(loss_mat=0, loss_mask=0, loss_agg_mode="", batch_num_tokens=1)
+        return self.kl_ctrl_in_reward, self.config.trainer.anything, self.global_steps, tq.kv_list("train")
+
+    def fit(self):
+        self._start_profiling()
+        self.actor_rollout_wg.load_checkpoint("path")
+        self.llm_client._vllm_request_id("id")
+        self.no_such_name
+"""
+
+
+def test_names_that_are_not_listed_are_found():
+    uses = uses_of_verl.Uses({"ours.py": UNLISTED}, contract.installed_source(), {"llm_client"})
+    assert uses.unlisted(listed()) == [
+        "ours.py: ._vllm_request_id",
+        "ours.py: .load_checkpoint",
+        "ours.py: _start_profiling of PPOTrainer",
+        "ours.py: agg_loss(batch_num_tokens=...)",
+        "ours.py: fit of PPOTrainer",
+        "ours.py: kl_ctrl_in_reward of PPOTrainer",
+        "ours.py: no_such_name, which neither we nor verl define, of PPOTrainer",
+        "ours.py: transfer_queue.kv_list",
+        "ours.py: verl.trainer.ppo.core_algos.get_kl_controller",
     ]
+
+
+# ---------------------------------------------------------------------- what is listed is there
+
+
+def test_verl_as_installed_keeps_the_contract():
+    assert contract.contract_breaches(contract.installed_source()) == []
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout of verl: links to the installed files, which `edit` replaces."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(verl.__file__).parent, tmp_path / "verl", ignore=ignored, copy_function=os.symlink)
+    return tmp_path
+
+
+def edit(checkout, module, old, new):
+    path = checkout.joinpath(*module.split(".")).with_suffix(".py")
+    text = path.read_text()
+    assert old in text
+    path.unlink()
+    path.write_text(text.replace(old, new))
+
+
+def test_another_checkout_is_read_and_not_imported(checkout):
+    edit(checkout, "verl.trainer.ppo.v1.trainer_sync", "@register_trainer", "raise SystemExit\n\n\n@register_trainer")
+    before = set(sys.modules)
+    source = contract.checkout_source(checkout)
+    assert contract.contract_breaches(source) == []
+    assert not source.covers("transfer_queue")
+    assert set(sys.modules) == before
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "sentence"),
+    [
+        (BASE, "def _step_once(", "def _one_step(", f"{BASE}.PPOTrainer._step_once does not exist"),
+        (
+            REPLAY_BUFFER,
+            "partition_snapshot: ",
+            "snapshot: ",
+            f"{REPLAY_BUFFER}.ReplayBuffer._materialize_batch does not take partition_snapshot",
+        ),
+        (
+            REPLAY_BUFFER,
+            "self.finished_keys",
+            "self.done_keys",
+            f"{REPLAY_BUFFER}.ReplayBuffer has no attribute finished_keys",
+        ),
+        # A base class, a re-export by a star, a field of a model, and Ray's wrapper.
+        (
+            "verl.experimental.agent_loop.agent_loop",
+            "self.distillation_enabled",
+            "self.distilled",
+            "verl.experimental.agent_loop.agent_loop.AgentLoopWorker has no attribute distillation_enabled",
+        ),
+        (
+            "verl.utils.profiler.nvtx_profile",
+            "color: ",
+            "colour: ",
+            "verl.utils.debug.marked_timer does not take color",
+        ),
+        (
+            "verl.workers.rollout.replica",
+            "    token_ids:",
+            "    ids:",
+            "verl.workers.rollout.replica.TokenOutput has no attribute token_ids",
+        ),
+        (
+            "verl.trainer.ppo.v1.agent_loop_tq",
+            "@ray.remote\nclass",
+            "class",
+            "verl.trainer.ppo.v1.agent_loop_tq.AgentLoopWorkerTQ.__ray_actor_class__ does not exist",
+        ),
+    ],
+)
+def test_what_a_checkout_changed_is_told_in_one_sentence(checkout, module, old, new, sentence):
+    edit(checkout, module, old, new)
+    assert contract.contract_breaches(contract.checkout_source(checkout)) == [f"{sentence} in {checkout}."]
+
+
+def test_a_module_that_moved_is_told_name_by_name(checkout):
+    (checkout / "verl" / "workers" / "utils" / "padding.py").unlink()
+    assert contract.contract_breaches(contract.checkout_source(checkout)) == [
+        f"verl.workers.utils.padding.response_from_nested does not exist in {checkout}."
+    ]
+
+
+def test_a_folder_without_verl_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no package verl: name the folder that has verl/__init__\.py"):
+        contract.checkout_source(tmp_path)
+
+
+# ---------------------------------------------------------------------- registration
 
 
 def test_importing_verl_is_enough_to_register_the_plugin():

@@ -1,0 +1,118 @@
+"""`mt-grpo doctor`: one line per check, and every problem told at once."""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import verl
+
+from mt_grpo_recipe import doctor
+from mt_grpo_recipe.cli import main
+
+GOOD = ["actor_rollout_ref.rollout.n=8", "data.train_batch_size=2", "actor_rollout_ref.actor.ppo_mini_batch_size=2"]
+
+
+@pytest.fixture
+def diagnose(monkeypatch, capsys):
+    """Run doctor on a training command, without the checks of this machine; return its exit status and its lines."""
+    for name in ("python", "packages", "device", "plugin", "shared_memory", "cluster"):
+        monkeypatch.setattr(doctor, f"check_{name}", lambda: "left out")
+
+    def run(*overrides):
+        status = doctor.run(argparse.Namespace(overrides=list(overrides), verl=None))
+        return status, [line for line in capsys.readouterr().out.splitlines() if "left out" not in line]
+
+    return run
+
+
+def write(path, **columns):
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+@pytest.fixture
+def train_file(tmp_path):
+    rows = {"data_source": ["countdown"] * 3, "extra_info": [{"task": "countdown"}] * 3}
+    return write(tmp_path / "train.parquet", **rows)
+
+
+def test_a_good_command_and_its_data_are_ok(diagnose, train_file):
+    status, lines = diagnose(*GOOD, f"data.train_files={train_file}", f"data.val_files={train_file}")
+    assert (status, len(lines)) == (0, 2)
+    assert lines[0].startswith("ok      config: rule improvement_aware")
+    assert lines[1] == "ok      data: countdown: 3 rows"
+
+
+def test_every_refusal_of_the_trainer_is_told_at_once(diagnose):
+    status, lines = diagnose("critic.enable=True", "actor_rollout_ref.rollout.n=1", "skip.rollout_tq.enable=True")
+    assert status == 1
+    assert lines[0] == "problem config: 3 things are wrong:"
+    assert [line[:5] for line in lines[1:]] == ["  1. ", "  2. ", "  3. "]
+
+
+def test_a_config_that_does_not_compose_names_the_override(diagnose):
+    status, lines = diagnose("actor_rollout_ref.rolout.n=8")
+    assert status == 1
+    assert "problem config: the config does not compose" in lines[0]
+    assert "rolout" in "".join(lines)
+    assert lines[-1] == "        to fix it: correct the override named"
+
+
+def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
+    bare = write(tmp_path / "bare.parquet", data_source=["countdown"])
+    status, lines = diagnose(*GOOD, f"data.train_files={bare}", f"data.val_files={tmp_path / 'none.parquet'}")
+    assert status == 1
+    assert lines[1:] == [
+        "problem data: 2 things are wrong:",
+        f"  1. {bare} has no column ['extra_info']; it has ['data_source']. "
+        "Name the columns with data.reward_fn_key or mt_grpo.task_key.",
+        f"  2. {tmp_path / 'none.parquet'} does not exist.",
+        "        to fix it: mt-grpo prepare --help, or correct data.train_files / data.val_files",
+    ]
+
+
+def test_brackets_in_a_message_are_printed(diagnose, tmp_path):
+    rows = {"data_source": ["countdown"], "extra_info": [{"index": 1}]}
+    file = write(tmp_path / "untasked.parquet", **rows)
+    status, lines = diagnose(*GOOD, f"data.train_files={file}", f"data.val_files={file}")
+    assert status == 1
+    assert "such as [extra_info.task]" in lines[-1]
+
+
+# ---------------------------------------------------------------------- --verl
+
+
+def test_a_checkout_of_verl_is_held_against_the_contract(tmp_path, capsys):
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(Path(verl.__file__).parent, tmp_path / "verl", ignore=ignored, copy_function=os.symlink)
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--verl", str(tmp_path)])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == (
+        f"ok      verl: {tmp_path} has every name of verl that the plugin uses; transfer_queue is not in {tmp_path} "
+        "and was left out\n"
+    )
+    (tmp_path / "verl/trainer/ppo/v1/trainer_sync.py").unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--verl", str(tmp_path)])
+    assert ended.value.code == 1
+    module = "verl.trainer.ppo.v1.trainer_sync"
+    assert capsys.readouterr().out.splitlines() == [
+        "problem verl: 2 things are wrong:",
+        f"  1. {module}.PPOTrainerSync does not exist in {tmp_path}.",
+        f"  2. {module}.PPOTrainerSync.on_sample_end does not exist in {tmp_path}.",
+        "        to fix it: train with verl 0.9.1, or bring the plugin and its contract to this verl",
+    ]
+
+
+def test_a_folder_without_verl_and_overrides_beside_a_checkout_are_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--verl", str(tmp_path)])
+    assert ended.value.code == 1
+    assert f"problem verl: {tmp_path} holds no package verl" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"--verl looks at no training command: leave out data\.train_batch_size=2"):
+        main(["doctor", "--verl", str(tmp_path), "data.train_batch_size=2"])
