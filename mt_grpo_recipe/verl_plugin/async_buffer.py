@@ -14,7 +14,8 @@ from mt_grpo_recipe.algorithm.controller import Sampler
 from mt_grpo_recipe.algorithm.ratio_sampler import Selection
 from mt_grpo_recipe.algorithm.streaming_sampler import Carried
 from mt_grpo_recipe.metrics import PREFIX
-from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, TaskReplayBuffer, Waiting
+from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION
+from mt_grpo_recipe.verl_plugin.replay_buffer import TaskReplayBuffer, Waiting
 
 logger = logging.getLogger(__name__)
 
