@@ -235,7 +235,7 @@ class TaskTrainer(PPOTrainer):
         metrics = super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
         batches, key = self.val_dataloader.batches, self.mt_grpo.task_key
         accuracy_of = task_accuracy(batches, sample_uids, reward_extra_infos_dict["acc"], key)
-        metrics.update(accuracy_metrics(accuracy_of, self._slugs))
+        metrics.update(accuracy_metrics(accuracy_of, self.tasks))
         return metrics
 
     # ------------------------------------------------------------------ checkpoints

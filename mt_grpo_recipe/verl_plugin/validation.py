@@ -53,16 +53,16 @@ def task_accuracy(
     return {task: float(np.mean(values)) for task, values in samples.items()}
 
 
-def accuracy_metrics(accuracy_of: Mapping[str, float], trained_slugs: Mapping[str, str]) -> dict[str, float]:
+def accuracy_metrics(accuracy_of: Mapping[str, float], tasks: Sequence[str]) -> dict[str, float]:
     """What a validation logs: the accuracy of every task, and worst and average over those that are trained.
 
     Args:
         accuracy_of: accuracy of each task of the validation data.
-        trained_slugs: slug of each trained task.
+        tasks: the tasks that are trained, which have the slugs that they have in training.
     """
-    slugs = {**trained_slugs, **task_slugs([task for task in accuracy_of if task not in trained_slugs])}
+    slugs = task_slugs([*tasks, *(task for task in accuracy_of if task not in tasks)])
     metrics = {f"{TASK_ACCURACY}/{slugs[task]}": accuracy for task, accuracy in accuracy_of.items()}
-    trained = [accuracy_of[task] for task in trained_slugs if task in accuracy_of]
+    trained = [accuracy_of[task] for task in tasks if task in accuracy_of]
     if trained:
         metrics[WORST_TASK_ACCURACY] = min(trained)
         metrics[AVERAGE_ACCURACY] = float(np.mean(trained))
