@@ -62,7 +62,7 @@ def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, n
 def rows_of_tasks(
     table: datasets.Dataset, task_key: Sequence[str], tasks: Sequence[str] | None
 ) -> dict[str, np.ndarray]:
-    """Row numbers of each task to train; of the table only the columns that name the task are read.
+    """Row numbers of each task to train.
 
     Args:
         table: the training data.
@@ -72,8 +72,9 @@ def rows_of_tasks(
     Raises:
         ConfigError: a row has not all the fields, or a task has no rows.
     """
-    columns = sorted({path.split(".")[0] for path in task_key} & set(table.column_names))
-    rows: Any = table.select_columns(columns)
+    columns = {path.split(".")[0] for path in task_key}
+    # Reading only the columns that name the task is fast; where one is missing, whole rows let the error list them all.
+    rows: Any = table.select_columns(sorted(columns)) if columns <= set(table.column_names) else table
     return group_rows([task_name(row, task_key) for row in rows], tasks)
 
 

@@ -59,6 +59,8 @@ def test_the_rows_of_a_table_are_grouped_by_the_fields_of_the_task_alone():
     }
     both = rows_of_tasks(table, ["data_source", "extra_info.task"], ["t-b"])
     assert {task: rows.tolist() for task, rows in both.items()} == {"t-b": [1]}
+    with pytest.raises(ConfigError, match=r"no 'level' there; it has \['data_source', 'extra_info', 'prompt'\]"):
+        rows_of_tasks(table, ["level"], None)
 
 
 def test_every_task_goes_through_its_rows_without_replacement_then_starts_a_new_order():
