@@ -60,7 +60,13 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
     def _build_replay_buffer(self) -> AsyncTaskReplayBuffer:
         batches = self.config.trainer.v1.separate_async.num_warmup_batches
         window = math.floor(batches * self.config.data.train_batch_size)
-        return AsyncTaskReplayBuffer(window=window, **self._buffer_arguments("separate_async"))
+        return AsyncTaskReplayBuffer(
+            window=window,
+            launch=self._launch,
+            abort=self._abort,
+            config=self.mt_grpo.sampler,
+            **self._verl_buffer_arguments("separate_async"),
+        )
 
     def _setup(self) -> None:
         # With hybrid_engine=False verl 0.9.1 gives a message of level INFO the argument of a `print`, which raises.

@@ -1,9 +1,9 @@
-"""Rollouts by the group: what verl's agent loop does a sequence at a time, done once for the n rollouts of a prompt.
+"""Rollouts by the group: what verl's agent loop does for every sequence, done once for the n rollouts of a prompt.
 
 verl sets up an agent loop, renders and tokenises the prompt, asks the load balancer, sends the reward and stores the
 result for every sequence by itself. With short answers that is most of a step. Here a group shares one of each; only
 the n calls to the engine stay. What is stored is the same, field for field. Everything but plain single-turn text
-(tools, images, a teacher) takes verl's own way.
+(tools, images, a teacher) is left to verl's own loop.
 
     actor_rollout_ref.rollout.agent.agent_loop_manager_class=mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager
 """
@@ -37,13 +37,18 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.rollout.llm_server import FullyAsyncLLMServerClient
 
+from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION
+
 logger = logging.getLogger(__name__)
 _Worker: Any = cast(Any, AgentLoopWorkerTQ).__ray_actor_class__
 
 
 def whole_answers(engine: str) -> dict[str, Any]:
-    """Sampling parameters that have an engine hand over token ids once, at the end; by itself vLLM makes text of every
-    token and an output a token and rollout, of which verl reads the last one's ids."""
+    """Sampling parameters that have an engine hand over token ids once, at the end.
+
+    By itself vLLM turns every token into text and gives one output per token and rollout, of which verl reads the last
+    one's ids.
+    """
     if engine != "vllm":
         return {}
     from vllm.sampling_params import RequestOutputKind
@@ -85,7 +90,7 @@ class GroupRolloutWorker(_Worker):
             await super()._run_prompt(prompt, sampling_params, trajectory, trace)
             return
         uid, validate = prompt["uid"], trajectory["validate"]
-        partition_id = "val" if validate else "train"
+        partition_id = "val" if validate else PARTITION
         status = "failure"
         try:
             await self._run_group(dict(prompt), dict(sampling_params), validate, partition_id)
@@ -107,28 +112,22 @@ class GroupRolloutWorker(_Worker):
 
         prompt_ids = await self._loop.ct_build_initial_tokens(list(prompt["raw_prompt"]))
         start = time.perf_counter()
-        if isinstance(self.llm_client, FullyAsyncLLMServerClient):
-            # A weight sync cuts these short, and the client goes on with them where they were.
-            answers = await asyncio.gather(
-                *(
-                    self.llm_client.generate(uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(sampling_params))
-                    for _ in range(size)
-                )
-            )
-        else:
-            answers = await self._generate_on_one_server(prompt["uid"], prompt_ids, sampling_params, size)
+        answers = await self._generate(prompt["uid"], prompt_ids, sampling_params, size)
         generated_s = time.perf_counter() - start
-
         outputs = [self._output(prompt_ids, answer, generated_s) for answer in answers]
-        start = time.perf_counter()
-        rewards = await random.choice(self.reward_loop_worker_handles).compute_score_batch.remote(
-            self._reward_request(outputs, prompt)
-        )
-        for output, reward in zip(outputs, rewards, strict=True):
-            output.reward_score = reward["reward_score"]
-            output.extra_fields["reward_extra_info"] = reward["reward_extra_info"]
-            output.metrics.compute_score = time.perf_counter() - start
+        await self._score(outputs, prompt)
         await self._store(outputs, prompt, partition_id)
+
+    async def _generate(self, uid: str, prompt_ids: list[int], params: dict, size: int) -> list[Any]:
+        """`size` answers to one prompt."""
+        if not isinstance(self.llm_client, FullyAsyncLLMServerClient):
+            return await self._generate_on_one_server(uid, prompt_ids, params, size)
+        # A weight sync cuts these short, and the client goes on with them where they were.
+        calls = [
+            self.llm_client.generate(uuid4().hex, prompt_ids=prompt_ids, sampling_params=dict(params))
+            for _ in range(size)
+        ]
+        return await asyncio.gather(*calls)
 
     async def _generate_on_one_server(self, uid: str, prompt_ids: list[int], params: dict, size: int) -> list[Any]:
         """The answers to one prompt, whose key-value cache is computed once."""
@@ -168,62 +167,85 @@ class GroupRolloutWorker(_Worker):
             },
         )
 
-    def _reward_request(self, outputs: list[AgentLoopOutput], prompt: dict) -> DataProto:
-        """The group as the reward worker takes it: a row a rollout, responses padded on the right."""
-        size = len(outputs)
-        responses = torch.nn.utils.rnn.pad_sequence([torch.tensor(o.response_ids) for o in outputs], batch_first=True)
-        response_mask = torch.nn.utils.rnn.pad_sequence(
-            [torch.ones(len(o.response_ids), dtype=torch.int64) for o in outputs], batch_first=True
-        )
-        prompts = torch.tensor(outputs[0].prompt_ids).expand(size, -1)
-        attention_mask = torch.cat([torch.ones_like(prompts), response_mask], dim=1)
-        batch = TensorDict(
-            {
-                "prompts": prompts,
-                "responses": responses,
-                "input_ids": torch.cat([prompts, responses], dim=1),
-                "attention_mask": attention_mask,
-                "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0),
-            },
-            batch_size=size,
-        )
-        # A reward function may write into a row's dicts, so every row has its own.
-        columns = {
-            key: _objects([dict(value) if isinstance(value, dict) else value for _ in outputs])
-            for key, value in prompt.items()
-        }
-        columns["__num_turns__"] = np.array([output.num_turns for output in outputs])
-        columns["tool_extra_fields"] = _objects([output.extra_fields for output in outputs])
-        columns["prompt_len"] = np.array([len(output.prompt_ids) for output in outputs])
-        columns["response_len"] = np.array([len(output.response_ids) for output in outputs])
-        return DataProto(batch=batch, non_tensor_batch=columns)
+    async def _score(self, outputs: list[AgentLoopOutput], prompt: dict) -> None:
+        """Have one reward worker judge the group, and write its rewards into the outputs."""
+        start = time.perf_counter()
+        worker = random.choice(self.reward_loop_worker_handles)
+        rewards = await worker.compute_score_batch.remote(_reward_request(outputs, prompt))
+        for output, reward in zip(outputs, rewards, strict=True):
+            output.reward_score = reward["reward_score"]
+            output.extra_fields["reward_extra_info"] = reward["reward_extra_info"]
+            output.metrics.compute_score = time.perf_counter() - start
 
     async def _store(self, outputs: list[AgentLoopOutput], prompt: dict, partition_id: str) -> None:
         """Put the group into the queue, with the keys, fields and tags that verl gives its rollouts."""
-        keys, fields, tags = [], [], []
-        for session, output in enumerate(outputs):
-            row = {**output.as_dict(), **prompt, "session_id": session}
-            row.pop("multi_modal_data")
-            row["loss_mask"] = row["response_mask"]
-            row["input_ids"] = torch.cat([row["prompts"], row["responses"]])
-            row["position_ids"] = torch.arange(len(row["input_ids"]))
-            row["multi_modal_inputs"] = {}
-            keys.append(f"{prompt['uid']}_{session}_0")
-            fields.append(row)
-            tags.append(
-                {
-                    "status": "success",
-                    "prompt_len": len(row["prompts"]),
-                    "response_len": len(row["responses"]),
-                    "seq_len": len(row["input_ids"]),
-                    "global_steps": prompt["global_steps"],
-                    "min_global_steps": output.extra_fields["min_global_steps"],
-                    "max_global_steps": output.extra_fields["max_global_steps"],
-                }
-            )
+        rows = [_row(output, prompt, session) for session, output in enumerate(outputs)]
         await tq.async_kv_batch_put(
-            keys=keys, fields=list_of_dict_to_tensordict(fields), tags=tags, partition_id=partition_id
+            keys=[f"{prompt['uid']}_{session}_0" for session in range(len(rows))],
+            fields=list_of_dict_to_tensordict(rows),
+            tags=[_tag(row, output) for row, output in zip(rows, outputs, strict=True)],
+            partition_id=partition_id,
         )
+
+
+def _row(output: AgentLoopOutput, prompt: dict, session: int) -> dict[str, Any]:
+    """The fields that verl stores of a rollout."""
+    row = {**output.as_dict(), **prompt, "session_id": session}
+    row.pop("multi_modal_data")
+    row["loss_mask"] = row["response_mask"]
+    row["input_ids"] = torch.cat([row["prompts"], row["responses"]])
+    row["position_ids"] = torch.arange(len(row["input_ids"]))
+    row["multi_modal_inputs"] = {}
+    return row
+
+
+def _tag(row: dict[str, Any], output: AgentLoopOutput) -> dict[str, Any]:
+    """The tag that verl gives a rollout."""
+    return {
+        "status": "success",
+        "prompt_len": len(row["prompts"]),
+        "response_len": len(row["responses"]),
+        "seq_len": len(row["input_ids"]),
+        "global_steps": row["global_steps"],
+        "min_global_steps": output.extra_fields["min_global_steps"],
+        "max_global_steps": output.extra_fields["max_global_steps"],
+    }
+
+
+def _reward_request(outputs: list[AgentLoopOutput], prompt: dict) -> DataProto:
+    """The group as the reward worker takes it: one row per rollout, responses padded on the right."""
+    size = len(outputs)
+    responses = torch.nn.utils.rnn.pad_sequence([torch.tensor(o.response_ids) for o in outputs], batch_first=True)
+    response_mask = torch.nn.utils.rnn.pad_sequence(
+        [torch.ones(len(o.response_ids), dtype=torch.int64) for o in outputs], batch_first=True
+    )
+    prompts = torch.tensor(outputs[0].prompt_ids).expand(size, -1)
+    attention_mask = torch.cat([torch.ones_like(prompts), response_mask], dim=1)
+    batch = TensorDict(
+        {
+            "prompts": prompts,
+            "responses": responses,
+            "input_ids": torch.cat([prompts, responses], dim=1),
+            "attention_mask": attention_mask,
+            "position_ids": (attention_mask.cumsum(dim=1) - 1).clamp(min=0),
+        },
+        batch_size=size,
+    )
+    return DataProto(batch=batch, non_tensor_batch=_reward_columns(outputs, prompt))
+
+
+def _reward_columns(outputs: list[AgentLoopOutput], prompt: dict) -> dict[str, np.ndarray]:
+    """What a reward function reads beside the tokens: the prompt's fields and facts about each rollout."""
+    # A reward function may write into a row's dicts, so every row has its own.
+    columns = {
+        key: _objects([dict(value) if isinstance(value, dict) else value for _ in outputs])
+        for key, value in prompt.items()
+    }
+    columns["__num_turns__"] = np.array([output.num_turns for output in outputs])
+    columns["tool_extra_fields"] = _objects([output.extra_fields for output in outputs])
+    columns["prompt_len"] = np.array([len(output.prompt_ids) for output in outputs])
+    columns["response_len"] = np.array([len(output.response_ids) for output in outputs])
+    return columns
 
 
 def _objects(values: list) -> np.ndarray:

@@ -47,15 +47,27 @@ def compute_mt_grpo_loss(
     if rollout_is_weights is not None:
         losses = losses * rollout_is_weights
     loss = agg_loss(loss_mat=losses, loss_mask=response_mask, loss_agg_mode=loss_agg_mode, **config.global_batch_info)
-    with torch.no_grad():
-        tokens = response_mask.sum().clamp(min=1)
-        ratio = log_ratio.clamp(-20.0, 20.0).exp()
-        too_high = (ratio > 1 + clip_high) & (advantages > 0)
-        too_low = (ratio < 1 - clip_low) & (advantages < 0)
-        floored = (ratio > dual_clip) & (advantages < 0)
-        metrics = {
-            "actor/pg_clipfrac": (((too_high | too_low) * response_mask).sum() / tokens).item(),
-            "actor/ppo_kl": ((-log_ratio.clamp(-20.0, 20.0) * response_mask).sum() / tokens).item(),
-            "actor/pg_clipfrac_lower": ((floored * response_mask).sum() / tokens).item(),
-        }
-    return loss, metrics
+    return loss, _metrics(log_ratio, advantages, response_mask, clip_low, clip_high, dual_clip)
+
+
+@torch.no_grad()
+def _metrics(
+    log_ratio: torch.Tensor,
+    advantages: torch.Tensor,
+    response_mask: torch.Tensor,
+    clip_low: float,
+    clip_high: float,
+    dual_clip: float,
+) -> dict[str, float]:
+    """Shares of response tokens whose ratio is clipped, and the mean of -log ratio, under verl's names."""
+    tokens = response_mask.sum().clamp(min=1)
+    log_ratio = log_ratio.clamp(-20.0, 20.0)
+    ratio = log_ratio.exp()
+    too_high = (ratio > 1 + clip_high) & (advantages > 0)
+    too_low = (ratio < 1 - clip_low) & (advantages < 0)
+    floored = (ratio > dual_clip) & (advantages < 0)
+    return {
+        "actor/pg_clipfrac": (((too_high | too_low) * response_mask).sum() / tokens).item(),
+        "actor/ppo_kl": ((-log_ratio * response_mask).sum() / tokens).item(),
+        "actor/pg_clipfrac_lower": ((floored * response_mask).sum() / tokens).item(),
+    }

@@ -18,9 +18,9 @@ from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, 
 from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD
 from mt_grpo_recipe.algorithm.samplers import Sampler
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
+from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
 
 logger = logging.getLogger(__name__)
-PARTITION = "train"
 
 
 @dataclass
@@ -72,11 +72,6 @@ class Stopwatch:
 
 class EmptyBatch(RuntimeError):
     """The step's budget was spent and not one group carries a gradient."""
-
-
-def uid_of_key(key: str) -> str:
-    """Group of a trajectory key `{uid}_{session}_{output}`."""
-    return key.split("_")[0]
 
 
 class TaskReplayBuffer(ReplayBuffer):

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import datasets
 import numpy as np
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch
@@ -56,6 +57,25 @@ def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, n
             "Take names from that list, add the missing data, or leave mt_grpo.tasks=null to train all of them."
         )
     return {task: np.asarray(found[task], dtype=np.int64) for task in tasks or found}
+
+
+def rows_of_tasks(
+    table: datasets.Dataset, task_key: Sequence[str], tasks: Sequence[str] | None
+) -> dict[str, np.ndarray]:
+    """Row numbers of each task to train.
+
+    Args:
+        table: the training data.
+        task_key: fields that name a row's task, as in `task_name`.
+        tasks: tasks to train, as in `group_rows`.
+
+    Raises:
+        ConfigError: a row has not all the fields, or a task has no rows.
+    """
+    columns = {path.split(".")[0] for path in task_key}
+    # Reading only the columns that name the task is fast; where one is missing, whole rows let the error list them all.
+    rows: Any = table.select_columns(sorted(columns)) if columns <= set(table.column_names) else table
+    return group_rows([task_name(row, task_key) for row in rows], tasks)
 
 
 class TaskLoader:
@@ -137,20 +157,3 @@ class TaskLoader:
             )
         self._queue.clear()
         self._drawn = [state["drawn"][task] for task in self._tasks]
-
-
-class RecordingLoader:
-    """A dataloader that remembers the batches of its latest pass, so that what verl adds to them can be read."""
-
-    def __init__(self, loader: Any):
-        self._loader = loader
-        self.batches: list[dict[str, Any]] = []
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        self.batches = []
-        for batch in self._loader:
-            self.batches.append(batch)
-            yield batch

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
-import torch
-import transfer_queue as tq
 from omegaconf import DictConfig
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
@@ -18,63 +16,38 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.debug import marked_timer
-from verl.workers.utils.padding import response_from_nested
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.objective import probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option
-from mt_grpo_recipe.metrics import (
-    AVERAGE_ACCURACY,
-    DECIDE_SECONDS,
-    FAILED_GROUPS,
-    IMPROVEMENT_SECONDS,
-    LOSS_WEIGHT,
-    POLL_SECONDS,
-    ROUNDS,
-    SKIPPED_UPDATE,
-    TASK_ACCURACY,
-    TASK_METRICS,
-    WORST_TASK_ACCURACY,
-    task_slugs,
-)
+from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
 from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
-from mt_grpo_recipe.verl_plugin.replay_buffer import PARTITION, EmptyBatch, StepRecord, TaskReplayBuffer, uid_of_key
-from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
+from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
+from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord, TaskReplayBuffer
+from mt_grpo_recipe.verl_plugin.skipped_step import is_skipped, put_placeholder, skipped_step_metrics, trained_rows
+from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision, step_metrics
+from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, rows_of_tasks
+from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
 
 logger = logging.getLogger(__name__)
-SKIPPED = "mt_grpo_skipped"
-"""Tag of the row that stands for an update that was skipped."""
 
 
-def _fetch(keys: list[str], *fields: str) -> Any:
-    """Fields of training rows, as nested tensors of shape (N, T*); a field that no row has is left out."""
-    return tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=list(fields))
+class VerlBufferArguments(TypedDict):
+    """What verl gives a replay buffer, by the names of `ReplayBuffer.__init__`."""
 
-
-def _is_skipped(batch: KVBatchMeta) -> bool:
-    """Whether the step trained on nothing: of a real batch only the rows that fill up a mini-batch are padding."""
-    return all(tag.get("is_padding", False) for tag in batch.tags)
-
-
-def _trained_rows(batch: KVBatchMeta) -> KVBatchMeta:
-    """The batch without the rows that stand for a skipped update and hold nothing."""
-    rows = [row for row, tag in enumerate(batch.tags) if not tag.get(SKIPPED, False)]
-    return _take_rows(batch, rows)
-
-
-def _take_rows(batch: KVBatchMeta, rows: Sequence[int] | IntArray) -> KVBatchMeta:
-    return KVBatchMeta(
-        partition_id=batch.partition_id,
-        keys=[batch.keys[row] for row in rows],
-        tags=[batch.tags[row] for row in rows],
-    )
+    trainer_mode: str
+    trainer_config: DictConfig
+    max_off_policy_threshold: int | None
+    max_off_policy_strategy: str
+    sampler_kwargs: DictConfig
+    refill_fn: Callable[[int], Any]
 
 
 class TaskTrainer(PPOTrainer):
@@ -103,13 +76,10 @@ class TaskTrainer(PPOTrainer):
 
     # ------------------------------------------------------------------ data
 
-    def _buffer_arguments(self, verl_mode: str) -> dict[str, Any]:
-        """What the buffer of a trainer that does as verl's mode of this name is built with."""
+    def _verl_buffer_arguments(self, verl_mode: str) -> VerlBufferArguments:
+        """What the buffer of a trainer that does as verl's mode of this name gets from verl's settings."""
         sampler = self.config.trainer.v1.sampler
         return {
-            "launch": self._launch,
-            "abort": self._abort,
-            "config": self.mt_grpo.sampler,
             "trainer_mode": verl_mode,
             "trainer_config": self.config.trainer.v1.get(verl_mode, {}),
             "max_off_policy_threshold": sampler.max_off_policy_threshold,
@@ -120,11 +90,7 @@ class TaskTrainer(PPOTrainer):
 
     def _init_dataloader(self) -> None:
         super()._init_dataloader()
-        key = self.mt_grpo.task_key
-        columns = sorted({path.split(".")[0] for path in key})
-        table = self.train_dataset.dataframe
-        table = table.select_columns([column for column in columns if column in table.column_names])
-        rows_of = group_rows([task_name(row, key) for row in table], self.mt_grpo.tasks)
+        rows_of = rows_of_tasks(self.train_dataset.dataframe, self.mt_grpo.task_key, self.mt_grpo.tasks)
         data_sources = [
             source
             for dataset in (self.train_dataset, self.val_dataset)
@@ -142,6 +108,9 @@ class TaskTrainer(PPOTrainer):
                 self.tasks, batch_size, self.mt_grpo, carries_over=self.replay_buffer.carries_over
             )
         self.replay_buffer.controller = self.controller
+        actor_rollout = self.config.actor_rollout_ref
+        clip = clip_bounds(actor_rollout.actor)
+        self._improvement = ImprovementPass(self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks))
         self._run_all_steps()
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
 
@@ -187,49 +156,28 @@ class TaskTrainer(PPOTrainer):
             )
             self.on_sample_end()
             batch = self._placeholder()
-        metrics.update(self._task_metrics(skipped=_is_skipped(batch)))
+        metrics.update(step_metrics(self.controller.metrics(), self._record, self._slugs, is_skipped(batch)))
+        add_timings(timing_raw, self._record)
         self._log_decision()
-        for metric, seconds in ((DECIDE_SECONDS, self._record.decide_s), (POLL_SECONDS, self._record.poll_s)):
-            timing_raw[metric.key] = timing_raw.get(metric.key, 0.0) + seconds
         return batch
 
-    def _log_decision(self) -> None:
-        selection = self._record.selection
-        decision = {
-            "weights": self._step_weights_K.tolist(),
-            "quota": selection.quota_K.tolist(),
-            "rows": self.train_dataloader.given,
-            "chosen": selection.launch_ids,
-        }
-        DecisionLog(Path(self.config.trainer.default_local_dir)).append(self.global_steps, decision)
-        self.train_dataloader.given.clear()
-
     def _placeholder(self) -> KVBatchMeta:
-        """A batch of one row without data: verl clears the rows of a step, and the queue refuses to clear none."""
-        key, tag = f"skipped{self.global_steps}.{self.local_trigger_step}", {"is_padding": True, SKIPPED: True}
-        tq.kv_put(key=key, partition_id=PARTITION, tag=tag)
-        return KVBatchMeta(partition_id=PARTITION, keys=[key], tags=[tag])
+        """The batch of an update that is skipped."""
+        return put_placeholder(self.global_steps, self.local_trigger_step)
+
+    def _log_decision(self) -> None:
+        line = decision(self._step_weights_K, self._record, self.train_dataloader.given)
+        DecisionLog(Path(self.config.trainer.default_local_dir)).append(self.global_steps, line)
+        self.train_dataloader.given.clear()
 
     @property
     def _record(self) -> StepRecord:
         """What the sampler did in this step."""
         return self.replay_buffer.record
 
-    def _task_metrics(self, skipped: bool) -> dict[str, float]:
-        metrics = {
-            TASK_METRICS[name].of(self._slugs[task]): value
-            for name, by_task in self.controller.metrics().items()
-            for task, value in by_task.items()
-        }
-        selection = self._record.selection
-        metrics[ROUNDS.name] = selection.rounds
-        metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
-        metrics[SKIPPED_UPDATE.name] = float(skipped)
-        return metrics
-
-    def _task_of_row(self, key: str) -> int | None:
-        """Task of a trajectory, or None for verl's padding rows."""
-        return self.replay_buffer.task_of(uid_of_key(key))
+    def _task_of_rows(self, batch: KVBatchMeta) -> dict[str, int]:
+        """Key -> task of the batch's rows that are not verl's padding."""
+        return task_of_rows(batch, self.replay_buffer.task_of)
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)
@@ -238,15 +186,7 @@ class TaskTrainer(PPOTrainer):
             return batch
         for task, weight in zip(self.tasks, weights_K.tolist(), strict=True):
             metrics[LOSS_WEIGHT.of(self._slugs[task])] = weight
-        data = _fetch(batch.keys, "advantages", "rollout_is_weights")
-        lengths = data["advantages"].offsets().diff()
-        row_weights = [1.0 if (task := self._task_of_row(key)) is None else weights_K[task] for key in batch.keys]
-        values = torch.tensor(row_weights, dtype=torch.float32).repeat_interleave(lengths)
-        if "rollout_is_weights" in data:
-            values = values * data["rollout_is_weights"].values()
-        weights = torch.nested.nested_tensor_from_jagged(values, data["advantages"].offsets())
-        output = TensorDict({"rollout_is_weights": weights}, batch_size=len(batch))
-        return tq.kv_batch_put(keys=batch.keys, partition_id=PARTITION, fields=output)
+        return put_loss_weights(batch, self._task_of_rows(batch), weights_K)
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         if self.mt_grpo.improvement.granularity != "mini_batch":
@@ -262,118 +202,46 @@ class TaskTrainer(PPOTrainer):
         return batch
 
     def _mini_batches(self, batch: KVBatchMeta) -> list[KVBatchMeta]:
-        """The mini-batches that verl would make of this batch: a slice of every data-parallel rank's share."""
-        actor = self.config.actor_rollout_ref.actor
-        ranks = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
-        size = actor.ppo_mini_batch_size * self.config.actor_rollout_ref.rollout.n // ranks
-        shares = np.arange(len(batch)).reshape(ranks, -1)
-        return [
-            _take_rows(batch, shares[:, start : start + size].reshape(-1)) for start in range(0, shares.shape[1], size)
-        ]
+        """The parts of the batch that verl makes an optimiser step of."""
+        actor_rollout = self.config.actor_rollout_ref
+        ranks = data_parallel_ranks(self.actor_rollout_wg)
+        return mini_batches(batch, ranks, actor_rollout.actor.ppo_mini_batch_size * actor_rollout.rollout.n // ranks)
 
     def _move_weights(self, batch: KVBatchMeta) -> None:
-        signal_K = np.full(len(self.tasks), np.nan)
+        self.controller.update_weights(self._measure_signal(batch))
+
+    def _measure_signal(self, batch: KVBatchMeta) -> FloatArray:
+        """What the rule of the weights reads of the update that was just made, shape (K,); NaN where there is none."""
         if self.controller.reads is Signal.IMPROVEMENT:
             with marked_timer(IMPROVEMENT_SECONDS.key, self.timing_raw, color="olive"):
-                signal_K = self._measure_improvement(batch)
-        elif self.controller.reads is Signal.ADVANTAGE:
-            signal_K = self._mean_absolute_advantage(batch)
-        self.controller.update_weights(signal_K)
-
-    def _task_of_rows(self, batch: KVBatchMeta) -> dict[str, int]:
-        """Task of each row of the batch that is not verl's padding."""
-        return {key: task for key in batch.keys if (task := self._task_of_row(key)) is not None}
-
-    def _mean_absolute_advantage(self, batch: KVBatchMeta) -> FloatArray:
-        """Mean over a task's samples of the token mean of |A|, shape (K,); NaN for a task without samples."""
-        task_of_key = self._task_of_rows(batch)
-        data = _fetch(list(task_of_key), "advantages", "response_mask")
-        mask_NT = data["response_mask"].to_padded_tensor(0)
-        means_N = sequence_means(data["advantages"].to_padded_tensor(0.0).abs(), mask_NT)
-        return task_means(means_N.double().numpy(), list(task_of_key.values()), len(self.tasks))
-
-    def _probe(self, batch: KVBatchMeta) -> KVBatchMeta:
-        """The part of the batch on which I_k is measured."""
-        fraction = self.mt_grpo.improvement.probe_fraction
-        if fraction == 1:
-            return batch
-        # A generator of its own for every step: nothing to save, and a resumed run draws the same.
-        rng = np.random.default_rng([self.mt_grpo.seed, 2, self.global_steps])
-        tasks = [-1 if (task := self._task_of_row(key)) is None else task for key in batch.keys]
-        ranks = max(self.actor_rollout_wg._dispatch_info["actor"]) + 1
-        return _take_rows(batch, probe_rows(tasks, fraction, ranks, rng))
-
-    def _measure_improvement(self, batch: KVBatchMeta) -> FloatArray:
-        """I_k of the update that was just made on this batch, shape (K,)."""
-        batch = self._probe(batch)
-        request = KVBatchMeta(
-            partition_id=batch.partition_id,
-            keys=batch.keys,
-            tags=batch.tags,
-            extra_info={
-                "calculate_entropy": False,
-                "compute_loss": False,
-                "temperature": self.config.actor_rollout_ref.rollout.temperature,
-            },
-        )
-        self.actor_rollout_wg.compute_log_prob(request)
-        task_of_key = self._task_of_rows(batch)
-        data = _fetch(list(task_of_key), "log_probs", "old_log_probs", "advantages", "response_mask")
-        after = response_from_nested(data["log_probs"], data["response_mask"]).to_padded_tensor(0.0)
-        clip_low, clip_high, dual_clip = clip_bounds(self.config.actor_rollout_ref.actor)
-        return task_improvement(
-            log_ratio_NT=after - data["old_log_probs"].to_padded_tensor(0.0),
-            advantages_NT=data["advantages"].to_padded_tensor(0.0),
-            mask_NT=data["response_mask"].to_padded_tensor(0),
-            task_N=list(task_of_key.values()),
-            num_tasks=len(self.tasks),
-            clip_low=clip_low,
-            clip_high=clip_high,
-            dual_clip=dual_clip,
-            reduction=self.mt_grpo.improvement.reduction,
-        )
+                task_of_row = self._task_of_rows(batch)
+                return self._improvement.measure(self.actor_rollout_wg, batch, task_of_row, self.global_steps)
+        if self.controller.reads is Signal.ADVANTAGE:
+            return mean_absolute_advantage(self._task_of_rows(batch), len(self.tasks))
+        return np.full(len(self.tasks), np.nan)
 
     def _compute_metrics(
         self, batch: KVBatchMeta, metrics: dict, timing_raw: dict, global_steps: int, epoch: int
     ) -> None:
-        batch = _trained_rows(batch)
-        if not _is_skipped(batch):
+        batch = trained_rows(batch)
+        if is_skipped(batch):
+            metrics.update(skipped_step_metrics(global_steps, timing_raw))
+        else:
             super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
-            return
-        metrics["training/global_step"] = global_steps
-        metrics.update({f"timing_s/{name}": value for name, value in timing_raw.items()})
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
-        batch = _trained_rows(batch)
-        if not _is_skipped(batch):
+        batch = trained_rows(batch)
+        if not is_skipped(batch):
             super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
-
-    # ------------------------------------------------------------------ validation
 
     def _val_metrics_update(
         self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, *args: Any, **kwargs: Any
     ) -> dict:
         metrics = super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
-        accuracy_of = self._validation_accuracy(sample_uids, reward_extra_infos_dict["acc"])
-        slugs = self._slugs | task_slugs([task for task in accuracy_of if task not in self._slugs])
-        metrics.update({TASK_ACCURACY.of(slugs[task]): accuracy for task, accuracy in accuracy_of.items()})
-        trained = [accuracy_of[task] for task in self.tasks if task in accuracy_of]
-        if trained:
-            metrics[WORST_TASK_ACCURACY.name] = min(trained)
-            metrics[AVERAGE_ACCURACY.name] = float(np.mean(trained))
+        batches, key = self.val_dataloader.batches, self.mt_grpo.task_key
+        accuracy_of = task_accuracy(batches, sample_uids, reward_extra_infos_dict["acc"], key)
+        metrics.update(accuracy_metrics(accuracy_of, self.tasks))
         return metrics
-
-    def _validation_accuracy(self, uids: list[str], accuracies: list[float]) -> dict[str, float]:
-        """Mean accuracy over all samples of each task of the validation data."""
-        task_of_uid: dict[str, str] = {}
-        for batch in self.val_dataloader.batches:
-            for row, uid in enumerate(batch["uid"]):
-                fields = {name: column[row] for name, column in batch.items()}
-                task_of_uid[uid] = task_name(fields, self.mt_grpo.task_key)
-        samples: dict[str, list[float]] = {}
-        for uid, accuracy in zip(uids, accuracies, strict=True):
-            samples.setdefault(task_of_uid[uid], []).append(float(accuracy))
-        return {task: float(np.mean(values)) for task, values in samples.items()}
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -420,4 +288,4 @@ class MTGRPOTrainer(TaskTrainer, PPOTrainerSync):
         self.trainer_mode = "sync"
 
     def _build_replay_buffer(self) -> TaskReplayBuffer:
-        return TaskReplayBuffer(**self._buffer_arguments("sync"))
+        return TaskReplayBuffer(self._launch, self._abort, self.mt_grpo.sampler, **self._verl_buffer_arguments("sync"))

@@ -4,6 +4,8 @@ import itertools
 import types
 
 import torch
+from tensordict import TensorDict
+from transfer_queue import KVBatchMeta
 
 
 class FakeRollout:
@@ -69,3 +71,34 @@ class FakeRollout:
         for key in keys:
             self.items.pop(key, None)
             self.cleared.add(key)
+
+
+class FakeRows:
+    """The queue's training rows: fields are lists of numbers by key, read as nested tensors of shape (N, T*)."""
+
+    def __init__(self):
+        self.fields = {}
+        self.tags = {}
+
+    def add(self, key, **fields):
+        self.fields.setdefault(key, {}).update(fields)
+
+    def kv_batch_get(self, keys, partition_id, select_fields):
+        assert partition_id == "train"
+        present = [name for name in select_fields if all(name in self.fields[key] for key in keys)]
+        columns = {
+            name: torch.nested.nested_tensor([torch.tensor(self.fields[k][name]) for k in keys], layout=torch.jagged)
+            for name in present
+        }
+        return TensorDict(columns, batch_size=len(keys))
+
+    def kv_batch_put(self, keys, partition_id, fields):
+        assert partition_id == "train"
+        for name in fields.keys():  # noqa: SIM118
+            for key, values in zip(keys, fields[name].unbind(), strict=True):
+                self.add(key, **{name: values.tolist()})
+        return KVBatchMeta(partition_id=partition_id, keys=keys, tags=[{}] * len(keys), fields=list(fields.keys()))
+
+    def kv_put(self, key, partition_id, tag):
+        assert partition_id == "train"
+        self.tags[key] = tag

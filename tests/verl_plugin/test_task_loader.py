@@ -2,12 +2,13 @@
 
 import json
 
+import datasets
 import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch
 from mt_grpo_recipe.config import ConfigError
-from mt_grpo_recipe.verl_plugin.task_loader import RecordingLoader, TaskLoader, group_rows, task_name
+from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, group_rows, rows_of_tasks, task_name
 
 ROW = {"data_source": "countdown-medium-train", "extra_info": {"difficulty": 2, "type": "countdown", "task": "x_y"}}
 
@@ -48,6 +49,20 @@ def test_a_task_without_rows_is_refused_with_the_tasks_there_are():
         group_rows([], None)
 
 
+def test_the_rows_of_a_table_are_grouped_by_the_fields_of_the_task_alone():
+    table = datasets.Dataset.from_list(
+        [{"prompt": "x", "extra_info": {"task": task}, "data_source": source} for task, source in ["as", "bt", "as"]]
+    )
+    assert {task: rows.tolist() for task, rows in rows_of_tasks(table, ["extra_info.task"], None).items()} == {
+        "a": [0, 2],
+        "b": [1],
+    }
+    both = rows_of_tasks(table, ["data_source", "extra_info.task"], ["t-b"])
+    assert {task: rows.tolist() for task, rows in both.items()} == {"t-b": [1]}
+    with pytest.raises(ConfigError, match=r"no 'level' there; it has \['data_source', 'extra_info', 'prompt'\]"):
+        rows_of_tasks(table, ["level"], None)
+
+
 def test_every_task_goes_through_its_rows_without_replacement_then_starts_a_new_order():
     loader = make_loader(sizes=(50, 2))
     first, second = draw(loader, [0] * 50), draw(loader, [0] * 50)
@@ -79,12 +94,3 @@ def test_the_state_of_other_data_is_refused():
     state = make_loader(sizes=(4, 2)).state_dict()
     with pytest.raises(StateMismatch, match=r"rows .*'task 1': 2.*this run has .*'task 1': 3"):
         make_loader(sizes=(4, 3)).load_state_dict(state)
-
-
-def test_recording_loader_keeps_what_was_added_to_the_batches_of_the_last_pass():
-    loader = RecordingLoader([{"a": 1}, {"a": 2}])
-    for _ in range(2):
-        for batch in loader:
-            batch["uid"] = batch["a"] * 10
-    assert [batch["uid"] for batch in loader.batches] == [10, 20]
-    assert len(loader) == 2

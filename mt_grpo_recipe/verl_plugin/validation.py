@@ -1,0 +1,69 @@
+"""Accuracy of each task on the validation data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, TASK_ACCURACY, WORST_TASK_ACCURACY, task_slugs
+from mt_grpo_recipe.verl_plugin.task_loader import task_name
+
+
+class RecordingLoader:
+    """A dataloader that remembers the batches of its latest pass, so that what verl adds to them can be read.
+
+    Args:
+        loader: the dataloader that gives the batches.
+    """
+
+    def __init__(self, loader: Any):
+        self._loader = loader
+        self.batches: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.batches = []
+        for batch in self._loader:
+            self.batches.append(batch)
+            yield batch
+
+
+def task_accuracy(
+    batches: Iterable[Mapping[str, Any]], uids: Sequence[str], accuracies: Sequence[float], task_key: Sequence[str]
+) -> dict[str, float]:
+    """Mean accuracy over all samples of each task, by task name.
+
+    Args:
+        batches: validation batches, column name -> values of the rows; verl has added the column `uid`.
+        uids: prompt of each sample.
+        accuracies: accuracy of each sample, in [0, 1].
+        task_key: fields that name a row's task, as in `task_name`.
+    """
+    task_of_uid: dict[str, str] = {}
+    for batch in batches:
+        for row, uid in enumerate(batch["uid"]):
+            task_of_uid[uid] = task_name({name: column[row] for name, column in batch.items()}, task_key)
+    samples: dict[str, list[float]] = {}
+    for uid, accuracy in zip(uids, accuracies, strict=True):
+        samples.setdefault(task_of_uid[uid], []).append(float(accuracy))
+    return {task: float(np.mean(values)) for task, values in samples.items()}
+
+
+def accuracy_metrics(accuracy_of: Mapping[str, float], tasks: Sequence[str]) -> dict[str, float]:
+    """What a validation logs: the accuracy of every task, and worst and average over those that are trained.
+
+    Args:
+        accuracy_of: accuracy of each task of the validation data.
+        tasks: the tasks that are trained, which have the slugs that they have in training.
+    """
+    slugs = task_slugs([*tasks, *(task for task in accuracy_of if task not in tasks)])
+    metrics = {TASK_ACCURACY.of(slugs[task]): accuracy for task, accuracy in accuracy_of.items()}
+    trained = [accuracy_of[task] for task in tasks if task in accuracy_of]
+    if trained:
+        metrics[WORST_TASK_ACCURACY.name] = min(trained)
+        metrics[AVERAGE_ACCURACY.name] = float(np.mean(trained))
+    return metrics

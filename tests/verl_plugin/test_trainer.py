@@ -1,0 +1,148 @@
+"""The trainers' own calls, without workers: what a skipped step and a measured update leave behind."""
+
+import inspect
+import json
+import logging
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+from mt_grpo_recipe.algorithm.task_weights import Signal
+from mt_grpo_recipe.config import load_config
+from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
+from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
+from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer, VerlBufferArguments
+
+
+class Controller:
+    """Reads `signal`, and keeps what it was told."""
+
+    weights_K = np.array([0.75, 0.25])
+
+    def __init__(self, signal=Signal.NONE, loss_weights_K=None):
+        self.reads = signal
+        self.signals = []
+        self._loss_weights_K = loss_weights_K
+
+    def update_weights(self, signal_K):
+        self.signals.append(signal_K)
+
+    def loss_weights_K(self, selection):
+        return self._loss_weights_K
+
+    def metrics(self):
+        return {"weight": {"a_b": 0.75, "c": 0.25}}
+
+
+def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
+    """A trainer in step 5 that has sampled group u of task 0 and group v of task 1."""
+    trainer = object.__new__(kind)
+    trainer.config = OmegaConf.create(
+        {
+            "trainer": {"default_local_dir": str(tmp_path)},
+            "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 1}, "rollout": {"n": 2}},
+        }
+    )
+    trainer.mt_grpo = load_config(OmegaConf.create({"improvement": improvement}))
+    trainer.controller = controller
+    trainer.tasks, trainer._slugs = ["a_b", "c"], {"a_b": "a-b", "c": "c"}
+    trainer.train_dataloader = SimpleNamespace(given=[7, 8])
+    selection = SimpleNamespace(rounds=2, failed_K=np.array([0, 1]), quota_K=np.array([3, 1]), launch_ids=[0])
+    trainer.replay_buffer = SimpleNamespace(record=StepRecord(selection, 0.5, 1.0), task_of={"u": 0, "v": 1}.get)
+    trainer.global_steps, trainer.local_trigger_step, trainer.timing_raw = 5, 0, {}
+    trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": [0]}, saved=[])
+    trainer.actor_rollout_wg.save_model_to_cpu = trainer.actor_rollout_wg.saved.append
+    trainer.sample_ended = []
+    trainer.on_sample_end = lambda: trainer.sample_ended.append(True)
+    return trainer
+
+
+def batch_of(*keys):
+    return KVBatchMeta(partition_id="train", keys=list(keys), tags=[{} for _ in keys])
+
+
+def test_a_buffer_gets_what_verl_gives_it_and_nothing_that_verl_does_not_know():
+    parameters = dict(inspect.signature(ReplayBuffer.__init__).parameters)
+    del parameters["self"]
+    given = VerlBufferArguments.__annotations__.keys()
+    required = {name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
+    assert required <= given <= parameters.keys()
+
+
+@pytest.mark.parametrize(("kind", "saved"), [(MTGRPOTrainer, []), (MTGRPOAsyncTrainer, [0])])
+def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, rows, caplog, kind, saved):
+    def empty(*_):
+        raise EmptyBatch
+
+    monkeypatch.setattr(PPOTrainer, "_step_once", empty)
+    trainer = make_trainer(tmp_path, Controller(), kind)
+    trainer._update_metrics = []
+    metrics, timing_s = {}, {"gen": 2.0}
+    with caplog.at_level(logging.ERROR):
+        batch = trainer._step_once(metrics, timing_s, 4)
+    assert batch.keys == ["skipped5.0"] and rows.tags == {"skipped5.0": {"is_padding": True, "mt_grpo_skipped": True}}
+    assert "Step 5 is skipped" in caplog.text
+    assert trainer.sample_ended == [True] and trainer.actor_rollout_wg.saved == saved
+    assert metrics["mt_grpo/skipped_update"] == 1.0 and metrics["mt_grpo/weight/a-b"] == 0.75
+    assert timing_s == {"gen": 2.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 1.0}
+    line = json.loads((tmp_path / "decisions.jsonl").read_text())
+    assert line == {"step": 5, "weights": [0.75, 0.25], "quota": [3, 1], "rows": [7, 8], "chosen": [0]}
+    assert trainer.train_dataloader.given == []
+
+    logged = {}
+    trainer._compute_metrics(batch, logged, timing_s, global_steps=5, epoch=0)
+    assert logged == {"training/global_step": 5} | {f"timing_s/{name}": value for name, value in timing_s.items()}
+
+
+def test_the_loss_weights_of_the_tasks_are_written_and_logged(monkeypatch, tmp_path, rows):
+    monkeypatch.setattr(PPOTrainer, "_compute_advantage", lambda self, batch, metrics: batch)
+    rows.add("u_0_0", advantages=[1.0, 1.0])
+    rows.add("v_0_0", advantages=[-1.0])
+    trainer = make_trainer(tmp_path, Controller(loss_weights_K=np.array([0.5, 2.0])))
+    metrics = {}
+    trainer._compute_advantage(batch_of("u_0_0", "v_0_0"), metrics)
+    assert metrics == {"mt_grpo/loss_weight/a-b": 0.5, "mt_grpo/loss_weight/c": 2.0}
+    assert [rows.fields[key]["rollout_is_weights"] for key in ("u_0_0", "v_0_0")] == [[0.5, 0.5], [2.0]]
+
+
+def test_the_weights_move_once_per_mini_batch_where_that_is_asked_for(monkeypatch, tmp_path, rows):
+    def update(self, batch, metrics):
+        metrics["loss"] = float(len(updates))
+        updates.append(batch.keys)
+        return batch
+
+    updates = []
+    monkeypatch.setattr(PPOTrainer, "_update_actor", update)
+    keys = ["u_0_0", "u_1_0", "v_0_0", "v_1_0"]
+    for key, advantage in zip(keys, [1.0, -3.0, 0.5, 0.5], strict=True):
+        rows.add(key, advantages=[advantage], response_mask=[1])
+    controller = Controller(Signal.ADVANTAGE)
+    metrics = {}
+    make_trainer(tmp_path, controller, granularity="mini_batch")._update_actor(batch_of(*keys), metrics)
+    assert updates == [keys[:2], keys[2:]] and metrics == {"loss": 0.5}
+    first_K, second_K = controller.signals
+    # One group per mini-batch: the other task has no samples.
+    assert first_K[0] == 2.0 and math.isnan(first_K[1])
+    assert second_K[1] == 0.5 and math.isnan(second_K[0])
+
+    updates.clear()
+    controller = Controller()
+    make_trainer(tmp_path, controller)._update_actor(batch_of(*keys), {})
+    assert updates == [keys] and len(controller.signals) == 1 and np.isnan(controller.signals[0]).all()
+
+
+def test_i_k_is_measured_under_a_timer_of_its_own(tmp_path, rows):
+    trainer = make_trainer(tmp_path, Controller(Signal.IMPROVEMENT))
+    calls = []
+    trainer._improvement = SimpleNamespace(measure=lambda *args: calls.append(args) or np.array([0.1, -0.1]))
+    batch = batch_of("u_0_0", "pad_0_0", "v_0_0")
+    trainer._move_weights(batch)
+    assert calls == [(trainer.actor_rollout_wg, batch, {"u_0_0": 0, "v_0_0": 1}, 5)]
+    assert trainer.controller.signals[0].tolist() == [0.1, -0.1]
+    assert trainer.timing_raw.keys() == {"improvement"}
