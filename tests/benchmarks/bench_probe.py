@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data_prep.prepare import draw
 from mt_grpo_recipe.algorithm.objective import (
+    Clip,
     clipped_surrogate,
     group_advantages,
     has_spread,
@@ -28,7 +29,7 @@ from reward_fns import compute_score
 
 MODEL = Path(__file__).parents[2] / "run_scripts/tiny_model/checkpoint"
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
-CLIP = {"clip_low": 0.2, "clip_high": 0.28, "dual_clip": 3.0}
+CLIP = Clip(low=0.2, high=0.28, dual=3.0)
 ROLLOUTS, MAX_TOKENS = 8, 32
 
 
@@ -99,7 +100,7 @@ def main() -> None:
     advantages_NT = advantages_N[:, None] * mask
     for _ in range(2):  # the first step of Adam is all signs; the second is more like a training's
         new, _ = log_probs(model, rows, lengths)
-        loss = -(clipped_surrogate((new - old) * mask, advantages_NT, **CLIP) * mask).sum() / mask.sum()
+        loss = -(clipped_surrogate((new - old) * mask, advantages_NT, CLIP) * mask).sum() / mask.sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -113,7 +114,7 @@ def main() -> None:
         ratio = (after - old[chosen, :width]) * part_mask
         part_tasks = [tasks[i] for i in chosen]
         part = advantages_NT[chosen, :width]
-        return task_improvement(ratio, part, part_mask, part_tasks, len(TASKS), **CLIP), seconds
+        return task_improvement(ratio, part, part_mask, part_tasks, len(TASKS), CLIP), seconds
 
     everything = list(range(len(rows)))
     full, _ = improvement(everything)
