@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
-from mt_grpo_recipe.config import MTGRPOConfig, load_config
+from mt_grpo_recipe.config import MTGRPOConfig, load_config, unread_settings
 from mt_grpo_recipe.cpu import requested as cpu_requested
 
 SEARCH_PATH = "hydra.searchpath=[pkg://mt_grpo_recipe.config]"
@@ -177,7 +177,8 @@ class TrainingCommand:
         check_training_config(config, mt_grpo)
         sampler = mt_grpo.sampler
         kept = f"{sampler.informative} groups" if sampler.drop_uninformative else "every group"
-        return f"rule {mt_grpo.weights.rule}, {sampler.schedule}, trains on {kept}, ratio {sampler.ratio}"
+        summary = f"rule {mt_grpo.weights.rule}, {sampler.schedule}, trains on {kept}, ratio {sampler.ratio}"
+        return ". ".join(filter(None, (summary, unread_settings(mt_grpo))))
 
     def check_data(self) -> str:
         """The data files exist, every row names its task, and a reward function knows every data source."""

@@ -71,9 +71,29 @@ ADVANTAGE = Metric(
     per_task=True,
 )
 GENERATED = Metric("generated", "groups launched", "groups", per_task=True)
+INFORMATIVE = Metric("informative", "informative groups that ended", "groups", per_task=True)
+TRAINED = Metric("trained", "groups trained on", "groups", per_task=True)
+DISCARDED = Metric("discarded", "informative groups that nothing trains on", "groups", per_task=True)
+CARRIED = Metric("carried", "informative groups that wait for the next step", "groups", per_task=True)
+OWED = Metric(
+    "owed",
+    "groups that the task is owed after the step, negative if it is ahead (`budget`)",
+    "groups",
+    per_task=True,
+)
+GENERATED_ROLLOUTS = Metric("generated_rollouts", "rollouts of the groups that ended", "rollouts", per_task=True)
+TRAINED_ROLLOUTS = Metric("trained_rollouts", "rollouts trained on", "rollouts", per_task=True)
+GENERATED_TOKENS = Metric("generated_tokens", "response tokens of the groups that ended", "tokens", per_task=True)
+TRAINED_TOKENS = Metric("trained_tokens", "response tokens trained on", "tokens", per_task=True)
 LOSS_WEIGHT = Metric(
     "loss_weight", "weight of the task's samples in the policy loss (`mt_grpo.loss_weighting`)", "factor", per_task=True
 )
+TOTAL_ROLLOUTS = Metric("total_rollouts", "rollouts generated since the run began", "rollouts")
+TOTAL_TOKENS = Metric("total_tokens", "response tokens generated since the run began", "tokens")
+TRAINED_OVER_INFORMATIVE = Metric(
+    "trained_over_informative", "groups trained on, of the informative groups since the run began", "share"
+)
+AGE = Metric("age", "mean age of the groups trained on; 0 is on-policy", "steps")
 ROUNDS = Metric("rounds", "rounds of generation", "rounds")
 FAILED_GROUPS = Metric("failed_groups", "groups whose rollout failed", "groups")
 SKIPPED_UPDATE = Metric("skipped_update", "1 where no group had a gradient and the policy was left as it is", "0 or 1")
@@ -104,7 +124,20 @@ METRICS = (
     IMPROVEMENT,
     ADVANTAGE,
     GENERATED,
+    INFORMATIVE,
+    TRAINED,
+    DISCARDED,
+    CARRIED,
+    OWED,
+    GENERATED_ROLLOUTS,
+    TRAINED_ROLLOUTS,
+    GENERATED_TOKENS,
+    TRAINED_TOKENS,
     LOSS_WEIGHT,
+    TOTAL_ROLLOUTS,
+    TOTAL_TOKENS,
+    TRAINED_OVER_INFORMATIVE,
+    AGE,
     ROUNDS,
     FAILED_GROUPS,
     SKIPPED_UPDATE,
@@ -121,6 +154,9 @@ METRICS = (
 
 TASK_METRICS = {metric.key: metric for metric in METRICS if metric.per_task and metric.family == PREFIX}
 """What a training step logs per task, by key."""
+
+TOTAL_METRICS = {metric.key: metric for metric in METRICS if not metric.per_task and metric.family == PREFIX}
+"""What a training step logs over all tasks, by key."""
 
 
 def is_step_metric(name: str) -> bool:

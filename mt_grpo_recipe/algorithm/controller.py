@@ -11,6 +11,7 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.cost import CostTotals, step_costs
 from mt_grpo_recipe.algorithm.groups import Group, Selection
 from mt_grpo_recipe.algorithm.objective import residual_weights
 from mt_grpo_recipe.algorithm.quotas import stratified_counts
@@ -21,6 +22,7 @@ from mt_grpo_recipe.metrics import (
     ACCURACY,
     BATCH_SHARE,
     GENERATED,
+    OWED,
     SHORTFALL,
     TARGET_SHARE,
     WEIGHT,
@@ -61,6 +63,8 @@ class TaskController:
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
         self._steps = 0
+        self._owed_K = np.zeros(len(tasks))
+        self._totals = CostTotals()
         self._held: list[Group] = []
         self._launched_ahead_K = np.zeros(len(tasks), dtype=np.int64)
         self._metrics: dict[str, dict[int, float]] = {}
@@ -93,6 +97,7 @@ class TaskController:
             settings=settings,
             batch_size=self.batch_size,
             rng=self._rng,
+            owed_K=self._owed_K,
             number=self._steps,
             carried=self.held if self._carries_over else None,
         )
@@ -138,6 +143,11 @@ class TaskController:
         """Take in what the step generated, and hold what it leaves to the next."""
         if self._carries_over:
             self._held = selection.left_groups()
+        if selection.owed_K is not None:
+            # Residual weights give every task in the batch its share, whatever it holds of each.
+            restored_K = (selection.chosen_K > 0) & (self._config.loss_weighting == "residual")
+            self._owed_K = np.where(restored_K, 0.0, selection.owed_K)
+            self._put(OWED.key, self._owed_K)
         seen_K = selection.finished_K > 0
         step_accuracy_K = np.divide(selection.correct_K, selection.finished_K, out=np.zeros(len(seen_K)), where=seen_K)
         decay = self._config.weights.accuracy_decay
@@ -146,12 +156,15 @@ class TaskController:
         self._accuracy_K[seen_K] = decay * self._accuracy_K[seen_K] + (1 - decay) * step_accuracy_K[seen_K]
 
         gradient_K = selection.chosen_gradient_K
-        self._put(TARGET_SHARE.key, selection.quota_K / selection.quota_K.sum())
+        self._put(TARGET_SHARE.key, selection.target_share_K)
         self._put(BATCH_SHARE.key, gradient_K / max(int(gradient_K.sum()), 1))
         self._put(ZERO_GRAD_RATE.key, selection.zero_gradient_K / np.maximum(selection.finished_K, 1), seen_K)
         self._put(ACCURACY.key, step_accuracy_K, seen_K)
         self._put(GENERATED.key, selection.launched_K + self._launched_ahead_K)
         self._put(SHORTFALL.key, selection.shortfall_K)
+        for metric, values_K in step_costs(selection, self._carries_over).items():
+            self._put(metric.key, values_K)
+        self._totals.add(selection)
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
 
     def update_weights(self, signal_K: FloatArray) -> None:
@@ -172,7 +185,7 @@ class TaskController:
     def loss_weights_K(self, selection: Selection) -> FloatArray | None:
         """Weight of each task's samples in the policy loss, shape (K,); None where all are one."""
         if self._config.loss_weighting == "residual":
-            return residual_weights(selection.quota_K, selection.chosen_K, self._config.max_loss_weight)
+            return residual_weights(selection.target_share_K, selection.chosen_K, self._config.max_loss_weight)
         if self._config.loss_weighting == "task":
             return self.weights_K * len(self.tasks)
         return None
@@ -188,6 +201,10 @@ class TaskController:
             for name, by_task in self._metrics.items()
         }
 
+    def totals(self) -> dict[str, float]:
+        """Numbers of the current step over all tasks: metric name -> value."""
+        return {metric.key: value for metric, value in self._totals.metrics().items()}
+
     def state_dict(self) -> dict[str, Any]:
         """All state as JSON-able values; floats survive JSON exactly."""
         return {
@@ -200,6 +217,8 @@ class TaskController:
             "weights": self._rule.state_dict(),
             "acceptance": self._tracker.state_dict(),
             "accuracy": [None if math.isnan(a) else a for a in self._accuracy_K.tolist()],
+            "owed": self._owed_K.tolist(),
+            "totals": self._totals.state_dict(),
             "held": [group.state() for group in self._held],
             "launched_ahead": self._launched_ahead_K.tolist(),
             "rng": self._rng.bit_generator.state,
@@ -233,6 +252,8 @@ class TaskController:
         self._rule.load_state_dict(state["weights"])
         self._tracker.load_state_dict(state["acceptance"])
         self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
+        self._owed_K = np.asarray(state["owed"], dtype=np.float64)
+        self._totals.load_state_dict(state["totals"])
         # Groups of a mode that carries over are of no use to one that does not.
         self._held = [Group.from_state(group) for group in state["held"]] if self._carries_over else []
         self._launched_ahead_K = np.asarray(state["launched_ahead"], dtype=np.int64)

@@ -39,6 +39,10 @@ class GroupResult(NamedTuple):
     """Share of right rollouts, in [0, 1]; 0 for a failed group."""
     carries_gradient: bool
     """Informative, and the rewards are not all equal."""
+    rollouts: int = 0
+    """Rollouts generated; what a failed group cost is not known."""
+    tokens: int = 0
+    """Response tokens generated."""
 
 
 FAILED_GROUP = GroupResult(Outcome.FAILED, 0.0, False)
@@ -63,25 +67,29 @@ class Group(NamedTuple):
         """The group whose `state` this is."""
         task, launched_in, result = state
         if result is not None:
-            outcome, accuracy, carries_gradient = result
-            result = GroupResult(Outcome(outcome), float(accuracy), bool(carries_gradient))
+            outcome, *rest = result
+            result = GroupResult(Outcome(outcome), *rest)
         return cls(int(task), int(launched_in), result)
 
 
-def judge(rewards_G: Sequence[float], correct_G: Sequence[bool], settings: SamplerSettings) -> GroupResult:
+def judge(
+    rewards_G: Sequence[float], correct_G: Sequence[bool], settings: SamplerSettings, tokens: int = 0
+) -> GroupResult:
     """Say what came of a finished group.
 
     Args:
         rewards_G: reward of each rollout, length G; one that is not finite makes the group failed.
         correct_G: whether each rollout is right, length G.
         settings: `informative` and `drop_uninformative` are read.
+        tokens: response tokens of all rollouts together.
     """
     if not len(rewards_G) or not np.isfinite(rewards_G).all():
         return FAILED_GROUP
     spread = has_spread(rewards_G)
     informative = any(correct_G) and not all(correct_G) if settings.informative == "mixed" else spread
     outcome = Outcome.INFORMATIVE if informative or not settings.drop_uninformative else Outcome.FILTERED
-    return GroupResult(outcome, float(np.mean(correct_G)), spread and outcome is Outcome.INFORMATIVE)
+    carries_gradient = spread and outcome is Outcome.INFORMATIVE
+    return GroupResult(outcome, float(np.mean(correct_G)), carries_gradient, len(rewards_G), tokens)
 
 
 class GroupLedger:
@@ -103,7 +111,8 @@ class GroupLedger:
         self.in_flight = 0
         self._accuracy_of = array("d")
         self._carries_gradient_of = bytearray()
-        self._step = step
+        self._rollouts_of, self._tokens_of = array("q"), array("q")
+        self.step = step
         self._carried = list(carried)
         self.launch([group.task for group in carried])
         for launch_id, group in enumerate(carried):
@@ -117,6 +126,8 @@ class GroupLedger:
         self.outcome_of.extend(bytes(size))
         self._accuracy_of.frombytes(bytes(8 * size))
         self._carries_gradient_of.extend(bytes(size))
+        self._rollouts_of.frombytes(bytes(8 * size))
+        self._tokens_of.frombytes(bytes(8 * size))
         self.in_flight += size
 
     def tell(self, launch_id: int, result: GroupResult) -> int:
@@ -127,7 +138,13 @@ class GroupLedger:
         """
         if not 0 <= launch_id < len(self.outcome_of) or self.outcome_of[launch_id]:
             raise ValueError(f"group {launch_id} is not in flight ({len(self.outcome_of)} groups were launched)")
-        self.outcome_of[launch_id], self._accuracy_of[launch_id], self._carries_gradient_of[launch_id] = result
+        (
+            self.outcome_of[launch_id],
+            self._accuracy_of[launch_id],
+            self._carries_gradient_of[launch_id],
+            self._rollouts_of[launch_id],
+            self._tokens_of[launch_id],
+        ) = result
         self.in_flight -= 1
         return self.task_of[launch_id]
 
@@ -136,11 +153,14 @@ class GroupLedger:
         outcome = self.outcome_of[launch_id]
         result = None
         if outcome:
-            accuracy, carries_gradient = self._accuracy_of[launch_id], bool(self._carries_gradient_of[launch_id])
-            result = GroupResult(Outcome(outcome), accuracy, carries_gradient)
-        carried = launch_id < len(self._carried)
-        launched_in = self._carried[launch_id].launched_in if carried else self._step
-        return Group(self.task_of[launch_id], launched_in, result)
+            result = GroupResult(
+                Outcome(outcome),
+                self._accuracy_of[launch_id],
+                bool(self._carries_gradient_of[launch_id]),
+                self._rollouts_of[launch_id],
+                self._tokens_of[launch_id],
+            )
+        return Group(self.task_of[launch_id], self.launched_in(launch_id), result)
 
     def tasks(self) -> IntArray:
         """Task of each group."""
@@ -170,8 +190,23 @@ class GroupLedger:
 
     def correct_K(self, groups: BoolArray) -> FloatArray:
         """Sum of the accuracies of these groups, shape (K,)."""
+        return self._sum_K(np.array(self._accuracy_of), groups)
+
+    def rollouts_K(self, groups: BoolArray | IntArray) -> FloatArray:
+        """Rollouts of these groups, shape (K,)."""
+        return self._sum_K(np.array(self._rollouts_of), groups)
+
+    def tokens_K(self, groups: BoolArray | IntArray) -> FloatArray:
+        """Response tokens of these groups, shape (K,)."""
+        return self._sum_K(np.array(self._tokens_of), groups)
+
+    def launched_in(self, launch_id: int) -> int:
+        """Step in, or for, which a group was launched."""
+        return self._carried[launch_id].launched_in if launch_id < len(self._carried) else self.step
+
+    def _sum_K(self, values: np.ndarray, groups: BoolArray | IntArray) -> FloatArray:
         sum_K = np.zeros(self.num_tasks)
-        np.add.at(sum_K, self.tasks()[groups], np.array(self._accuracy_of)[groups])
+        np.add.at(sum_K, self.tasks()[groups], values[groups])
         return sum_K
 
 
@@ -186,6 +221,8 @@ class Selection:
     left: list[int]
     """Groups that a later step can use, in order of launch: in flight, or informative and not chosen."""
     quota_K: IntArray
+    target_share_K: FloatArray
+    """Share of the batch that each task should have: the quota's, where the batch has a fixed size."""
     chosen_K: IntArray
     chosen_gradient_K: IntArray
     """Those of them that carry a gradient."""
@@ -199,6 +236,8 @@ class Selection:
     correct_K: FloatArray
     """Sum over the groups that finished of their share of right rollouts; J_k is its mean."""
     rounds: int
+    owed_K: FloatArray | None = None
+    """Groups that each task is owed after this step, shape (K,); None where every step keeps its own shares."""
 
     @property
     def shortfall_K(self) -> IntArray:
@@ -231,7 +270,14 @@ def select_groups(
     return selection_of(groups, np.sort(ids[:batch_size]), quota_K, rounds)
 
 
-def selection_of(groups: GroupLedger, chosen: IntArray, quota_K: IntArray, rounds: int) -> Selection:
+def selection_of(
+    groups: GroupLedger,
+    chosen: IntArray,
+    quota_K: IntArray,
+    rounds: int,
+    target_share_K: FloatArray | None = None,
+    owed_K: FloatArray | None = None,
+) -> Selection:
     """The selection of these groups, with its counts.
 
     Args:
@@ -239,6 +285,8 @@ def selection_of(groups: GroupLedger, chosen: IntArray, quota_K: IntArray, round
         chosen: launch ids in ascending order.
         quota_K: n, shape (K,).
         rounds: rounds generated.
+        target_share_K: share that each task should have of the batch, shape (K,); None is that of its quota.
+        owed_K: groups that each task is owed now, shape (K,).
     """
     outcomes = groups.outcomes()
     left = (outcomes == Outcome.INFORMATIVE) | (outcomes == 0)
@@ -250,6 +298,7 @@ def selection_of(groups: GroupLedger, chosen: IntArray, quota_K: IntArray, round
         launch_ids=chosen.tolist(),
         left=np.flatnonzero(left).tolist(),
         quota_K=quota_K,
+        target_share_K=quota_K / quota_K.sum() if target_share_K is None else target_share_K,
         chosen_K=groups.count_K(chosen),
         chosen_gradient_K=groups.count_K(chosen[gradient[chosen]]),
         launched_K=groups.count_K(groups.fresh()),
@@ -259,6 +308,7 @@ def selection_of(groups: GroupLedger, chosen: IntArray, quota_K: IntArray, round
         failed_K=groups.count_K(told & (outcomes == Outcome.FAILED)),
         correct_K=groups.correct_K(finished),
         rounds=rounds,
+        owed_K=owed_K,
     )
 
 

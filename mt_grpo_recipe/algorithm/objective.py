@@ -152,20 +152,19 @@ def probe_rows(task_N: Sequence[int] | IntArray, fraction: float, multiple: int,
     return np.sort(np.concatenate([rows, rest[: -len(rows) % multiple]])).tolist()
 
 
-def residual_weights(quota_K: IntArray, count_K: IntArray, max_weight: float) -> FloatArray:
+def residual_weights(target_share_K: FloatArray, count_K: IntArray, max_weight: float) -> FloatArray:
     """w_k = (n_k / sum n) / (c_k / sum c): loss weights that give a batch the mixture its quotas asked for.
 
     Exactly one for every task when the quotas were met. Since E[n_k] = B z_k, the expected mixture is z.
 
     Args:
-        quota_K: n_k, groups wanted of each task, shape (K,), at least one in all.
+        target_share_K: n_k / sum n, share of the batch asked for, shape (K,), sums to one.
         count_K: c_k, groups of each task in the batch, shape (K,).
         max_weight: bound that keeps a task with a handful of groups from taking the gradient.
 
     Returns:
         Weights, shape (K,); zero for a task without groups, whose share nothing can restore.
     """
-    target_K = quota_K / quota_K.sum()
     share_K = count_K / max(int(count_K.sum()), 1)
-    weight_K = np.divide(target_K, share_K, out=np.zeros(len(target_K)), where=count_K > 0)
+    weight_K = np.divide(target_share_K, share_K, out=np.zeros(len(target_share_K)), where=count_K > 0)
     return np.minimum(weight_K, max_weight)

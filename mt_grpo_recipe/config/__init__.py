@@ -23,7 +23,7 @@ from mt_grpo_recipe.algorithm.settings import (
     SettingError,
 )
 
-__all__ = ["ConfigError", "MTGRPOConfig", "load_config", "naming_the_option"]
+__all__ = ["ConfigError", "MTGRPOConfig", "load_config", "naming_the_option", "unread_settings"]
 
 Settings = TypeVar("Settings")
 
@@ -83,6 +83,15 @@ def load_config(section: Any) -> MTGRPOConfig:
     general = _read(GeneralSettings, given, "")
     with naming_the_option():
         return MTGRPOConfig(**vars(general), **parts)
+
+
+def unread_settings(config: MTGRPOConfig) -> str | None:
+    """A sentence naming the settings that the chosen schedule does not read; None where it reads all."""
+    sampler = config.sampler
+    if not sampler.unread:
+        return None
+    names = ", ".join(f"mt_grpo.sampler.{name}" for name in sampler.unread)
+    return f"mt_grpo.sampler.schedule={sampler.schedule} does not read {names}: whatever they say has no effect."
 
 
 def _choose(name: str, value: Any, choices: Mapping[str, type[Settings]]) -> type[Settings]:

@@ -218,7 +218,7 @@ def simulate(name: str, world: World) -> dict[str, Any]:
         if name == "oracle":
             sampler = Oracle(world.weights_K, config, world.batch_size, rng, groups)
         else:
-            sampler = make_sampler(Step(world.weights_K, tracker, config, world.batch_size, rng, step))
+            sampler = make_sampler(Step(world.weights_K, tracker, config, world.batch_size, rng, number=step))
         selection, time = run_step(sampler, groups, world.slots, not world.sampler.aborts_surplus)
         share_K = selection.chosen_K / max(int(selection.chosen_K.sum()), 1)
         rows.append(

@@ -201,6 +201,7 @@ class TaskReplayBuffer(ReplayBuffer):
         keys = self._last_outputs(set(uids) - failed)
         rewards: dict[str, list[float]] = {uid: [] for uid in uids if uid not in failed}
         correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
+        tokens = self._response_tokens(rewards.keys())
         if keys:
             fields = ["rm_scores", "extra_fields"]
             data: Any = tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=fields)
@@ -210,8 +211,16 @@ class TaskReplayBuffer(ReplayBuffer):
                 accuracy = info.get("acc")
                 rewards[uid_of_key(key)].append(reward)
                 correct[uid_of_key(key)].append((reward if accuracy is None else accuracy) >= CORRECT_THRESHOLD)
-        judged = {uid: judge(rewards_G, correct[uid], self._config) for uid, rewards_G in rewards.items()}
+        judged = {uid: judge(rewards_G, correct[uid], self._config, tokens[uid]) for uid, rewards_G in rewards.items()}
         return dict.fromkeys(failed, FAILED_GROUP) | judged
+
+    def _response_tokens(self, uids: Collection[str]) -> dict[str, int]:
+        """Response tokens of each of these groups, all its outputs together."""
+        tokens = dict.fromkeys(uids, 0)
+        for key, tag in self.partitions[PARTITION].items():
+            if (uid := uid_of_key(key)) in tokens:
+                tokens[uid] += tag.get("response_len", 0)
+        return tokens
 
     def _last_outputs(self, uids: Collection[str]) -> list[str]:
         """Keys of each session's last output: a session may have several, and all carry the reward of the last one."""

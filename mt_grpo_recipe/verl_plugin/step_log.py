@@ -6,26 +6,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.metrics import DECIDE_SECONDS, FAILED_GROUPS, POLL_SECONDS, ROUNDS, SKIPPED_UPDATE, TASK_METRICS
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.metrics import (
+    DECIDE_SECONDS,
+    FAILED_GROUPS,
+    POLL_SECONDS,
+    ROUNDS,
+    SKIPPED_UPDATE,
+    TASK_METRICS,
+    TOTAL_METRICS,
+)
 from mt_grpo_recipe.verl_plugin.replay_buffer import StepRecord
 
 
 def step_metrics(
-    task_values: Mapping[str, Mapping[str, float]], record: StepRecord, slugs: Mapping[str, str], skipped: bool
+    controller: TaskController, record: StepRecord, slugs: Mapping[str, str], skipped: bool
 ) -> dict[str, float]:
     """Metrics of a step, as verl logs them.
 
     Args:
-        task_values: metric name -> task -> value, as `TaskController.metrics` gives them.
+        controller: has observed the step.
         record: what the sampler did.
         slugs: slug of each task.
         skipped: whether the policy was left as it is.
     """
     metrics = {
         TASK_METRICS[name].of(slugs[task]): value
-        for name, by_task in task_values.items()
+        for name, by_task in controller.metrics().items()
         for task, value in by_task.items()
     }
+    metrics.update({TOTAL_METRICS[name].name: value for name, value in controller.totals().items()})
     metrics[ROUNDS.name] = record.selection.rounds
     metrics[FAILED_GROUPS.name] = int(record.selection.failed_K.sum())
     metrics[SKIPPED_UPDATE.name] = float(skipped)

@@ -20,7 +20,7 @@ from verl.utils.debug import marked_timer
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.task_weights import Signal
-from mt_grpo_recipe.config import load_config, naming_the_option
+from mt_grpo_recipe.config import load_config, naming_the_option, unread_settings
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
@@ -69,6 +69,8 @@ class TaskTrainer(PPOTrainer):
         show_log_lines()
         checks.check_version()
         self.mt_grpo = load_config(config.get("mt_grpo"))
+        if unread := unread_settings(self.mt_grpo):
+            logger.info(unread)
         set_defaults(config)
         checks.check_training_config(config, self.mt_grpo)
         check_nodes()
@@ -156,7 +158,7 @@ class TaskTrainer(PPOTrainer):
             )
             self.on_sample_end()
             batch = self._placeholder()
-        metrics.update(step_metrics(self.controller.metrics(), self._record, self._slugs, is_skipped(batch)))
+        metrics.update(step_metrics(self.controller, self._record, self._slugs, is_skipped(batch)))
         add_timings(timing_raw, self._record)
         self._log_decision()
         return batch

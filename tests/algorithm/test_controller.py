@@ -39,11 +39,14 @@ def result(kept, accuracy=0.5):
 def selection(quota, chosen, finished, filtered, correct, failed=(0, 0, 0), flat=(0, 0, 0)):
     """What a step brought, given by task; `flat` groups were let through, and chosen, with equal rewards."""
     quota_K, chosen_K, finished_K = np.array(quota), np.array(chosen), np.array(finished)
+    groups = GroupLedger(len(quota))
+    groups.launch(np.repeat(np.arange(len(quota)), chosen_K).tolist())
     return Selection(
-        groups=GroupLedger(len(quota)),
+        groups=groups,
         launch_ids=list(range(int(chosen_K.sum()))),
         left=[],
         quota_K=quota_K,
+        target_share_K=quota_K / quota_K.sum(),
         chosen_K=chosen_K,
         chosen_gradient_K=chosen_K - np.array(flat),
         launched_K=finished_K + np.array(failed),

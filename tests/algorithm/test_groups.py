@@ -42,15 +42,20 @@ def test_what_is_informative(rewards, correct, mixed, spread):
 
 def test_a_result_holds_the_accuracy_and_whether_there_is_a_gradient():
     keep_all = RoundsSettings(drop_uninformative=False, ratio=False)
-    assert judge([1.0, 0.1, 0.1, 1.0], [True, False, False, True], RoundsSettings()) == (Outcome.INFORMATIVE, 0.5, True)
+    assert judge([1.0, 0.1, 0.1, 1.0], [True, False, False, True], RoundsSettings())[:3] == (
+        Outcome.INFORMATIVE,
+        0.5,
+        True,
+    )
     # Filtered: nothing is trained on, whatever the rewards are.
-    assert judge([0.1, 0.0], [False, False], RoundsSettings()) == (Outcome.FILTERED, 0.0, False)
+    assert judge([0.1, 0.0], [False, False], RoundsSettings())[:3] == (Outcome.FILTERED, 0.0, False)
     # Let through with equal rewards, or with unequal ones.
-    assert judge([1.0, 1.0], [True, True], keep_all) == (Outcome.INFORMATIVE, 1.0, False)
-    assert judge([0.1, 0.0], [False, False], keep_all) == (Outcome.INFORMATIVE, 0.0, True)
+    assert judge([1.0, 1.0], [True, True], keep_all)[:3] == (Outcome.INFORMATIVE, 1.0, False)
+    assert judge([0.1, 0.0], [False, False], keep_all)[:3] == (Outcome.INFORMATIVE, 0.0, True)
     # Some right and some wrong, and rewards that do not say so.
-    assert judge([0.5, 0.5], [True, False], RoundsSettings()) == (Outcome.INFORMATIVE, 0.5, False)
+    assert judge([0.5, 0.5], [True, False], RoundsSettings())[:3] == (Outcome.INFORMATIVE, 0.5, False)
     assert judge([], [], RoundsSettings()) == FAILED_GROUP
+    assert judge([1.0, 0.1], [True, False], RoundsSettings(), tokens=33)[3:] == (2, 33)
 
 
 shares = st.lists(st.floats(0, 1), min_size=1, max_size=30).filter(lambda values: sum(values) > 1e-3)

@@ -136,22 +136,22 @@ def test_no_change_of_the_policy_is_no_improvement():
 
 def test_residual_weights_restore_the_quotas():
     # Targets 1/2, 1/4, 1/4; shares 20/30, 10/30, 0: 0.75, 0.75, and nothing to weigh.
-    weights_K = residual_weights(np.array([16, 8, 8]), np.array([20, 10, 0]), 5.0)
+    weights_K = residual_weights(np.array([0.5, 0.25, 0.25]), np.array([20, 10, 0]), 5.0)
     assert weights_K == pytest.approx([0.75, 0.75, 0.0])
 
 
 def test_residual_weights_are_exactly_one_when_the_quotas_were_met():
     quota_K = np.array([13, 4, 15])
-    assert residual_weights(quota_K, quota_K, 5.0).tolist() == [1.0, 1.0, 1.0]
+    assert residual_weights(quota_K / quota_K.sum(), quota_K, 5.0).tolist() == [1.0, 1.0, 1.0]
 
 
 def test_residual_weights_are_bounded():
     # Task 1: target 1/2, share 1/32: 16, bounded by 5. Task 0: (1/2) / (31/32) = 16/31.
-    assert residual_weights(np.array([16, 16]), np.array([31, 1]), 5.0) == pytest.approx([16 / 31, 5.0])
+    assert residual_weights(np.array([0.5, 0.5]), np.array([31, 1]), 5.0) == pytest.approx([16 / 31, 5.0])
 
 
 def test_residual_weights_of_an_empty_batch():
-    assert residual_weights(np.array([2, 2]), np.array([0, 0]), 5.0).tolist() == [0.0, 0.0]
+    assert residual_weights(np.array([0.5, 0.5]), np.array([0, 0]), 5.0).tolist() == [0.0, 0.0]
 
 
 def test_a_probe_holds_each_tasks_share_rounded_up():

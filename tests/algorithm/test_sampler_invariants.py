@@ -61,6 +61,13 @@ def check(run, quota_K, batch_size, config):
         assert all(j < i for j in rivals)
 
 
+def check_budget(run, budget):
+    """Check one finished step of the budget sampler: the whole budget, at once, and nothing informative is lost."""
+    assert len(run.task_of) == budget and len(run.asks) == 1
+    assert run.selection.launch_ids == [i for i, outcome in enumerate(run.outcome_of) if outcome is KEPT]
+    assert run.selection.left == []
+
+
 def check_drained(sampler, run, rng):
     """Surplus groups that end after the step is done change nothing."""
     for i, outcome in enumerate(run.outcome_of):
@@ -172,7 +179,10 @@ def test_an_adversary_neither_hangs_nor_breaks_a_step(schedule, drive):
             controller = TaskController(names, batch_size, MTGRPOConfig(sampler=config, seed=step))
         sampler = controller.begin_step()
         run = drive(sampler, Adversary(rng, num_tasks), Order(rng))
-        check(run, sampler.quota_K, batch_size, config)
+        if schedule == "budget":
+            check_budget(run, batch_size)
+        else:
+            check(run, sampler.quota_K, batch_size, config)
         controller.observe(run.selection)
         controller.update_weights(rng.normal(size=num_tasks))
         assert controller.weights_K.sum() == pytest.approx(1)

@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, RoundsSettings
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config, unread_settings
 
 
 def load(**section):
@@ -121,6 +121,12 @@ def test_a_rule_is_loaded_with_its_own_fields(rule):
 def test_a_schedule_is_loaded_with_its_own_fields(schedule):
     every_field = {name: None for settings in SCHEDULES.values() for name in settings.__dataclass_fields__}
     assert load(sampler={**every_field, "schedule": schedule}).sampler == SCHEDULES[schedule]()
+
+
+def test_what_a_schedule_does_not_read_is_said():
+    assert unread_settings(load()) is None
+    sentence = unread_settings(load(sampler={"schedule": "budget", "max_resample_rounds": 2}))
+    assert "schedule=budget does not read mt_grpo.sampler.quota, mt_grpo.sampler.oversample, " in sentence
 
 
 def test_whole_numbers_become_what_the_field_holds():

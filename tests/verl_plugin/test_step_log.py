@@ -12,11 +12,16 @@ RECORD = StepRecord(SELECTION, decide_s=0.25, poll_s=1.5)
 
 
 def test_metrics_are_named_by_slug_with_the_counts_of_the_step():
-    values = {"weight": {"a_b": 0.75, "c": 0.25}, "accuracy": {"c": 0.5}}
-    assert step_metrics(values, RECORD, {"a_b": "a-b", "c": "c"}, skipped=True) == {
+    controller = SimpleNamespace(
+        metrics=lambda: {"weight": {"a_b": 0.75, "c": 0.25}, "accuracy": {"c": 0.5}},
+        totals=lambda: {"total_rollouts": 96, "trained_over_informative": 0.5},
+    )
+    assert step_metrics(controller, RECORD, {"a_b": "a-b", "c": "c"}, skipped=True) == {
         "mt_grpo/weight/a-b": 0.75,
         "mt_grpo/weight/c": 0.25,
         "mt_grpo/accuracy/c": 0.5,
+        "mt_grpo/total_rollouts": 96,
+        "mt_grpo/trained_over_informative": 0.5,
         "mt_grpo/rounds": 3,
         "mt_grpo/failed_groups": 3,
         "mt_grpo/skipped_update": 1.0,

@@ -39,6 +39,9 @@ class Controller:
     def metrics(self):
         return {"weight": {"a_b": 0.75, "c": 0.25}}
 
+    def totals(self):
+        return {"total_rollouts": 16}
+
 
 def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
     """A trainer in step 5 that has sampled group u of task 0 and group v of task 1."""

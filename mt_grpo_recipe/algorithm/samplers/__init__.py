@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mt_grpo_recipe.algorithm.samplers.base import Sampler, Step
+from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler
 from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
 from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
-from mt_grpo_recipe.algorithm.settings import RoundsSettings, StreamingSettings
+from mt_grpo_recipe.algorithm.settings import BudgetSettings, RoundsSettings, StreamingSettings
 
 __all__ = ["Sampler", "Step", "make_sampler"]
 
@@ -14,13 +15,18 @@ def make_sampler(step: Step) -> Sampler:
     """Make the sampler of one step that `step.settings` asks for.
 
     Raises:
-        ValueError: groups were left by earlier steps, which rounds have no use for.
+        ValueError: groups were left by earlier steps, which only streaming has a use for.
         TypeError: no schedule has such settings.
     """
     if isinstance(step.settings, StreamingSettings):
         return StreamingSampler(step)
+    if step.carried is not None:
+        raise ValueError(
+            f"sampler.schedule={step.settings.schedule} begins every step with nothing; use streaming to carry groups "
+            "over"
+        )
+    if isinstance(step.settings, BudgetSettings):
+        return BudgetSampler(step)
     if not isinstance(step.settings, RoundsSettings):
         raise TypeError(f"no sampler has settings of type {type(step.settings).__name__}")
-    if step.carried is not None:
-        raise ValueError("sampler.schedule=rounds begins every step with nothing; use streaming to carry groups over")
     return RoundsSampler(step)

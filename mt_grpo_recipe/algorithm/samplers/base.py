@@ -40,6 +40,8 @@ class Step:
     """B."""
     rng: np.random.Generator
     """Seeded source of every draw."""
+    owed_K: FloatArray | None = None
+    """Groups that earlier steps trained on too few of each task, shape (K,); schedule `budget` makes up for them."""
     number: int = 1
     """Which step of the run this is."""
     carried: Sequence[Group] | None = None

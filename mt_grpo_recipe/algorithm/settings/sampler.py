@@ -21,6 +21,8 @@ class SamplerSettings:
 
     schedule: ClassVar[str]
     aborts_surplus: ClassVar[bool] = False
+    unread: ClassVar[tuple[str, ...]] = ()
+    """Fields that this schedule does not read."""
 
     informative: str = "mixed"
     """Which groups are informative. mixed: some but not all rollouts are right (the paper's three-task experiment) |
@@ -112,6 +114,14 @@ class StreamingSettings(SamplerSettings):
         return self.surplus == "abort"
 
 
+@dataclass
+class BudgetSettings(SamplerSettings):
+    """Schedule `budget`: generate B groups, train on all that are informative, owe each task what it did not get."""
+
+    schedule: ClassVar[str] = "budget"
+    unread: ClassVar[tuple[str, ...]] = ("quota", "oversample", "max_resample_rounds")
+
+
 SCHEDULES: dict[str, type[SamplerSettings]] = {
-    settings.schedule: settings for settings in (RoundsSettings, StreamingSettings)
+    settings.schedule: settings for settings in (RoundsSettings, StreamingSettings, BudgetSettings)
 }

@@ -1,0 +1,135 @@
+"""A budget instead of a batch: generate B groups, train on all that are informative, make up for shares step by step.
+
+A filter cannot make information: every informative group that is generated and not trained on was paid for in vain. So
+the budget is fixed and the batch is what comes of it. A step costs what a GRPO step of B groups costs, whatever the
+filter takes, nothing informative is discarded, everything is on-policy, and there are no rounds.
+
+The shares hold over the run, not in each step. With z the weights, C the groups that a step trains on, c_k those of
+task k, and o_k what earlier steps owe the task, as in deficit round robin (fair queueing, Shreedhar and Varghese 1995):
+
+    generated shares ~ max(z_k E[C] + o_k, z_k E[C] / 2) m_k,      o_k <- o_k + z_k C - c_k,
+
+m_k being the expected number of groups to generate per informative one, at most M_acc. o_k is bounded by half the
+budget. A task of which no informative group was seen for long is idle: it is generated at its weight alone, earns no
+credit, and its share of the batch goes to the others, so that a hopeless task cannot spend the budget.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
+from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.groups import BoolArray, GroupLedger, GroupResult, Outcome, Selection, selection_of
+from mt_grpo_recipe.algorithm.quotas import rounded_counts, stratified_counts
+from mt_grpo_recipe.algorithm.samplers.base import Step
+
+OWED_LIMIT = 0.5
+"""Most groups that a task may be owed, or be ahead by, in budgets: a debt from long ago must not rule many steps."""
+
+LEAST_SHARE = 0.5
+"""A task that is ahead is generated at no less than this part of its weight."""
+
+IDLE_INFORMATIVE = 0.1
+IDLE_FINISHED = 8.0
+"""A task is idle with fewer informative groups than the first among at least the second, both decayed over the steps:
+with decay 0.9, none for 22 steps."""
+
+
+class BudgetSampler:
+    """One step of the budget sampler: all groups are launched at once.
+
+    Args:
+        step: what the step is run with; `batch_size` is the budget.
+    """
+
+    def __init__(self, step: Step):
+        self._step = step
+        self._settings = step.settings
+        self._weights_K = step.weights_K / step.weights_K.sum()
+        keeps_shares = step.settings.ratio
+        none_K = np.zeros(len(step.weights_K))
+        self._owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
+        self._idle_K = idle_tasks(step.tracker) if keeps_shares else none_K > 0
+        self._groups = GroupLedger(len(step.weights_K), step=step.number)
+        self._asked = False
+        wanted_K = self._wanted_K()
+        self.quota_K = rounded_counts(wanted_K / wanted_K.sum(), max(1, round(float(wanted_K.sum()))))
+        self._launch_shares_K = wanted_K * self._tries_K() / (wanted_K @ self._tries_K())
+
+    def _tries_K(self) -> FloatArray:
+        """m_k: groups to generate per informative one, shape (K,)."""
+        settings, tracker = self._settings, self._step.tracker
+        if not (settings.ratio and settings.inflate):
+            return np.ones(len(self._weights_K))
+        informative_K = tracker.recent_finished_K - tracker.recent_filtered_K
+        # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
+        tries_K = np.minimum((tracker.recent_finished_K + 1) / (informative_K + 0.5), settings.max_inflation)
+        return np.where(self._idle_K, 1.0, tries_K)
+
+    def _wanted_K(self) -> FloatArray:
+        """Informative groups wanted of each task, as far as the budget is expected to bring them, shape (K,)."""
+        fair_K = self._weights_K * self._step.batch_size / (self._weights_K @ self._tries_K())
+        return np.where(self._idle_K, fair_K, np.maximum(fair_K + self._owed_K, LEAST_SHARE * fair_K))
+
+    @property
+    def in_flight(self) -> int:
+        """Groups launched of which nothing was told yet."""
+        return self._groups.in_flight
+
+    @property
+    def done(self) -> bool:
+        """The whole budget was launched and has ended."""
+        return self._asked and not self.in_flight
+
+    def ask(self) -> list[int]:
+        """Tasks of the whole budget at the first call, in mixed order; then nothing."""
+        if self._asked:
+            return []
+        self._asked = True
+        step = self._step
+        counts_K = stratified_counts(self._launch_shares_K, step.batch_size, step.rng)
+        launches = step.rng.permutation(np.repeat(np.arange(len(counts_K)), counts_K)).tolist()
+        self._groups.launch(launches)
+        return launches
+
+    def tell(self, launch_id: int, result: GroupResult) -> None:
+        """Say what came of a group.
+
+        Raises:
+            ValueError: the group was never launched, or its result is known already.
+        """
+        self._groups.tell(launch_id, result)
+        if self.done:
+            outcomes = self._groups.outcomes()
+            filtered_K = self._groups.count_K(outcomes == Outcome.FILTERED)
+            self._step.tracker.update(filtered_K, filtered_K + self._groups.count_K(outcomes == Outcome.INFORMATIVE))
+
+    def select(self) -> Selection:
+        """Every informative group; quotas and shares are those of the weights and of what was owed."""
+        chosen = np.flatnonzero(self._groups.outcomes() == Outcome.INFORMATIVE)
+        chosen_K = self._groups.count_K(chosen)
+        earned_K = self._earned_shares_K(chosen_K) * len(chosen)
+        target_K = np.maximum(earned_K + self._owed_K, 0.0)
+        target_share_K = target_K / target_K.sum() if target_K.any() else self._weights_K
+        limit = OWED_LIMIT * self._step.batch_size
+        owed_K = np.clip(self._owed_K + earned_K - chosen_K, -limit, limit)
+        return selection_of(
+            self._groups,
+            chosen,
+            rounded_counts(target_share_K, len(chosen)),
+            rounds=1,
+            target_share_K=target_share_K,
+            owed_K=np.where(self._idle_K & (chosen_K == 0), 0.0, owed_K) if self._settings.ratio else None,
+        )
+
+    def _earned_shares_K(self, chosen_K: IntArray) -> FloatArray:
+        """Share of the batch that each task is due: z over the tasks that are not idle, shape (K,)."""
+        due_K = np.where(self._idle_K & (chosen_K == 0), 0.0, self._weights_K)
+        return due_K / due_K.sum() if due_K.any() else self._weights_K
+
+
+def idle_tasks(tracker: AcceptanceTracker) -> BoolArray:
+    """Whether each task has shown no informative group for long, shape (K,)."""
+    informative_K = tracker.recent_finished_K - tracker.recent_filtered_K
+    return (informative_K < IDLE_INFORMATIVE) & (tracker.recent_finished_K >= IDLE_FINISHED)
