@@ -14,7 +14,7 @@ EXPERIMENTS = {
     "exp1": ",".join(f"{family}:medium" for family in FAMILIES),
     "exp2": ",".join(f"{family}:{size}" for family in FAMILIES for size in ("easy", "medium", "hard")),
 }
-"""Tasks of the experiments of arXiv 2602.05547; each has 10,000 training and 200 test puzzles a task."""
+"""Tasks of the experiments of arXiv 2602.05547; each has 10,000 training and 200 test puzzles per task."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML: settings of the rg tasks, by task, such as {rg:leg_counting: {max_animals: 5}}",
     )
     parser.add_argument(
-        "--train", type=int, metavar="N", help="training puzzles a task (2000; 10000 for an experiment)"
+        "--train", type=int, metavar="N", help="training puzzles per task (2000; 10000 for an experiment)"
     )
-    parser.add_argument("--test", type=int, metavar="N", help="test puzzles a task (100; 200 for an experiment)")
+    parser.add_argument("--test", type=int, metavar="N", help="test puzzles per task (100; 200 for an experiment)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (%(default)s)")
     parser.add_argument(
         "--prompts",

@@ -10,7 +10,7 @@ COMMANDS = {
     "prepare": ("data_prep.cli", "make training and test data"),
     "doctor": (
         "mt_grpo_recipe.doctor",
-        "say what is wrong with this machine or a training command, and how to mend it",
+        "say what is wrong with this machine or a training command, and how to fix it",
     ),
     "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
     "show": ("mt_grpo_recipe.report.show_cli", "one run as a table in the terminal and as one picture"),

@@ -39,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R,...",
         help="share of each task's prompts that the filter drops",
     )
-    add("--batch-size", type=int, default=32, metavar="B", help="prompts a batch (%(default)s)")
+    add("--batch-size", type=int, default=32, metavar="B", help="prompts per batch (%(default)s)")
     add("--slots", type=int, default=64, help="prompts that the engine generates at a time (%(default)s)")
     add("--steps", type=int, default=500, help="steps to simulate (%(default)s)")
     add("--seed", type=int, default=0, help="%(default)s")
     add("--sigma", type=float, default=0.6, help="spread of the log-normal durations, whose median is 1 (%(default)s)")
-    add("--drift", type=float, default=0.0, help="change of the zero-gradient rates a step, std (%(default)s)")
+    add("--drift", type=float, default=0.0, help="change of the zero-gradient rates per step, std (%(default)s)")
     add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="which to compare (%(default)s)")
     add("--quota", default=default.quota, choices=("multinomial", "stratified", "rounded"), help="%(default)s")
     add("--oversample", type=float, default=default.oversample, metavar="M_OS", help="%(default)s")

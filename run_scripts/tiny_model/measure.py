@@ -67,7 +67,7 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, nargs="?", default=Path(__file__).parent / "checkpoint")
-    parser.add_argument("--prompts", type=int, default=200, help="test puzzles a task (%(default)s)")
+    parser.add_argument("--prompts", type=int, default=200, help="test puzzles per task (%(default)s)")
     parser.add_argument("--rollouts", type=int, default=8, help="answers a puzzle (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the puzzles, as in `mt-grpo prepare` (%(default)s)")
     args = parser.parse_args()

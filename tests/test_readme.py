@@ -1,0 +1,121 @@
+"""The READMEs: files, functions, settings and defaults that they name are those of the code."""
+
+import ast
+import re
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+import pytest
+
+from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "mt_grpo_recipe"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+INSIDE = (PACKAGE / "README.md").read_text(encoding="utf-8")
+
+
+def section(text, title):
+    return text.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def tree_of(block):
+    """Paths of an indented tree, two blanks per level, with the comment of each; a line may name several."""
+    above = []
+    for line in block.strip("\n").splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        names, _, comment = line.strip().partition("  ")
+        for name in names.split(", "):
+            above[depth:] = [name.rstrip("/")]
+            yield "/".join(above), comment.strip()
+
+
+def test_a_tree_is_read():
+    read = list(tree_of("a/\n  b/   c d\n    e.py, f.py   g\n  h   i\n"))
+    assert read == [("a", ""), ("a/b", "c d"), ("a/b/e.py", "g"), ("a/b/f.py", "g"), ("a/h", "i")]
+
+
+TREES = {
+    "README.md": section(README, "What is where"),
+    "mt_grpo_recipe/README.md": section(INSIDE, "Files"),
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_every_path_of_a_tree_exists_and_is_explained_once(name):
+    tree = list(tree_of(TREES[name].split("```")[1]))
+    assert len(tree) > 20
+    assert not [path for path, _ in tree if not (ROOT / path).exists()]
+    # The first line is the folder that the file describes.
+    assert not [path for path, comment in tree if not comment and path != "mt_grpo_recipe"]
+    assert len({path for path, _ in tree}) == len(tree)
+
+
+def test_the_tree_of_the_package_has_every_file():
+    listed = {path for path, _ in tree_of(TREES["mt_grpo_recipe/README.md"].split("```")[1])}
+    files = {str(file.relative_to(ROOT)) for file in PACKAGE.rglob("*.py")}
+    unexplained = {file for file in files - listed if not file.endswith("/__init__.py")}
+    assert not unexplained
+
+
+def definitions(path):
+    """Names that a file defines: functions, classes, and `Class.method`."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        if isinstance(node, ast.ClassDef):
+            for member in node.body:
+                if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield f"{node.name}.{member.name}"
+
+
+WALK = section(INSIDE, "Where a group is born, judged, chosen and forgotten")
+
+
+def test_the_walk_has_ten_lines_that_each_name_a_function():
+    lines = WALK.strip().splitlines()
+    assert [line.split(".")[0] for line in lines] == [str(n) for n in range(1, 11)]
+    assert all(re.search(r"`[\w/]+\.py:[\w.]+`", line) for line in lines)
+
+
+@pytest.mark.parametrize("reference", sorted(set(re.findall(r"`([\w/]+\.py:[\w.]+)`", WALK))))
+def test_every_function_of_the_walk_exists(reference):
+    file, name = reference.split(":")
+    path = ROOT / file if file.startswith("reward_fns/") else PACKAGE / file
+    assert name in set(definitions(path))
+
+
+def test_every_function_of_the_step_exists():
+    rows = re.findall(r"  (\w+\.\w+|judge|compute_\w+)$", section(INSIDE, "One training step"), re.MULTILINE)
+    assert len(rows) > 12
+    files = [*PACKAGE.rglob("*.py"), *(ROOT / "reward_fns").rglob("*.py")]
+    assert not set(rows) - {name for file in files for name in definitions(file)}
+
+
+def defaults():
+    """Setting -> its default in every dataclass that has it, named as in a training config."""
+    parts = [("", GeneralSettings), ("improvement.", ImprovementSettings)]
+    parts += [("weights.", rule) for rule in RULES.values()]
+    parts += [("sampler.", schedule) for schedule in SCHEDULES.values()]
+    found = {}
+    for prefix, settings in parts:
+        for field in fields(settings):
+            value = field.default if field.default is not MISSING else field.default_factory()
+            found.setdefault(f"mt_grpo.{prefix}{field.name}", []).append(value)
+    return found
+
+
+def test_the_settings_of_the_readme_have_these_defaults():
+    rows = re.findall(r"^\| `(mt_grpo\.[\w.]+)` \|[^|]*\| ([^|]+) \|", README, re.MULTILINE)
+    assert len(rows) > 8
+    known = defaults()
+    for name, shown in rows:
+        for default in known[name]:
+            said = str(default).lower() if isinstance(default, bool) else default
+            assert type(said)(shown) == said, name
+
+
+def test_every_setting_that_is_named_inside_exists():
+    named = re.findall(r"`((?:weights|sampler|improvement)\.\w+)", section(INSIDE, "Notation"))
+    assert len(named) > 6
+    assert {f"mt_grpo.{name}" for name in named} <= defaults().keys()
