@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
 
-from mt_grpo_recipe.report.accuracy import mean_accuracy, worst_accuracy
-from mt_grpo_recipe.report.log import Run, Series, read_run
+from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, worst_accuracy
+from mt_grpo_recipe.report.read.log import Run, Series, read_run
 
 STEPS = (20, 40, 60, 80)
 MEASURES: dict[str, Callable[[Run], Series]] = {"worst task": worst_accuracy, "average": mean_accuracy}

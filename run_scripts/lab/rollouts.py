@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-import numpy as np
 import torch
 from puzzles import Puzzle
 from tokens import generate
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import Selection, judge
 from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
-from mt_grpo_recipe.algorithm.ratio_sampler import Outcome, Selection, classify
+from mt_grpo_recipe.algorithm.settings import SamplerSettings
 from reward_fns import compute_score
 
 
@@ -30,7 +31,7 @@ class Group:
     @property
     def accuracy(self) -> float:
         """Share of right rollouts."""
-        return float(np.mean(self.correct_G))
+        return float(fmean(self.correct_G))
 
     @property
     def has_gradient(self) -> bool:
@@ -78,7 +79,7 @@ class Engine:
 
 
 def fill_batch(
-    controller: TaskController, filter_mode: str, roll_out: Callable[[list[int]], list[Group]]
+    controller: TaskController, settings: SamplerSettings, roll_out: Callable[[list[int]], list[Group]]
 ) -> tuple[Selection, list[Group]]:
     """Run one step's sampler, and tell the controller what it brought.
 
@@ -86,7 +87,7 @@ def fill_batch(
 
     Args:
         controller: between two steps.
-        filter_mode: `mt_grpo.sampler.filter`.
+        settings: the section `mt_grpo.sampler`.
         roll_out: tasks -> a group of each, in this order.
 
     Returns:
@@ -94,25 +95,10 @@ def fill_batch(
     """
     sampler = controller.begin_step()
     groups: list[Group] = []
-    tasks: list[int] = []
-    let_through: list[bool] = []
     while not sampler.done:
-        asked = sampler.ask()
-        tasks += asked
-        for group in roll_out(asked):
-            outcome = classify(group.rewards_G, group.correct_G, filter_mode)
-            sampler.tell(len(groups), outcome)
+        for group in roll_out(sampler.ask()):
+            sampler.tell(len(groups), judge(group.rewards_G, group.correct_G, settings))
             groups.append(group)
-            let_through.append(outcome is Outcome.INFORMATIVE)
     selection = sampler.select()
-
-    num_tasks = len(controller.tasks)
-    correct_K = np.bincount(tasks, weights=[group.accuracy for group in groups], minlength=num_tasks)
-    flat = np.array([kept and not group.has_gradient for kept, group in zip(let_through, groups, strict=True)])
-    chosen = np.zeros(len(groups), dtype=bool)
-    chosen[selection.launch_ids] = True
-    flat_K, chosen_flat_K = (
-        np.bincount(np.array(tasks)[which], minlength=num_tasks) for which in (flat, flat & chosen)
-    )
-    controller.observe(selection, correct_K, flat_K, chosen_flat_K)
+    controller.observe(selection)
     return selection, [groups[launch_id] for launch_id in selection.launch_ids]

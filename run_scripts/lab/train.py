@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,19 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.ratio_sampler import Selection
+from mt_grpo_recipe.algorithm.groups import Selection
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.metrics import (
     AVERAGE_ACCURACY,
-    PREFIX,
+    FAILED_GROUPS,
+    LOSS_WEIGHT,
     ROUNDS,
+    SKIPPED_UPDATE,
     TASK_ACCURACY,
+    TASK_METRICS,
     WORST_TASK_ACCURACY,
-    average_accuracy,
-    task_metric,
     task_slugs,
-    worst_task,
 )
 
 Metrics = dict[str, float]
@@ -78,7 +79,7 @@ class Laboratory:
         self._tasks = list(train)
         self._slugs = task_slugs([*self._tasks, *(task for task in self._test if task not in train)])
         self._order = PuzzleOrder(list(train.values()), mt_grpo.seed)
-        self._filter = mt_grpo.sampler.filter
+        self._sampler = mt_grpo.sampler
         self._scale_by_std = config.algorithm.norm_adv_by_std_in_grpo
         self._controller = TaskController(self._tasks, config.data.train_batch_size, mt_grpo)
         self._policy = Policy(model, config, len(self._tasks), mt_grpo.improvement.reduction)
@@ -93,13 +94,13 @@ class Laboratory:
         watch = Stopwatch()
         with watch.measure("step"):
             with watch.measure("gen"):
-                selection, groups = fill_batch(self._controller, self._filter, self._answer)
+                selection, groups = fill_batch(self._controller, self._sampler, self._answer)
             metrics = self._learn(selection, groups, watch) if groups else {}
         for name, by_task in self._controller.metrics().items():
-            metrics |= {task_metric(name, self._slugs[task]): value for task, value in by_task.items()}
-        metrics[ROUNDS] = selection.rounds
-        metrics[f"{PREFIX}/failed_groups"] = int(selection.failed_K.sum())
-        metrics[f"{PREFIX}/skipped_update"] = float(not groups)
+            metrics |= {TASK_METRICS[name].of(self._slugs[task]): value for task, value in by_task.items()}
+        metrics[ROUNDS.name] = selection.rounds
+        metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
+        metrics[SKIPPED_UPDATE.name] = float(not groups)
         return metrics | watch.seconds
 
     def _answer(self, tasks: list[int]) -> list[Group]:
@@ -120,7 +121,7 @@ class Laboratory:
         self._controller.update_weights(signal_K)
         if loss_weights_K is not None:
             for task, weight in zip(self._tasks, loss_weights_K.tolist(), strict=True):
-                metrics[task_metric("loss_weight", self._slugs[task])] = weight
+                metrics[LOSS_WEIGHT.of(self._slugs[task])] = weight
         metrics["response_length/mean"] = batch.mask_NT.sum(1).float().mean().item()
         return metrics
 
@@ -129,13 +130,13 @@ class Laboratory:
         options = self._rollout.val_kwargs
         temperature = options.temperature if options.do_sample else 0.0
         accuracy = {
-            task: float(np.mean([g.accuracy for g in self._validation.roll_out(puzzles, options.n, temperature)]))
+            task: fmean(group.accuracy for group in self._validation.roll_out(puzzles, options.n, temperature))
             for task, puzzles in self._test.items()
         }
-        trained = {task: accuracy[task] for task in self._tasks if task in accuracy}
-        metrics = {f"{TASK_ACCURACY}/{self._slugs[task]}": value for task, value in accuracy.items()}
+        trained = [accuracy[task] for task in self._tasks if task in accuracy]
+        metrics = {TASK_ACCURACY.of(self._slugs[task]): value for task, value in accuracy.items()}
         if trained:
-            metrics |= {WORST_TASK_ACCURACY: worst_task(trained)[1], AVERAGE_ACCURACY: average_accuracy(trained)}
+            metrics |= {WORST_TASK_ACCURACY.name: min(trained), AVERAGE_ACCURACY.name: fmean(trained)}
         return metrics
 
 
@@ -178,8 +179,8 @@ def main(arguments: list[str] | None = None) -> int:
     with (args.out / "metrics.jsonl").open("w") as log:
         for line in run(lab, config.trainer.total_training_steps, config.trainer.test_freq):
             print(json.dumps(line), file=log, flush=True)
-            if WORST_TASK_ACCURACY in line["data"]:
-                worst, average = line["data"][WORST_TASK_ACCURACY], line["data"][AVERAGE_ACCURACY]
+            if WORST_TASK_ACCURACY.name in line["data"]:
+                worst, average = (line["data"][metric.name] for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY))
                 print(f"step {line['step']}: worst task {100 * worst:.1f} %, average {100 * average:.1f} %", flush=True)
     (args.out / "finished").touch()
     return 0

@@ -10,7 +10,7 @@ import pytest
 import train
 
 from mt_grpo_recipe.metrics import TASK_METRICS
-from mt_grpo_recipe.report.log import read_run
+from mt_grpo_recipe.report.read.log import read_run
 
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
 
@@ -45,7 +45,7 @@ def test_the_report_reads_the_log(out):
     run = read_run(out)
     assert (run.method, run.seed, run.problems) == ("mt_grpo", 4, ())
     assert run.trained_tasks == TASKS and run.train_steps.tolist() == [1, 2]
-    for metric in TASK_METRICS:
+    for metric in TASK_METRICS.keys() - {"advantage", "loss_weight"}:
         found = {step for task in TASKS for step in run.series(f"mt_grpo/{metric}/{task}").steps.tolist()}
         assert found == {1, 2}, metric
     for metric in ("mt_grpo/rounds", "timing_s/step", "timing_s/gen", "timing_s/update_actor", "response_length/mean"):
