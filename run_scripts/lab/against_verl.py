@@ -2,15 +2,15 @@
 
     python run_scripts/lab/against_verl.py outputs/lab run_scripts/mini/logs
 
-Prints a Markdown table: mean and sample standard deviation over the runs of a method in per cent, and the distance of
-the two means in standard errors of that distance.
+Prints a Markdown table: mean ± sample standard deviation over the runs of a method in per cent, and the difference of
+the two means in points ± its standard error.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -19,6 +19,7 @@ from mt_grpo_recipe.report.read.log import Run, Series, read_run
 
 STEPS = (20, 40, 60, 80)
 MEASURES: dict[str, Callable[[Run], Series]] = {"worst task": worst_accuracy, "average": mean_accuracy}
+HEADING = "| method, runs lab / verl | % | step | lab | verl | difference |\n| --- | --- | ---: | ---: | ---: | ---: |"
 
 
 def runs_by_method(folder: Path) -> dict[str, list[Run]]:
@@ -39,10 +40,24 @@ def percents(runs: list[Run], measure: Callable[[Run], Series], step: int) -> li
     return values
 
 
-def distance(first: list[float], second: list[float]) -> float:
-    """(mean of the first - mean of the second) / its standard error."""
+def difference(first: list[float], second: list[float]) -> tuple[float, float]:
+    """Difference of the means and its standard error; at least two values on both sides."""
     error = math.sqrt(sum(stdev(values) ** 2 / len(values) for values in (first, second)))
-    return (fmean(first) - fmean(second)) / error if error else math.nan
+    return fmean(first) - fmean(second), error
+
+
+def rows(lab: dict[str, list[Run]], verl: dict[str, list[Run]]) -> Iterator[str]:
+    """Rows of the table, for every method and step that two runs or more have on both sides."""
+    for method in (method for method in lab if method in verl):
+        for name, measure in MEASURES.items():
+            for step in STEPS:
+                ours, theirs = (percents(runs[method], measure, step) for runs in (lab, verl))
+                if min(len(ours), len(theirs)) < 2:
+                    continue
+                cells = [f"{fmean(values):.1f} ± {stdev(values):.1f}" for values in (ours, theirs)]
+                apart, error = difference(ours, theirs)
+                head = f"{method}, {len(ours)} / {len(theirs)} | {name} | {step}"
+                yield f"| {head} | {' | '.join(cells)} | {apart:+.1f} ± {error:.1f} |"
 
 
 def main() -> None:
@@ -50,16 +65,9 @@ def main() -> None:
     parser.add_argument("lab", type=Path, help="folder of runs of the laboratory")
     parser.add_argument("verl", type=Path, help="folder of runs of verl")
     args = parser.parse_args()
-    lab, verl = runs_by_method(args.lab), runs_by_method(args.verl)
-    print("| method, runs lab / verl | % | step | lab | verl | distance |\n| --- | --- | ---: | ---: | ---: | ---: |")
-    for method in (method for method in lab if len(lab[method]) > 1 and len(verl.get(method, [])) > 1):
-        for name, measure in MEASURES.items():
-            for step in STEPS:
-                ours, theirs = (percents(runs[method], measure, step) for runs in (lab, verl))
-                if len(ours) > 1 and len(theirs) > 1:
-                    cells = [f"{fmean(values):.1f} ± {stdev(values):.1f}" for values in (ours, theirs)]
-                    head = f"{method}, {len(ours)} / {len(theirs)} | {name} | {step}"
-                    print(f"| {head} | {' | '.join(cells)} | {distance(ours, theirs):+.1f} |")
+    print(HEADING)
+    for row in rows(runs_by_method(args.lab), runs_by_method(args.verl)):
+        print(row)
 
 
 if __name__ == "__main__":

@@ -108,13 +108,13 @@ def _refuse_unread(config: DictConfig, standard: DictConfig) -> None:
     """Refuse a setting that the laboratory would ignore: all but those it reads are to be the miniature's."""
     given, expected = _leaves(config), _leaves(standard)
     ignored = [
-        f"{name}={given.get(name)!r} (here: {expected.get(name)!r})"
+        f"{name}={given.get(name)!r} (it has {expected.get(name)!r})"
         for name in sorted(given.keys() | expected.keys())
         if given.get(name) != expected.get(name) and not _is_read(name)
     ]
     if ignored:
         raise ConfigError(
-            f"the laboratory has no such setting: {'; '.join(ignored)}. Leave it as it is, or train with verl: "
+            f"the laboratory does not model {'; '.join(ignored)}. Leave these settings out, or train with verl: "
             "run_scripts/mini/run.sh."
         )
 

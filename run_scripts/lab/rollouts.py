@@ -31,7 +31,7 @@ class Group:
     @property
     def accuracy(self) -> float:
         """Share of right rollouts."""
-        return float(fmean(self.correct_G))
+        return fmean(self.correct_G)
 
     @property
     def has_gradient(self) -> bool:

@@ -141,11 +141,17 @@ class Laboratory:
 
 
 def run(lab: Laboratory, steps: int, validate_every: int) -> Iterator[dict[str, Any]]:
-    """Train, and yield the lines of the log as verl's file logger writes them."""
+    """Train, and yield the lines of the log as verl's file logger writes them.
+
+    Args:
+        lab: a model that is not trained yet.
+        steps: training steps.
+        validate_every: steps between two validations; 0 or less leaves out all but the one before training.
+    """
     yield {"step": 0, "data": lab.validate()}
     for step in range(1, steps + 1):
         metrics = lab.step()
-        if step % validate_every == 0 or step == steps:
+        if validate_every > 0 and (step % validate_every == 0 or step == steps):
             metrics |= lab.validate()
         yield {"step": step, "data": metrics}
 
