@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.objective import (
+    Clip,
     clipped_surrogate,
     group_advantages,
     sequence_means,
@@ -57,7 +58,7 @@ class Policy:
         actor = config.actor_rollout_ref.actor
         self.model = model
         self._temperature = config.actor_rollout_ref.rollout.temperature
-        self._clip = (actor.clip_ratio_low, actor.clip_ratio_high, actor.clip_ratio_c)
+        self._clip = Clip(actor.clip_ratio_low, actor.clip_ratio_high, actor.clip_ratio_c)
         self._max_norm = actor.optim.clip_grad
         self._num_tasks = num_tasks
         self._reduction = reduction
@@ -82,7 +83,7 @@ class Policy:
             parameter.grad = torch.zeros_like(parameter)
         now_NT = self._log_probs(batch)
         before_NT = now_NT.detach()
-        losses_NT = -clipped_surrogate(now_NT - before_NT, batch.advantages_NT, *self._clip) * batch.mask_NT
+        losses_NT = -clipped_surrogate(now_NT - before_NT, batch.advantages_NT, self._clip) * batch.mask_NT
         if loss_weights_K is not None:
             losses_NT = losses_NT * torch.from_numpy(loss_weights_K[batch.task_N]).float()[:, None]
         loss = losses_NT.sum() / batch.mask_NT.sum()
@@ -107,8 +108,8 @@ class Policy:
             batch.mask_NT,
             batch.task_N,
             self._num_tasks,
-            *self._clip,
-            reduction=self._reduction,
+            self._clip,
+            self._reduction,
         )
 
     def mean_absolute_advantage_K(self, batch: Batch) -> FloatArray:
