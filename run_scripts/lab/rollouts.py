@@ -1,0 +1,104 @@
+"""Groups of rollouts: puzzles answered and scored, and the batch that the sampler makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+from puzzles import Puzzle
+from tokens import generate
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import Selection, judge
+from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
+from mt_grpo_recipe.algorithm.settings import SamplerSettings
+from reward_fns import compute_score
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rollouts of one puzzle."""
+
+    puzzle: Puzzle
+    answers_G: list[list[int]]
+    """Token ids of each rollout."""
+    rewards_G: list[float]
+    correct_G: list[bool]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right rollouts."""
+        return fmean(self.correct_G)
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether its advantages differ from zero."""
+        return has_spread(self.rewards_G)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Answers puzzles and scores the answers.
+
+    Attributes:
+        model: the policy, updated in place by others.
+        tokenizer: the policy's.
+        max_tokens: most tokens of an answer.
+        generator: source of the draws.
+        puzzles_at_once: puzzles in one forward pass at most.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_tokens: int
+    generator: torch.Generator
+    puzzles_at_once: int = 64
+
+    def roll_out(self, puzzles: Sequence[Puzzle], answers_each: int, temperature: float) -> list[Group]:
+        """Give each puzzle this number of answers; one group per puzzle, in their order."""
+        groups = []
+        for start in range(0, len(puzzles), self.puzzles_at_once):
+            part = puzzles[start : start + self.puzzles_at_once]
+            prompts = [puzzle.prompt for puzzle in part]
+            answers = generate(self.model, prompts, answers_each, self.max_tokens, temperature, self.generator)
+            groups += [self._judge(puzzle, answers_G) for puzzle, answers_G in zip(part, answers, strict=True)]
+        return groups
+
+    def _judge(self, puzzle: Puzzle, answers_G: list[list[int]]) -> Group:
+        texts = self.tokenizer.batch_decode(answers_G, skip_special_tokens=True)
+        scores = [compute_score(puzzle.data_source, text, puzzle.ground_truth, puzzle.extra_info) for text in texts]
+        return Group(
+            puzzle,
+            answers_G,
+            [score["score"] for score in scores],
+            [score["acc"] >= CORRECT_THRESHOLD for score in scores],
+        )
+
+
+def fill_batch(
+    controller: TaskController, settings: SamplerSettings, roll_out: Callable[[list[int]], list[Group]]
+) -> tuple[Selection, list[Group]]:
+    """Run one step's sampler, and tell the controller what it brought.
+
+    All groups that the sampler asks for at one time end together.
+
+    Args:
+        controller: between two steps.
+        settings: the section `mt_grpo.sampler`.
+        roll_out: tasks -> a group of each, in this order.
+
+    Returns:
+        What the sampler chose, and the groups of the batch.
+    """
+    sampler = controller.begin_step()
+    groups: list[Group] = []
+    while not sampler.done:
+        for group in roll_out(sampler.ask()):
+            sampler.tell(len(groups), judge(group.rewards_G, group.correct_G, settings))
+            groups.append(group)
+    selection = sampler.select()
+    controller.observe(selection)
+    return selection, [groups[launch_id] for launch_id in selection.launch_ids]

@@ -1,0 +1,196 @@
+"""One training run of the miniature comparison in one process: no verl, Ray or vLLM.
+
+    python run_scripts/lab/train.py --method mt_grpo --seed 0 -o outputs/lab/mt_grpo-0 [VERL OVERRIDES...]
+
+The run's directory gets what `mt-grpo report` reads. A run that has finished is left as it is; any other starts anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from composing import compose_settings
+from omegaconf import DictConfig, OmegaConf
+from policy import Batch, Policy
+from puzzles import PuzzleOrder, of_tasks, read_puzzles
+from rollouts import Engine, Group, fill_batch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import Selection
+from mt_grpo_recipe.algorithm.task_weights import Signal
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.metrics import (
+    AVERAGE_ACCURACY,
+    FAILED_GROUPS,
+    LOSS_WEIGHT,
+    ROUNDS,
+    SKIPPED_UPDATE,
+    TASK_ACCURACY,
+    TASK_METRICS,
+    WORST_TASK_ACCURACY,
+    task_slugs,
+)
+
+Metrics = dict[str, float]
+
+
+class Stopwatch:
+    """Seconds of processor time by name."""
+
+    def __init__(self) -> None:
+        self.seconds: Metrics = {}
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Add the time of the `with` block to `timing_s/NAME`."""
+        start = time.process_time()
+        yield
+        self.seconds[f"timing_s/{name}"] = self.seconds.get(f"timing_s/{name}", 0.0) + time.process_time() - start
+
+
+class Laboratory:
+    """Model, puzzles and controller of one run.
+
+    Args:
+        config: verl's whole training config.
+        mt_grpo: its checked section `mt_grpo`.
+        data: folder with `train.parquet` and `test.parquet`.
+    """
+
+    def __init__(self, config: DictConfig, mt_grpo: MTGRPOConfig, data: Path):
+        model_path, self._rollout = config.actor_rollout_ref.model.path, config.actor_rollout_ref.rollout
+        tokenizer = AutoTokenizer.from_pretrained(model_path)
+        model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
+        train = of_tasks(read_puzzles(data / "train.parquet", tokenizer), mt_grpo.tasks)
+        self._test = read_puzzles(data / "test.parquet", tokenizer)
+        self._tasks = list(train)
+        self._slugs = task_slugs([*self._tasks, *(task for task in self._test if task not in train)])
+        self._order = PuzzleOrder(list(train.values()), mt_grpo.seed)
+        self._sampler = mt_grpo.sampler
+        self._scale_by_std = config.algorithm.norm_adv_by_std_in_grpo
+        self._controller = TaskController(self._tasks, config.data.train_batch_size, mt_grpo)
+        self._policy = Policy(model, config, len(self._tasks), mt_grpo.improvement.reduction)
+        # Two streams of draws: how often a run is validated does not change what it trains on.
+        self._engine, self._validation = (
+            Engine(model, tokenizer, config.data.max_response_length, torch.Generator().manual_seed(seed))
+            for seed in (2 * self._rollout.seed, 2 * self._rollout.seed + 1)
+        )
+
+    def step(self) -> Metrics:
+        """One step: fill the batch, update the policy, measure the improvement, move the task weights."""
+        watch = Stopwatch()
+        with watch.measure("step"):
+            with watch.measure("gen"):
+                selection, groups = fill_batch(self._controller, self._sampler, self._answer)
+            metrics = self._learn(selection, groups, watch) if groups else {}
+        for name, by_task in self._controller.metrics().items():
+            metrics |= {TASK_METRICS[name].of(self._slugs[task]): value for task, value in by_task.items()}
+        metrics[ROUNDS.name] = selection.rounds
+        metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
+        metrics[SKIPPED_UPDATE.name] = float(not groups)
+        return metrics | watch.seconds
+
+    def _answer(self, tasks: list[int]) -> list[Group]:
+        puzzles = [self._order.draw(task) for task in tasks]
+        return self._engine.roll_out(puzzles, self._rollout.n, self._rollout.temperature)
+
+    def _learn(self, selection: Selection, groups: list[Group], watch: Stopwatch) -> Metrics:
+        batch = Batch.of(groups, self._tasks, self._scale_by_std)
+        loss_weights_K = self._controller.loss_weights_K(selection)
+        with watch.measure("update_actor"):
+            before_NT, metrics = self._policy.update(batch, loss_weights_K)
+        signal_K = np.full(len(self._tasks), math.nan)
+        if self._controller.reads is Signal.IMPROVEMENT:
+            with watch.measure("improvement"):
+                signal_K = self._policy.improvement_K(batch, before_NT)
+        elif self._controller.reads is Signal.ADVANTAGE:
+            signal_K = self._policy.mean_absolute_advantage_K(batch)
+        self._controller.update_weights(signal_K)
+        if loss_weights_K is not None:
+            for task, weight in zip(self._tasks, loss_weights_K.tolist(), strict=True):
+                metrics[LOSS_WEIGHT.of(self._slugs[task])] = weight
+        metrics["response_length/mean"] = batch.mask_NT.sum(1).float().mean().item()
+        return metrics
+
+    def validate(self) -> Metrics:
+        """Accuracy of each task on its test puzzles, and the worst and the average of those that are trained."""
+        options = self._rollout.val_kwargs
+        temperature = options.temperature if options.do_sample else 0.0
+        accuracy = {
+            task: fmean(group.accuracy for group in self._validation.roll_out(puzzles, options.n, temperature))
+            for task, puzzles in self._test.items()
+        }
+        trained = [accuracy[task] for task in self._tasks if task in accuracy]
+        metrics = {TASK_ACCURACY.of(self._slugs[task]): value for task, value in accuracy.items()}
+        if trained:
+            metrics |= {WORST_TASK_ACCURACY.name: min(trained), AVERAGE_ACCURACY.name: fmean(trained)}
+        return metrics
+
+
+def run(lab: Laboratory, steps: int, validate_every: int) -> Iterator[dict[str, Any]]:
+    """Train, and yield the lines of the log as verl's file logger writes them.
+
+    Args:
+        lab: a model that is not trained yet.
+        steps: training steps.
+        validate_every: steps between two validations; 0 or less leaves out all but the one before training.
+    """
+    yield {"step": 0, "data": lab.validate()}
+    for step in range(1, steps + 1):
+        metrics = lab.step()
+        if validate_every > 0 and (step % validate_every == 0 or step == steps):
+            metrics |= lab.validate()
+        yield {"step": step, "data": metrics}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", required=True, help="a file of mt_grpo_recipe/config/mt_grpo")
+    parser.add_argument("--name", help="name of the method in the report (METHOD)")
+    parser.add_argument("--seed", type=int, default=0, help="of quotas, puzzles and answers (%(default)s)")
+    parser.add_argument("--steps", type=int, default=80, help="(%(default)s)")
+    parser.add_argument("--data", type=Path, default=Path("outputs/mini/data"), help="(%(default)s)")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="directory of this run")
+    parser.add_argument("overrides", nargs="*", help="overrides of verl's command line")
+    args = parser.parse_args(arguments)
+    name = args.name or args.method
+    if (args.out / "finished").exists():
+        print(f"{name}, seed {args.seed}: finished already, in {args.out}")
+        return 0
+
+    torch.set_num_threads(1)
+    disable_progress_bar()
+    try:
+        config, mt_grpo = compose_settings(args.method, args.seed, args.steps, args.overrides)
+        lab = Laboratory(config, mt_grpo, args.data)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "run.json").write_text(json.dumps({"method": name, "seed": args.seed}) + "\n")
+    OmegaConf.save(config, args.out / "config.yaml")
+    with (args.out / "metrics.jsonl").open("w") as log:
+        for line in run(lab, config.trainer.total_training_steps, config.trainer.test_freq):
+            print(json.dumps(line), file=log, flush=True)
+            if WORST_TASK_ACCURACY.name in line["data"]:
+                worst, average = (line["data"][metric.name] for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY))
+                print(f"step {line['step']}: worst task {100 * worst:.1f} %, average {100 * average:.1f} %", flush=True)
+    (args.out / "finished").touch()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
