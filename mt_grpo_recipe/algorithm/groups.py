@@ -224,16 +224,25 @@ def select_groups(
         batch_size: B.
         rounds: rounds generated, for the record.
     """
-    tasks, outcomes = groups.tasks(), groups.outcomes()
-    informative = outcomes == Outcome.INFORMATIVE
-    ids = np.flatnonzero(informative)
+    tasks, ids = groups.tasks(), np.flatnonzero(groups.outcomes() == Outcome.INFORMATIVE)
     if limit_K is not None:
         within = rank_in_task(tasks[ids], groups.num_tasks) < limit_K[tasks[ids]]
         ids = np.concatenate([ids[within], ids[~within]])
-    chosen = np.sort(ids[:batch_size])
-    left = informative | (outcomes == 0)
-    left[chosen] = False
+    return selection_of(groups, np.sort(ids[:batch_size]), quota_K, rounds)
 
+
+def selection_of(groups: GroupLedger, chosen: IntArray, quota_K: IntArray, rounds: int) -> Selection:
+    """The selection of these groups, with its counts.
+
+    Args:
+        groups: all groups of the step.
+        chosen: launch ids in ascending order.
+        quota_K: n, shape (K,).
+        rounds: rounds generated.
+    """
+    outcomes = groups.outcomes()
+    left = (outcomes == Outcome.INFORMATIVE) | (outcomes == 0)
+    left[chosen] = False
     gradient, told = groups.carry_gradient(), groups.told_now()
     finished = told & (outcomes != Outcome.FAILED)
     return Selection(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,29 +50,32 @@ def group_advantages(scores_N: torch.Tensor, group_N: Sequence[str] | np.ndarray
     return advantages_N
 
 
-def clipped_surrogate(
-    log_ratio_NT: torch.Tensor,
-    advantages_NT: torch.Tensor,
-    clip_low: float,
-    clip_high: float,
-    dual_clip: float,
-) -> torch.Tensor:
+class Clip(NamedTuple):
+    """Bounds of the probability ratio r in the clipped surrogate."""
+
+    low: float
+    """epsilon below one, 0.2."""
+    high: float
+    """epsilon above one, 0.28 with clip-higher (DAPO, arXiv 2503.14476)."""
+    dual: float
+    """c > 1: where A < 0 the value is at least c A (arXiv 1912.09729)."""
+
+
+def clipped_surrogate(log_ratio_NT: torch.Tensor, advantages_NT: torch.Tensor, clip: Clip) -> torch.Tensor:
     """Per-token min(r A, clip(r, 1 - low, 1 + high) A), to be maximised (GRPO, arXiv 2402.03300, Eq. 3).
 
     Args:
         log_ratio_NT: log pi_theta - log pi_old, shape (N, T); limited to +-20 before exp.
         advantages_NT: shape (N, T).
-        clip_low: epsilon below one, 0.2.
-        clip_high: epsilon above one, 0.28 with clip-higher (DAPO, arXiv 2503.14476).
-        dual_clip: c > 1: where A < 0 the value is at least c A (arXiv 1912.09729).
+        clip: bounds of r.
 
     Returns:
         Surrogate of each token, shape (N, T).
     """
     ratio_NT = log_ratio_NT.clamp(-20.0, 20.0).exp()
-    clipped_NT = ratio_NT.clamp(1 - clip_low, 1 + clip_high)
+    clipped_NT = ratio_NT.clamp(1 - clip.low, 1 + clip.high)
     surrogate_NT = torch.minimum(ratio_NT * advantages_NT, clipped_NT * advantages_NT)
-    return torch.where(advantages_NT < 0, torch.maximum(surrogate_NT, dual_clip * advantages_NT), surrogate_NT)
+    return torch.where(advantages_NT < 0, torch.maximum(surrogate_NT, clip.dual * advantages_NT), surrogate_NT)
 
 
 def sequence_means(values_NT: torch.Tensor, mask_NT: torch.Tensor) -> torch.Tensor:
@@ -94,9 +98,7 @@ def task_improvement(
     mask_NT: torch.Tensor,
     task_N: Sequence[int] | IntArray,
     num_tasks: int,
-    clip_low: float,
-    clip_high: float,
-    dual_clip: float,
+    clip: Clip,
     reduction: str = "mean",
 ) -> FloatArray:
     """I_k = J_GRPO,k(theta_{t+1}) - J_GRPO,k(theta_t) (arXiv 2602.05547, Eq. 8).
@@ -109,15 +111,14 @@ def task_improvement(
         mask_NT: one on response tokens, shape (N, T).
         task_N: task index of each sample, length N.
         num_tasks: K.
-        clip_low, clip_high, dual_clip: as in `clipped_surrogate`.
+        clip: bounds of the ratio.
         reduction: "mean" over a task's samples, or their "sum", as in the authors' released code.
 
     Returns:
         Change of the per-sequence token means, reduced over samples, shape (K,); NaN for a task without samples.
     """
-    clip = (clip_low, clip_high, dual_clip)
-    after_NT = clipped_surrogate(log_ratio_NT, advantages_NT, *clip)
-    before_NT = clipped_surrogate(torch.zeros_like(log_ratio_NT), advantages_NT, *clip)
+    after_NT = clipped_surrogate(log_ratio_NT, advantages_NT, clip)
+    before_NT = clipped_surrogate(torch.zeros_like(log_ratio_NT), advantages_NT, clip)
     change_N = sequence_means(after_NT - before_NT, mask_NT)
     mean_K = task_means(change_N.double().numpy(), task_N, num_tasks)
     if reduction == "mean":

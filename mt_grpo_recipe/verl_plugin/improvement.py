@@ -10,7 +10,7 @@ from transfer_queue import KVBatchMeta
 from verl.workers.utils.padding import response_from_nested
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.objective import probe_rows, sequence_means, task_improvement, task_means
+from mt_grpo_recipe.algorithm.objective import Clip, probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.config import MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.queue_rows import fetch, take_rows
 
@@ -38,12 +38,12 @@ class ImprovementPass:
 
     Args:
         config: `improvement` says how to measure, `seed` seeds the draw of the part.
-        clip: (clip_low, clip_high, dual_clip) of the policy loss.
+        clip: bounds of the ratio in the policy loss.
         temperature: of the rollouts; the old log-probabilities were computed with it.
         num_tasks: K.
     """
 
-    def __init__(self, config: MTGRPOConfig, clip: tuple[float, float, float], temperature: float, num_tasks: int):
+    def __init__(self, config: MTGRPOConfig, clip: Clip, temperature: float, num_tasks: int):
         self._settings = config.improvement
         self._seed = config.seed
         self._clip = clip
@@ -83,15 +83,12 @@ class ImprovementPass:
         """Change of the clipped surrogate from the old log-probabilities to the new, by task, shape (K,)."""
         data = fetch(list(task_of_row), "log_probs", "old_log_probs", "advantages", "response_mask")
         after = response_from_nested(data["log_probs"], data["response_mask"]).to_padded_tensor(0.0)
-        clip_low, clip_high, dual_clip = self._clip
         return task_improvement(
             log_ratio_NT=after - data["old_log_probs"].to_padded_tensor(0.0),
             advantages_NT=data["advantages"].to_padded_tensor(0.0),
             mask_NT=data["response_mask"].to_padded_tensor(0),
             task_N=list(task_of_row.values()),
             num_tasks=self._num_tasks,
-            clip_low=clip_low,
-            clip_high=clip_high,
-            dual_clip=dual_clip,
+            clip=self._clip,
             reduction=self._settings.reduction,
         )

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from verl.trainer.ppo.core_algos import agg_loss, register_policy_loss
 
-from mt_grpo_recipe.algorithm.objective import clipped_surrogate
+from mt_grpo_recipe.algorithm.objective import Clip, clipped_surrogate
 
 
-def clip_bounds(actor_config: Any) -> tuple[float, float, float]:
-    """(clip_low, clip_high, dual_clip) of verl's actor section; an unset side falls back to `clip_ratio`."""
+def clip_bounds(actor_config: Any) -> Clip:
+    """Bounds of the ratio in verl's actor section; an unset side falls back to `clip_ratio`."""
     low, high = actor_config.clip_ratio_low, actor_config.clip_ratio_high
     clip_ratio = actor_config.clip_ratio
-    return (clip_ratio if low is None else low, clip_ratio if high is None else high, actor_config.clip_ratio_c)
+    return Clip(clip_ratio if low is None else low, clip_ratio if high is None else high, actor_config.clip_ratio_c)
 
 
 @register_policy_loss("mt_grpo")
@@ -41,31 +41,26 @@ def compute_mt_grpo_loss(
     Returns:
         The loss, a scalar, and verl's clip-fraction and KL metrics.
     """
-    clip_low, clip_high, dual_clip = clip_bounds(config)
+    clip = clip_bounds(config)
     log_ratio = log_prob - old_log_prob
-    losses = -clipped_surrogate(log_ratio, advantages, clip_low, clip_high, dual_clip)
+    losses = -clipped_surrogate(log_ratio, advantages, clip)
     if rollout_is_weights is not None:
         losses = losses * rollout_is_weights
     loss = agg_loss(loss_mat=losses, loss_mask=response_mask, loss_agg_mode=loss_agg_mode, **config.global_batch_info)
-    return loss, _metrics(log_ratio, advantages, response_mask, clip_low, clip_high, dual_clip)
+    return loss, _metrics(log_ratio, advantages, response_mask, clip)
 
 
 @torch.no_grad()
 def _metrics(
-    log_ratio: torch.Tensor,
-    advantages: torch.Tensor,
-    response_mask: torch.Tensor,
-    clip_low: float,
-    clip_high: float,
-    dual_clip: float,
+    log_ratio: torch.Tensor, advantages: torch.Tensor, response_mask: torch.Tensor, clip: Clip
 ) -> dict[str, float]:
     """Shares of response tokens whose ratio is clipped, and the mean of -log ratio, under verl's names."""
     tokens = response_mask.sum().clamp(min=1)
     log_ratio = log_ratio.clamp(-20.0, 20.0)
     ratio = log_ratio.exp()
-    too_high = (ratio > 1 + clip_high) & (advantages > 0)
-    too_low = (ratio < 1 - clip_low) & (advantages < 0)
-    floored = (ratio > dual_clip) & (advantages < 0)
+    too_high = (ratio > 1 + clip.high) & (advantages > 0)
+    too_low = (ratio < 1 - clip.low) & (advantages < 0)
+    floored = (ratio > clip.dual) & (advantages < 0)
     return {
         "actor/pg_clipfrac": (((too_high | too_low) * response_mask).sum() / tokens).item(),
         "actor/ppo_kl": ((-log_ratio * response_mask).sum() / tokens).item(),

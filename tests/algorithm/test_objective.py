@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mt_grpo_recipe.algorithm.objective import (
+    Clip,
     clipped_surrogate,
     group_advantages,
     has_spread,
@@ -19,7 +20,7 @@ from mt_grpo_recipe.algorithm.objective import (
     task_means,
 )
 
-CLIP = {"clip_low": 0.2, "clip_high": 0.28, "dual_clip": 3.0}
+CLIP = Clip(low=0.2, high=0.28, dual=3.0)
 
 
 def test_equal_rewards_have_no_spread_though_their_deviation_is_not_zero():
@@ -75,20 +76,20 @@ def test_no_rollouts_at_all():
     ],
 )
 def test_surrogate_in_every_region(ratio, advantage, expected):
-    value = clipped_surrogate(torch.tensor([[math.log(ratio)]]), torch.tensor([[advantage]]), **CLIP)
+    value = clipped_surrogate(torch.tensor([[math.log(ratio)]]), torch.tensor([[advantage]]), CLIP)
     assert value.item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_surrogate_stays_finite_for_absurd_ratios():
     log_ratio = torch.tensor([[500.0, -500.0, 500.0, -500.0]])
-    value = clipped_surrogate(log_ratio, torch.tensor([[1.0, 1.0, -1.0, -1.0]]), **CLIP)
+    value = clipped_surrogate(log_ratio, torch.tensor([[1.0, 1.0, -1.0, -1.0]]), CLIP)
     # 1.28 | e^-20, next to nothing | dual clip -3 | -0.8
     assert value.flatten().tolist() == pytest.approx([1.28, 0.0, -3.0, -0.8], abs=1e-6)
 
 
 def test_surrogate_has_no_gradient_where_it_is_clipped():
     log_ratio = torch.tensor([[math.log(1.5), math.log(1.1)]], requires_grad=True)
-    clipped_surrogate(log_ratio, torch.ones(1, 2), **CLIP).sum().backward()
+    clipped_surrogate(log_ratio, torch.ones(1, 2), CLIP).sum().backward()
     assert log_ratio.grad is not None
     # d(r A)/d log r = r A inside, nothing outside
     assert log_ratio.grad.flatten().tolist() == pytest.approx([0.0, 1.1])
@@ -113,7 +114,7 @@ def test_improvement_by_hand():
     ratio_NT = torch.tensor([[1.1, 1.5], [0.9, 5.0], [3.0, 0.1]])
     advantages_NT = torch.tensor([[1.0, 1.0], [-2.0, -2.0], [0.0, 0.0]])
     mask_NT = torch.tensor([[1, 1], [1, 0], [1, 1]])
-    change_K = task_improvement(ratio_NT.log(), advantages_NT, mask_NT, [0, 0, 2], 3, **CLIP)
+    change_K = task_improvement(ratio_NT.log(), advantages_NT, mask_NT, [0, 0, 2], 3, CLIP)
     assert change_K[[0, 2]] == pytest.approx([0.195, 0.0], abs=1e-6)
     assert math.isnan(change_K[1])
 
@@ -123,13 +124,13 @@ def test_improvement_summed_over_samples():
     ratio_NT = torch.tensor([[1.1, 1.5], [0.9, 5.0], [3.0, 0.1]])
     advantages_NT = torch.tensor([[1.0, 1.0], [-2.0, -2.0], [0.0, 0.0]])
     mask_NT = torch.tensor([[1, 1], [1, 0], [1, 1]])
-    change_K = task_improvement(ratio_NT.log(), advantages_NT, mask_NT, [0, 0, 2], 3, **CLIP, reduction="sum")
+    change_K = task_improvement(ratio_NT.log(), advantages_NT, mask_NT, [0, 0, 2], 3, CLIP, reduction="sum")
     assert change_K[[0, 2]] == pytest.approx([0.39, 0.0], abs=1e-6)
     assert math.isnan(change_K[1])
 
 
 def test_no_change_of_the_policy_is_no_improvement():
-    change_K = task_improvement(torch.zeros(2, 3), torch.randn(2, 3), torch.ones(2, 3), [0, 1], 2, **CLIP)
+    change_K = task_improvement(torch.zeros(2, 3), torch.randn(2, 3), torch.ones(2, 3), [0, 1], 2, CLIP)
     assert change_K.tolist() == [0.0, 0.0]
 
 

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data_prep.prepare import draw
 from mt_grpo_recipe.algorithm.objective import (
+    Clip,
     clipped_surrogate,
     group_advantages,
     has_spread,
@@ -29,7 +30,7 @@ from reward_fns import compute_score
 
 MODEL = Path(__file__).parents[2] / "run_scripts/tiny_model/checkpoint"
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
-CLIP = {"clip_low": 0.2, "clip_high": 0.28, "dual_clip": 3.0}
+CLIP = Clip(low=0.2, high=0.28, dual=3.0)
 ROLLOUTS, MAX_TOKENS = 8, 32
 
 
@@ -111,7 +112,7 @@ class Update:
         optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
         for _ in range(2):  # the first step of Adam is all signs; the second is more like one of a training run
             new, _ = log_probs(model, samples.rows, samples.prompt_lengths)
-            surrogate = clipped_surrogate((new - self.old_NT) * mask, self.advantages_NT, **CLIP)
+            surrogate = clipped_surrogate((new - self.old_NT) * mask, self.advantages_NT, CLIP)
             loss = -(surrogate * mask).sum() / mask.sum()
             optimizer.zero_grad()
             loss.backward()
@@ -129,7 +130,7 @@ class Update:
         width = after.shape[1]
         ratio = (after - self.old_NT[chosen, :width]) * mask
         advantages, tasks = self.advantages_NT[chosen, :width], [samples.tasks[i] for i in chosen]
-        return task_improvement(ratio, advantages, mask, tasks, len(TASKS), **CLIP), seconds
+        return task_improvement(ratio, advantages, mask, tasks, len(TASKS), CLIP), seconds
 
 
 def print_table(update, draws):

@@ -6,10 +6,11 @@ import pytest
 from omegaconf import OmegaConf
 from transfer_queue import KVBatchMeta
 
+from mt_grpo_recipe.algorithm.objective import Clip
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
 
-CLIP = (0.2, 0.28, 3.0)
+CLIP = Clip(0.2, 0.28, 3.0)
 TASK_OF_ROW = {"a_0_0": 0, "a_1_0": 0, "b_0_0": 1}
 """Three samples of two tasks; a third task has none."""
 

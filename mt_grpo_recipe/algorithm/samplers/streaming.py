@@ -33,95 +33,11 @@ from mt_grpo_recipe.algorithm.groups import (
 )
 from mt_grpo_recipe.algorithm.quotas import draw_quotas
 from mt_grpo_recipe.algorithm.samplers.base import Step
+from mt_grpo_recipe.algorithm.samplers.lane import Lane
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
-
-MAX_PRIOR_GROUPS = 128.0
-"""Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
-
-HOPELESS_SUCCESSES = 4
-"""A lane without an informative group in t tries has, all but surely (e^-4 = 2 %), an acceptance below 4 / t. It is
-given up where even 4 / t could not bring what is missing within the budget that is left."""
-
-PATIENCE_PER_SUCCESS = 16
-"""Each informative group adds this many to those 4, so that any signal puts giving up off by far: a part of a quota is
-worth having, and one success in t tries speaks for an acceptance near 1 / t, which 20 / t is well above."""
 
 INFORMATIVE, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
 """Looking a member up in its enum costs as much as the rest of `tell`, which runs for every group."""
-
-
-class _Lane:
-    """Groups that compete for the same places of the batch: those of one task, or all where no ratio is kept.
-
-    Args:
-        places: groups the batch wants from this lane.
-        inflate: launch more than are missing, as the filter will take some.
-        prior_kept: informative groups of earlier steps, weighted.
-        prior_seen: all finished groups of earlier steps, weighted alike.
-    """
-
-    __slots__ = (
-        "carried", "ended", "failed", "head", "inflate", "kept", "launch_ids", "places", "prior_kept", "prior_seen",
-        "settled",
-    )  # fmt: skip
-
-    def __init__(self, places: int, inflate: bool, prior_kept: float, prior_seen: float):
-        self.places = places
-        self.inflate = inflate
-        discount = min(1.0, MAX_PRIOR_GROUPS / prior_seen) if prior_seen else 0.0
-        self.prior_kept = discount * prior_kept
-        self.prior_seen = discount * prior_seen
-        self.launch_ids: list[int] = []
-        self.ended = 0
-        self.kept = 0
-        self.carried = 0
-        """Of those kept, the ones that ended in an earlier step: they are no evidence, their failures are not here."""
-        self.failed = 0
-        self.head = 0
-        """Position in `launch_ids` of the first group that has not ended."""
-        self.settled = 0
-        """Informative groups before `head`."""
-
-    @property
-    def met(self) -> bool:
-        """The places are taken by groups that nothing launched earlier can displace."""
-        return self.settled >= self.places
-
-    @property
-    def tries(self) -> float:
-        """1 / a_k: groups to generate for one that is kept, by the estimate of earlier steps and this one; above 1."""
-        # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
-        seen, kept = self.ended - self.failed - self.carried, self.kept - self.carried
-        return (self.prior_seen + seen + 1) / (self.prior_kept + kept + 0.5)
-
-    def settle(self, outcome_of: bytearray) -> None:
-        """Move `head` past the groups that have ended; `outcome_of` is the ledger's."""
-        ids, head, size = self.launch_ids, self.head, len(self.launch_ids)
-        while head < size and (outcome := outcome_of[ids[head]]):
-            if outcome == INFORMATIVE:
-                self.settled += 1
-            head += 1
-        self.head = head
-
-    def shortage(self, safety: float, budget_left: int) -> int:
-        """Groups to launch now, beyond those in flight."""
-        missing = self.places - self.kept
-        if missing <= 0:
-            return 0
-        target: float = missing
-        if self.inflate:
-            tries = self.tries
-            target = missing * tries
-            if safety:
-                target += safety * math.sqrt(target * (tries - 1))
-        in_flight = len(self.launch_ids) - self.ended
-        lacking = math.ceil(target) - in_flight
-        # A hopeless lane would eat the budget.
-        tried, kept = self.ended - self.carried, self.kept - self.carried
-        successes = HOPELESS_SUCCESSES + PATIENCE_PER_SUCCESS * kept
-        if lacking <= 0 or missing * tried > successes * (budget_left + in_flight):
-            return 0
-        return lacking
 
 
 class StreamingSampler:
@@ -159,15 +75,15 @@ class StreamingSampler:
             self._adopt(carried)
         self._open = sum(not lane.met for lane in self._lanes)
 
-    def _make_lanes(self) -> list[_Lane]:
+    def _make_lanes(self) -> list[Lane]:
         settings, tracker = self._settings, self._step.tracker
         seen_K = tracker.recent_finished_K
-        kept_K = seen_K - tracker.recent_filtered_K
+        informative_K = seen_K - tracker.recent_filtered_K
         inflate = settings.inflate and settings.drop_uninformative
         if not self._by_task:
-            return [_Lane(self._step.batch_size, inflate, float(kept_K.sum()), float(seen_K.sum()))]
-        by_task = zip(self.quota_K.tolist(), kept_K.tolist(), seen_K.tolist(), strict=True)
-        return [_Lane(places, inflate, kept, seen) for places, kept, seen in by_task]
+            return [Lane(self._step.batch_size, inflate, float(informative_K.sum()), float(seen_K.sum()))]
+        by_task = zip(self.quota_K.tolist(), informative_K.tolist(), seen_K.tolist(), strict=True)
+        return [Lane(places, inflate, informative, seen) for places, informative, seen in by_task]
 
     def _adopt(self, carried: Sequence[Group]) -> None:
         """Put the groups that earlier steps left into their lanes."""
@@ -176,7 +92,7 @@ class StreamingSampler:
             lane.launch_ids.append(launch_id)
             if group.result is not None:
                 lane.ended += 1
-                lane.kept += 1
+                lane.informative += 1
                 lane.carried += 1
         for lane in self._lanes:
             lane.settle(self._groups.outcome_of)
@@ -200,7 +116,7 @@ class StreamingSampler:
     def _lanes_to_ask(self) -> Sequence[int]:
         """Lanes that may lack groups: those that lost one to the filter since they last lacked none.
 
-        A group that is kept lowers the target by more than the one that it takes out of flight. It may also call back a
+        An informative group lowers the target by more than the one that it takes out of flight. It may also call back a
         lane that was given up, which the look at all lanes finds once nothing is in flight.
         """
         return sorted(self._touched) if self.in_flight else range(len(self._lanes))
@@ -272,10 +188,10 @@ class StreamingSampler:
         lane, outcome = self._lanes[index], result[0]
         lane.ended += 1
         if outcome == INFORMATIVE:
-            lane.kept += 1
+            lane.informative += 1
         elif outcome == FAILED:
             lane.failed += 1
-        if lane.kept < lane.places:
+        if lane.informative < lane.places:
             if outcome != INFORMATIVE:
                 self._touched.add(index)
         elif lane.settled < lane.places:
@@ -291,7 +207,7 @@ class StreamingSampler:
     def _teach_tracker(self) -> None:
         """Update rho once per step, from the groups before the first one in flight of each lane.
 
-        Once, because it is the memory across steps; within the step `_Lane.shortage` learns from each group. Groups
+        Once, because it is the memory across steps; within the step `Lane.shortage` learns from each group. Groups
         that overtook one still in flight stay out: short ones would be counted, long ones not. Where the next step goes
         on with what is in flight, every group counts in the step in which it ends, the long ones in a later one.
         """

@@ -1,0 +1,125 @@
+"""Settings with their bounds: one dataclass per weight rule, one per sampling schedule.
+
+Each holds only the fields that it reads. Defaults are those of arXiv 2602.05547, three-task experiment. How a training
+config names them is the business of `mt_grpo_recipe.config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mt_grpo_recipe.algorithm.settings.bounds import SettingError, require, require_at_least, require_choice
+from mt_grpo_recipe.algorithm.settings.sampler import (
+    SCHEDULES,
+    RoundsSettings,
+    SamplerSettings,
+    StreamingSettings,
+)
+from mt_grpo_recipe.algorithm.settings.weights import (
+    RULES,
+    CurriculumSettings,
+    FixedSettings,
+    ImprovementAwareSettings,
+    RegularizedSettings,
+    RuleSettings,
+    SequentialSettings,
+)
+
+__all__ = [
+    "RULES",
+    "SCHEDULES",
+    "CurriculumSettings",
+    "FixedSettings",
+    "GeneralSettings",
+    "ImprovementAwareSettings",
+    "ImprovementSettings",
+    "MTGRPOConfig",
+    "RegularizedSettings",
+    "RoundsSettings",
+    "RuleSettings",
+    "SamplerSettings",
+    "SequentialSettings",
+    "SettingError",
+    "StreamingSettings",
+]
+
+
+@dataclass
+class ImprovementSettings:
+    """How I_k is measured."""
+
+    granularity: str = "step"
+    """step: once after the policy update | mini_batch: after every mini-batch | off: never (I_k = 0)."""
+    reduction: str = "mean"
+    """mean | sum over a task's samples; the authors' released code sums."""
+    probe_fraction: float = 1.0
+    """Share of each task's samples, drawn anew each step, on which I_k is measured; 1 takes all."""
+
+    def __post_init__(self) -> None:
+        require_choice("granularity", self.granularity, ("step", "mini_batch", "off"))
+        require_choice("reduction", self.reduction, ("mean", "sum"))
+        require(0 < self.probe_fraction <= 1, "probe_fraction", self.probe_fraction, "above 0, at most 1")
+        require(
+            self.probe_fraction == 1 or self.reduction == "mean",
+            "probe_fraction",
+            self.probe_fraction,
+            "1 with improvement.reduction=sum (a part of the samples has a smaller sum)",
+        )
+
+
+@dataclass
+class GeneralSettings:
+    """What concerns neither the rule, nor the improvement, nor the sampler."""
+
+    task_key: list[str] = field(default_factory=lambda: ["extra_info.task"])
+    """Fields that name a row's task, joined with "-"."""
+    tasks: list[str] | None = None
+    """Tasks to train, in this order; None is every task of the data, in order of first appearance."""
+    seed: int = 0
+    """Seed of the quotas, the launch order and the order of the prompts."""
+    loss_weighting: str = "none"
+    """none | residual: quota share over batch share | task: K z_k (Eq. 6), with z left out of the sampling."""
+    max_loss_weight: float = 5.0
+    """Bound of the residual weights."""
+
+    def __post_init__(self) -> None:
+        require(len(self.task_key) > 0, "task_key", self.task_key, "a list of at least one field")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require_choice("loss_weighting", self.loss_weighting, ("none", "residual", "task"))
+        require_at_least("max_loss_weight", self.max_loss_weight, 1)
+        if self.tasks is not None:
+            distinct = len(self.tasks) > 0 and len(set(self.tasks)) == len(self.tasks)
+            require(distinct, "tasks", self.tasks, "null or a list of distinct task names")
+
+
+@dataclass
+class MTGRPOConfig(GeneralSettings):
+    """Everything that the config section `mt_grpo` says."""
+
+    weights: RuleSettings = field(default_factory=ImprovementAwareSettings)
+    improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
+    sampler: SamplerSettings = field(default_factory=RoundsSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tasks is not None and isinstance(self.weights, FixedSettings):
+            self.weights.initial_of(len(self.tasks))
+        rule, granularity = self.weights.rule, self.improvement.granularity
+        require(
+            not (rule == "improvement_aware" and granularity == "off"),
+            "improvement.granularity",
+            "off",
+            "step or mini_batch with weights.rule=improvement_aware, which reads the improvement",
+        )
+        require(
+            not (rule in ("sec", "sequential") and granularity == "mini_batch"),
+            "improvement.granularity",
+            "mini_batch",
+            f"step with weights.rule={rule}, which moves once per step and reads no improvement",
+        )
+        require(
+            not (self.loss_weighting == "task" and self.sampler.ratio),
+            "loss_weighting",
+            "task",
+            "none or residual with sampler.ratio=true (the batch already holds the shares z)",
+        )

@@ -1,0 +1,155 @@
+"""Settings of the rules that move the weights, one dataclass per rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from mt_grpo_recipe.algorithm.settings.bounds import (
+    SettingError,
+    require,
+    require_at_least,
+    require_decay,
+    require_positive,
+)
+
+
+@dataclass
+class FixedSettings:
+    """Rule `fixed`: z never moves."""
+
+    rule: ClassVar[str] = "fixed"
+    accuracy_decay: ClassVar[float] = 0.0
+
+    initial: list[float] | None = None
+    """z, in the order of the tasks; None is uniform."""
+
+    def __post_init__(self) -> None:
+        if self.initial is not None:
+            valid = all(math.isfinite(w) and w >= 0 for w in self.initial) and sum(self.initial) > 0
+            require(valid, "initial", self.initial, "a list of numbers, none negative, not all zero")
+
+    def initial_of(self, num_tasks: int) -> list[float]:
+        """z before it is normalised, one number per task.
+
+        Raises:
+            SettingError: `initial` has another number of entries.
+        """
+        initial = [1.0] * num_tasks if self.initial is None else self.initial
+        if len(initial) != num_tasks:
+            raise SettingError(
+                "weights.initial",
+                f" has {len(initial)} numbers for {num_tasks} tasks: give one per task, in the order of mt_grpo.tasks.",
+            )
+        return initial
+
+
+@dataclass
+class _AdamWSettings:
+    learning_rate: float = 0.025
+    """beta, step size of AdamW on the logits."""
+    accuracy_decay: float = 0.0
+    """Weight of the past in the moving average of J_k; 0 takes the accuracy of the step alone."""
+
+    def __post_init__(self) -> None:
+        require_positive("learning_rate", self.learning_rate)
+        require_decay("accuracy_decay", self.accuracy_decay)
+
+
+@dataclass
+class ImprovementAwareSettings(_AdamWSettings):
+    """Rule `improvement_aware`: Subroutine 1 (IWU)."""
+
+    rule: ClassVar[str] = "improvement_aware"
+
+    weight_decay: float = 1e-5
+    """AdamW's decay of the logits."""
+    trade_off: float = 0.2
+    """lambda, weight of the accuracy beside the improvement."""
+    improvement_clip: float = 0.1
+    """c, bound of the improvement."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("weight_decay", self.weight_decay, 0)
+        require(
+            self.trade_off >= 0 and math.isfinite(self.trade_off),
+            "trade_off",
+            self.trade_off,
+            "0 or more (it is the paper's lambda; 0.2 and 0.25 were used with three tasks)",
+        )
+        require_positive("improvement_clip", self.improvement_clip)
+
+
+@dataclass
+class RegularizedSettings(_AdamWSettings):
+    """Rule `regularized`: Subroutine 2 (the ablation)."""
+
+    rule: ClassVar[str] = "regularized"
+
+    eta: float = 1e-2
+    """eta, strength of the pull to uniform weights."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least("eta", self.eta, 0)
+
+
+@dataclass
+class CurriculumSettings:
+    """Rule `sec`: self-evolving curriculum (arXiv 2505.14970)."""
+
+    rule: ClassVar[str] = "sec"
+    accuracy_decay: ClassVar[float] = 0.0
+
+    alpha: float = 0.5
+    """alpha, the share that a new value takes of Q."""
+    temperature: float = 0.2
+    """tau, temperature of the softmax over Q."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.alpha <= 1, "alpha", self.alpha, "above 0, at most 1")
+        require_positive("temperature", self.temperature)
+
+
+@dataclass
+class SequentialSettings:
+    """Rule `sequential`: one stage of tasks after another."""
+
+    rule: ClassVar[str] = "sequential"
+    accuracy_decay: ClassVar[float] = 0.0
+
+    stages: list[list[str]] = field(default_factory=list)
+    """The tasks of each stage."""
+    stage_steps: int = 240
+    """Steps that a stage lasts."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.stages) and all(self.stages), "stages", self.stages, "a list of lists of task names")
+        require_at_least("stage_steps", self.stage_steps, 1)
+
+    def stages_of(self, tasks: Sequence[str]) -> list[list[int]]:
+        """Task numbers of each stage.
+
+        Raises:
+            SettingError: a stage names a task that is not among `tasks`.
+        """
+        unknown = sorted({task for stage in self.stages for task in stage} - set(tasks))
+        if unknown:
+            raise SettingError("weights.stages", f" names {unknown}; the tasks of this run are {list(tasks)}.")
+        return [[tasks.index(task) for task in stage] for stage in self.stages]
+
+
+RuleSettings = FixedSettings | ImprovementAwareSettings | RegularizedSettings | CurriculumSettings | SequentialSettings
+RULES: dict[str, type[RuleSettings]] = {
+    settings.rule: settings
+    for settings in (
+        FixedSettings,
+        ImprovementAwareSettings,
+        RegularizedSettings,
+        CurriculumSettings,
+        SequentialSettings,
+    )
+}
