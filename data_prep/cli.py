@@ -19,6 +19,26 @@ EXPERIMENTS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`."""
+    _add_contents(parser)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; the files are the same for any number (the machine's cores)",
+    )
+    _add_sources(parser)
+    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where train.parquet and test.parquet go")
+    parser.add_argument(
+        "--check",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="make nothing; say which rows of these parquet files are wrong, and why",
+    )
+
+
+def _add_contents(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "experiment",
         nargs="?",
@@ -49,13 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="base: raw text in which the assistant has begun to answer; chat: the question alone, for a model's own "
         "chat template (%(default)s)",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes; the files are the same for any number (the machine's cores)",
-    )
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--math",
         default=MATH,
@@ -67,14 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=SCIKNOWEVAL,
         metavar="SOURCE",
         help="exp3: likewise (%(default)s)",
-    )
-    parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where train.parquet and test.parquet go")
-    parser.add_argument(
-        "--check",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="make nothing; say which rows of these parquet files are wrong, and why",
     )
 
 
@@ -96,16 +104,17 @@ def run(args: argparse.Namespace) -> int:
 def _prepare_public(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from data_prep.experiment3 import PARTS, prepare_part
+    from data_prep.experiment3 import PARTS, Sources, prepare_part
 
     if args.tasks:
         raise ValueError(f"give either {args.experiment} or --tasks, not both")
     console = Console(stderr=True)
+    sources = Sources(args.math, args.sciknoweval)
     train, test = args.train if args.train is not None else 10_000, args.test if args.test is not None else 200
     for part in PARTS if args.experiment == "exp3" else [args.experiment]:
         folder = args.out / part if args.experiment == "exp3" else args.out
         with console.status(f"{part}: loading"):
-            paths = prepare_part(part, folder, args.math, args.sciknoweval, train, test, args.seed, args.prompts)
+            paths = prepare_part(part, folder, sources, train, test, args.seed, args.prompts)
         console.print(f"{part}: {paths['train']}, {paths['test']}", soft_wrap=True)
     return 0
 
@@ -139,7 +148,7 @@ def _prepare(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from data_prep.prepare import prepare
+    from data_prep.prepare import Contents, prepare
     from data_prep.tasks import parse_tasks
 
     if args.experiment and args.tasks:
@@ -147,20 +156,12 @@ def _prepare(args: argparse.Namespace) -> int:
     names = parse_tasks(EXPERIMENTS[args.experiment] if args.experiment else args.tasks or DEFAULT_TASKS)
     train = args.train if args.train is not None else 10_000 if args.experiment else 2000
     test = args.test if args.test is not None else 200 if args.experiment else 100
+    contents = Contents(dict.fromkeys(names, train), test, args.seed, args.prompts, _settings(args.settings))
     console = Console(stderr=True)
     begin = time.perf_counter()
     with Progress(console=console) as progress:
         bars = {name: progress.add_task(name, total=train + test) for name in names}
-        made = prepare(
-            dict.fromkeys(names, train),
-            args.out,
-            test=test,
-            seed=args.seed,
-            prompts=args.prompts,
-            workers=args.workers,
-            settings=_settings(args.settings),
-            on_made=lambda name, count: progress.advance(bars[name], count),
-        )
+        made = prepare(contents, args.out, args.workers, lambda name, count: progress.advance(bars[name], count))
     for split, path in made.paths.items():
         count = len(names) * (train if split == "train" else test)
         console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}", soft_wrap=True)

@@ -1,5 +1,6 @@
 """The data of the paper's third experiment (arXiv 2602.05547): public benchmarks, and ARC puzzles of our own making."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data_prep.prepare import draw, write
@@ -10,33 +11,44 @@ PARTS = {"exp3a": ("math", "arc", "chemistry", "physics"), "exp3b": ("biology", 
 """Tasks of each part, as `mt_grpo.tasks` of the config of the same name lists them."""
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where the public benchmarks are; for what may stand here, see `data_prep.public.load`."""
+
+    math: str
+    sciknoweval: str
+
+
 def prepare_part(
-    part: str, out_dir: Path, math: str, sciknoweval: str, train: int, test: int, seed: int, prompts: Prompts
+    part: str, out_dir: Path, sources: Sources, train: int, test: int, seed: int, prompts: Prompts
 ) -> dict[str, Path]:
     """Write the files of "exp3a" or "exp3b"; return their paths by split.
 
     Args:
         part: a key of `PARTS`.
         out_dir: where train.parquet, test.parquet and manifest.json go.
-        math, sciknoweval: see `data_prep.public.load`.
-        train: most training rows a task.
-        test: test rows a task.
+        sources: of the rows.
+        train: most training rows per task.
+        test: test rows per task.
         seed: of the split, and of the ARC puzzles.
         prompts: see `data_prep.table.to_table`.
+
+    Raises:
+        ValueError: as `read_math`, `read_science` and `draw`.
     """
     wanted = PARTS[part]
     tasks: dict[str, Splits] = {}
     if "math" in wanted:
-        tasks |= read_math(math, train, test, seed)
+        tasks |= read_math(sources.math, train, test, seed)
     if "arc" in wanted:
         train_rows, test_rows = draw({"arc-medium": train}, test, seed)
         tasks["arc-medium"] = {"train": train_rows["arc-medium"], "test": test_rows["arc-medium"]}
     domains = [task for task in wanted if task not in ("math", "arc")]
-    tasks |= read_science(sciknoweval, domains, train, test, seed)
+    tasks |= read_science(sources.sciknoweval, domains, train, test, seed)
     out_dir.mkdir(parents=True, exist_ok=True)
     origin = {
         "tasks": {name: {split: len(rows) for split, rows in splits.items()} for name, splits in tasks.items()},
-        "sources": {"math": math, "sciknoweval": sciknoweval},
+        "sources": asdict(sources),
         "seed": seed,
     }
     train_part, test_part = ({name: splits[split] for name, splits in tasks.items()} for split in ("train", "test"))

@@ -4,9 +4,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -19,9 +18,28 @@ from data_prep.table import Prompts, Rows, to_table
 from data_prep.tasks import stream, task_name
 from data_prep.versions import versions
 
-__all__ = ["Prepared", "draw", "prepare", "stream"]
+__all__ = ["Contents", "Prepared", "draw", "prepare", "stream"]
 
 _MAX_REPEATS = 2000  # draws in a row that bring nothing new before a task counts as exhausted
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the files of a data set hold: this alone, with the versions of program and packages, decides their bytes.
+
+    Args:
+        train: training puzzles by task.
+        test: test puzzles per task.
+        seed: any integer.
+        prompts: see `data_prep.table.to_table`.
+        settings: of the rg tasks; a data set keeps its defaults in what they leave out.
+    """
+
+    train: Mapping[str, int]
+    test: int = 100
+    seed: int = 0
+    prompts: Prompts = "base"
+    settings: tasks.Settings = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,13 +56,13 @@ def draw(
     seed: int = 0,
     candidates: Callable[[str], Iterator[Puzzle]] | None = None,
 ) -> tuple[Rows, Rows]:
-    """Draw `wanted[name]` training puzzles and `test` test puzzles a task, no question twice in a family.
+    """Draw `wanted[name]` training puzzles and `test` test puzzles per task, no question twice in a family.
 
     The test puzzles are drawn first, so that another number of training puzzles leaves them as they are.
 
     Args:
         wanted: training puzzles wanted, by task.
-        test: test puzzles wanted, a task.
+        test: test puzzles wanted, per task.
         seed: any integer; the same one gives the same puzzles.
         candidates: an endless supply of a task's puzzles, repeats included; by default made on the spot.
 
@@ -57,50 +75,33 @@ def draw(
     counts = _checked(wanted, test)
     streams = {name: candidates(name) if candidates else stream(name, seed) for name in counts}
     seen: dict[str, set[Hashable]] = {tasks.kind(name): set() for name in counts}
-
-    def fresh(name: str, count: int) -> list[Puzzle]:
-        known, puzzles, repeats = seen[tasks.kind(name)], [], 0
-        while len(puzzles) < count:
-            puzzle = next(streams[name])
-            if puzzle.key in known:
-                repeats += 1
-                if repeats == _MAX_REPEATS:
-                    raise ValueError(
-                        f"{name} ran out of new puzzles after {len(known)}: ask for fewer, or for a larger size"
-                    )
-                continue
-            repeats = 0
-            known.add(puzzle.key)
-            puzzles.append(puzzle)
-        return puzzles
-
-    test_rows = {name: fresh(name, test) for name in counts}
-    return {name: fresh(name, count) for name, count in counts.items()}, test_rows
+    test_rows = {name: _fresh(name, streams[name], test, seen[tasks.kind(name)]) for name in counts}
+    train_rows = {name: _fresh(name, streams[name], count, seen[tasks.kind(name)]) for name, count in counts.items()}
+    return train_rows, test_rows
 
 
 def prepare(
-    wanted: Mapping[str, int],
+    contents: Contents,
     out_dir: str | Path,
-    *,
-    test: int = 100,
-    seed: int = 0,
-    prompts: Prompts = "base",
     workers: int = 1,
-    settings: tasks.Settings = MappingProxyType({}),
     on_made: Callable[[str, int], None] = lambda task, count: None,
 ) -> Prepared:
-    """Write `out_dir`/train.parquet, test.parquet and manifest.json; arguments and errors as in `draw`.
+    """Write `out_dir`/train.parquet, test.parquet and manifest.json.
 
-    A file appears whole or not at all. The same arguments give the same bytes, whatever `workers` is. What an
+    A file appears whole or not at all. The same `contents` give the same bytes, whatever `workers` is. What an
     interrupted call has made is used by the next one.
 
     Args:
-        prompts: see `data_prep.table.to_table`.
+        contents: what to make.
+        out_dir: made if it is not there.
         workers: processes that make puzzles.
-        settings: of the rg tasks; a data set keeps its defaults in what they leave out.
         on_made: called with a task's name and a number of candidates, whenever so many more are there.
+
+    Raises:
+        ValueError: as `draw`; or no worker, or settings that do not fit the tasks.
     """
-    counts = _checked(wanted, test)
+    test, seed, settings = contents.test, contents.seed, contents.settings
+    counts = _checked(contents.train, test)
     if workers < 1:
         raise ValueError(f"the number of workers must be at least 1, not {workers}")
     tasks.require_settings(settings, list(counts))
@@ -114,7 +115,7 @@ def prepare(
         name: {"train": count, "test": test, "generator": tasks.config(name, **settings.get(name, {}))}
         for name, count in counts.items()
     }
-    paths = write(directory, train_rows, test_rows, {"tasks": generators, "seed": seed}, prompts)
+    paths = write(directory, train_rows, test_rows, {"tasks": generators, "seed": seed}, contents.prompts)
     shutil.rmtree(directory / ".parts")
     return Prepared(paths, cost)
 
@@ -141,6 +142,23 @@ def write(
     with written_whole(directory / "manifest.json") as scratch:
         scratch.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return paths
+
+
+def _fresh(name: str, source: Iterator[Puzzle], count: int, seen: set[Hashable]) -> list[Puzzle]:
+    """Take from `source` the next `count` puzzles whose question is not in `seen`, and add their questions to it."""
+    puzzles: list[Puzzle] = []
+    repeats = 0
+    while len(puzzles) < count:
+        puzzle = next(source)
+        if puzzle.key not in seen:
+            seen.add(puzzle.key)
+            puzzles.append(puzzle)
+            repeats = 0
+            continue
+        repeats += 1
+        if repeats == _MAX_REPEATS:
+            raise ValueError(f"{name} ran out of new puzzles after {len(seen)}: ask for fewer, or for a larger size")
+    return puzzles
 
 
 def _checked(wanted: Mapping[str, int], test: int) -> dict[str, int]:

@@ -14,6 +14,7 @@ such field, and a target that is a number becomes text where another task's is t
     mixed              {"numbers": "8,73,96", "target": "50"} and {"numbers": None, "target": "carol"}
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import pyarrow as pa
@@ -34,50 +35,54 @@ def to_table(rows: Rows, split: str, prompts: Prompts = "base") -> pa.Table:
         split: goes into `data_source` and `extra_info`.
         prompts: "base" for text that a base model continues, "chat" for the question alone as the user's message.
     """
-    truths = [puzzle.ground_truth for puzzles in rows.values() for puzzle in puzzles]
+    named = [(task, puzzle) for task, puzzles in rows.items() for puzzle in puzzles]
+    types = _truth_types([puzzle.ground_truth for _, puzzle in named])
+    records = []
+    for index, (task, puzzle) in enumerate(named):
+        prompt = puzzle.prompt if prompts == "base" else puzzle.question
+        truth = {
+            field: value if types[field] == pa.int64() else str(value) for field, value in puzzle.ground_truth.items()
+        }
+        records.append(
+            {
+                "data_source": f"{task}-{split}",
+                "prompt": [{"content": prompt, "role": "user"}],
+                "ability": kind(task),
+                "reward_model": {"ground_truth": truth, "style": "rule"},
+                "extra_info": _extra_info(task, index, split),
+            }
+        )
+    return pa.Table.from_pylist(records, schema=_schema(types))
+
+
+def _truth_types(truths: list[dict[str, str | int]]) -> dict[str, pa.DataType]:
+    """The type of each field of `ground_truth`: a number only if every row that has the field has a number."""
     fields = sorted({field for truth in truths for field in truth} | {"target"})
-    numeric = {field for field in fields if all(isinstance(truth.get(field, 0), int) for truth in truths)}
-    schema = pa.schema(
+    return {
+        field: pa.int64() if all(isinstance(truth.get(field, 0), int) for truth in truths) else pa.string()
+        for field in fields
+    }
+
+
+def _extra_info(task: str, index: int, split: str) -> dict[str, str | int]:
+    return {
+        "difficulty": DIFFICULTY.get(task.partition("-")[2], 0),
+        "index": index,
+        "split": split,
+        "task": task,
+        "type": kind(task),
+    }
+
+
+def _schema(truth_types: Mapping[str, pa.DataType]) -> pa.Schema:
+    text, number = pa.string(), pa.int64()
+    extra_info = {"difficulty": number, "index": number, "split": text, "task": text, "type": text}
+    return pa.schema(
         {
-            "data_source": pa.string(),
-            "prompt": pa.list_(pa.struct({"content": pa.string(), "role": pa.string()})),
-            "ability": pa.string(),
-            "reward_model": pa.struct(
-                {
-                    "ground_truth": pa.struct(
-                        {field: pa.int64() if field in numeric else pa.string() for field in fields}
-                    ),
-                    "style": pa.string(),
-                }
-            ),
-            "extra_info": pa.struct(
-                {
-                    "difficulty": pa.int64(),
-                    "index": pa.int64(),
-                    "split": pa.string(),
-                    "task": pa.string(),
-                    "type": pa.string(),
-                }
-            ),
+            "data_source": text,
+            "prompt": pa.list_(pa.struct({"content": text, "role": text})),
+            "ability": text,
+            "reward_model": pa.struct({"ground_truth": pa.struct(dict(truth_types)), "style": text}),
+            "extra_info": pa.struct(extra_info),
         }
     )
-    records = []
-    for name, puzzles in rows.items():
-        for puzzle in puzzles:
-            truth = {field: value if field in numeric else str(value) for field, value in puzzle.ground_truth.items()}
-            records.append(
-                {
-                    "data_source": f"{name}-{split}",
-                    "prompt": [{"content": puzzle.prompt if prompts == "base" else puzzle.question, "role": "user"}],
-                    "ability": kind(name),
-                    "reward_model": {"ground_truth": truth, "style": "rule"},
-                    "extra_info": {
-                        "difficulty": DIFFICULTY.get(name.partition("-")[2], 0),
-                        "index": len(records),
-                        "split": split,
-                        "task": name,
-                        "type": kind(name),
-                    },
-                }
-            )
-    return pa.Table.from_pylist(records, schema=schema)

@@ -153,50 +153,80 @@ def runs(draw):
     }
 
 
+class PlayedStep:
+    """One step, begun with the groups `held` and played to its end: groups end in random order, as `run` has it.
+
+    Groups go by their launch id, in `groups` (task, whether it was in stock), `outcome_of` and `running`, which has
+    those that are still in flight at the end.
+    """
+
+    def __init__(self, run, tracker, rng, held):
+        self.run, self.rng = run, rng
+        self.num_held, self.groups = len(held), list(held)
+        self.outcome_of = {i: KEPT for i, (_, kept) in enumerate(held) if kept}
+        self.running = [i for i, (_, kept) in enumerate(held) if not kept]
+        self.ended_well = 0
+        carried = [stock(task) if kept else flying(task) for task, kept in held]
+        step = Step(run["weights_K"], tracker, run["config"], run["batch_size"], rng, carried=carried)
+        sampler = make_sampler(step)
+        while not sampler.done:
+            launches = sampler.ask()
+            self.running += range(len(self.groups), len(self.groups) + len(launches))
+            self.groups += [(task, False) for task in launches]
+            self._end_one(sampler)
+        self.selection = sampler.select()
+
+    def _end_one(self, sampler):
+        run, rng = self.run, self.rng
+        assert self.running, "nothing is in flight, nothing is asked for, and the step is not done"
+        assert sampler.in_flight == len(self.running)
+        i = self.running.pop(int(rng.integers(len(self.running))))
+        kept = not run["config"].drop_uninformative or rng.random() < run["kept"][self.groups[i][0]]
+        self.outcome_of[i] = FAILED if rng.random() < run["failed"] else KEPT if kept else FILTERED
+        self.ended_well += self.outcome_of[i] is not FAILED
+        sampler.tell(i, self.outcome_of[i])
+
+    def check_batch(self):
+        selection, batch_size = self.selection, self.run["batch_size"]
+        ids, launched = selection.launch_ids, len(self.groups) - self.num_held
+        assert launched <= self.run["config"].budget(batch_size)
+        assert len(ids) <= batch_size and ids == sorted(set(ids))
+        assert {self.outcome_of.get(i) for i in ids} <= {KEPT}
+        assert selection.launched_K.sum() == launched
+        if len(ids) == batch_size and self.run["config"].fills_by_task and not selection.shortfall_K.any():
+            assert selection.chosen_K.tolist() == selection.quota_K.tolist()
+
+    def check_launch_order(self):
+        ids, by_task = self.selection.launch_ids, self.run["config"].fills_by_task
+        if len(ids) < self.run["batch_size"]:
+            assert not self.running, "the step gave up although a group in flight could have helped"
+        for i in self.running:
+            rivals = [j for j in ids if not by_task or self.groups[j][0] == self.groups[i][0]]
+            assert all(j < i for j in rivals), "a group in flight was passed over"
+
+    def left(self):
+        """What goes to the next step, in flight or kept and not chosen: `held` of that step."""
+        ids = self.selection.launch_ids
+        left = [i for i in range(len(self.groups)) if i not in ids and self.outcome_of.get(i, KEPT) is KEPT]
+        assert self.selection.left == left
+        return [(self.groups[i][0], i in self.outcome_of) for i in left]
+
+
 @settings(deadline=None, max_examples=200)
 @given(run=runs())
 def test_invariants_over_steps_that_carry(run):
     rng = np.random.default_rng(run["seed"])
-    num_tasks, batch_size = len(run["weights_K"]), run["batch_size"]
+    num_tasks = len(run["weights_K"])
     # Decay 1 is out of its bounds, and makes the tracker a plain count of every group it is told of.
     tracker = AcceptanceTracker(num_tasks, decay=1.0)
     ended_well = 0
     held: list[tuple[int, bool]] = []  # task, kept
     for _ in range(4):
-        carried = [stock(task) if kept else flying(task) for task, kept in held]
-        sampler = make_sampler(Step(run["weights_K"], tracker, run["config"], batch_size, rng, carried=carried))
-        groups = list(held)
-        outcome_of = {i: KEPT for i, (_, kept) in enumerate(held) if kept}
-        running = [i for i, (_, kept) in enumerate(held) if not kept]
-        while not sampler.done:
-            launches = sampler.ask()
-            running += range(len(groups), len(groups) + len(launches))
-            groups += [(task, False) for task in launches]
-            assert running, "nothing is in flight, nothing is asked for, and the step is not done"
-            assert sampler.in_flight == len(running)
-            i = running.pop(int(rng.integers(len(running))))
-            kept = not run["config"].drop_uninformative or rng.random() < run["kept"][groups[i][0]]
-            outcome_of[i] = FAILED if rng.random() < run["failed"] else KEPT if kept else FILTERED
-            ended_well += outcome_of[i] is not FAILED
-            sampler.tell(i, outcome_of[i])
-        selection = sampler.select()
-
-        ids = selection.launch_ids
-        assert len(groups) - len(held) <= run["config"].budget(batch_size)
-        assert len(ids) <= batch_size and ids == sorted(set(ids))
-        assert {outcome_of.get(i) for i in ids} <= {KEPT}
-        assert selection.launched_K.sum() == len(groups) - len(held)
+        step = PlayedStep(run, tracker, rng, held)
+        step.check_batch()
+        step.check_launch_order()
+        ended_well += step.ended_well
         assert tracker.recent_finished_K.sum() == ended_well
-        by_task = run["config"].fills_by_task
-        if len(ids) == batch_size and by_task and not selection.shortfall_K.any():
-            assert selection.chosen_K.tolist() == selection.quota_K.tolist()
-        if len(ids) < batch_size:
-            assert not running, "the step gave up although a group in flight could have helped"
-        for i in running:
-            rivals = [j for j in ids if not by_task or groups[j][0] == groups[i][0]]
-            assert all(j < i for j in rivals), "a group in flight was passed over"
-        # What goes to the next step: in flight, or kept and not chosen, and then what is launched ahead.
-        left = [i for i in range(len(groups)) if i not in ids and outcome_of.get(i, KEPT) is KEPT]
-        assert selection.left == left
-        held = [(groups[i][0], i in outcome_of) for i in left]
+        held = step.left()
+        # Then what is launched ahead of the next step.
         held += [(int(rng.integers(num_tasks)), False) for _ in range(run["window"] - len(held))]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data_prep.cli import EXPERIMENTS
 from data_prep.parts import Cost, Parts
-from data_prep.prepare import prepare
+from data_prep.prepare import Contents, prepare
 from data_prep.tasks import parse_tasks
 
 
@@ -46,7 +46,7 @@ def main() -> None:
             print(line(name, options.rows, cost), flush=True)
         print(line("all", options.rows * len(names), total))
         begin = time.process_time()
-        prepare(dict.fromkeys(names, options.rows), folder, test=0, seed=0)
+        prepare(Contents(dict.fromkeys(names, options.rows), test=0, seed=0), folder)
         print(f"{'after that':18s} {options.rows * len(names):6d} {time.process_time() - begin:9.2f}")
 
 

@@ -10,6 +10,7 @@ draws and tasks; beside it stands the spread of I_k over the tasks, the signal t
 import argparse
 import math
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,17 @@ MODEL = Path(__file__).parents[2] / "run_scripts/tiny_model/checkpoint"
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
 CLIP = Clip(low=0.2, high=0.28, dual=3.0)
 ROLLOUTS, MAX_TOKENS = 8, 32
+
+
+@dataclass
+class Samples:
+    """What is known of each of the N rollouts, in lists of length N."""
+
+    rows: list[list[int]] = field(default_factory=list)  # prompt and response
+    prompt_lengths: list[int] = field(default_factory=list)
+    tasks: list[int] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
 
 
 def roll_out(model, tokenizer, task, puzzles, wanted):
@@ -74,65 +86,86 @@ def log_probs(model, rows, prompt_lengths):
     return values, ((places >= starts) & (places < ends)).long()
 
 
-def main() -> None:
-    """Print a row a fraction."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--groups", type=int, default=12, help="groups a task (%(default)s)")
-    parser.add_argument("--draws", type=int, default=40)
-    args = parser.parse_args()
-    torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
-    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
-    puzzles, _ = draw(dict.fromkeys(TASKS, 40 * args.groups), test=0, seed=5)
-    rows, lengths, tasks, rewards, names = [], [], [], [], []
+def sample(model, tokenizer, groups):
+    """`groups` groups of each task, every one with a reward spread."""
+    puzzles, _ = draw(dict.fromkeys(TASKS, 40 * groups), test=0, seed=5)
+    samples = Samples()
     for task, name in enumerate(TASKS):
-        for number, (group, length, scores) in enumerate(roll_out(model, tokenizer, name, puzzles[name], args.groups)):
-            rows += group
-            lengths += [length] * ROLLOUTS
-            tasks += [task] * ROLLOUTS
-            rewards += scores
-            names += [f"{name} {number}"] * ROLLOUTS
-    advantages_N = group_advantages(torch.tensor(rewards), names, scale_by_std=True)
+        for number, (rows, length, rewards) in enumerate(roll_out(model, tokenizer, name, puzzles[name], groups)):
+            samples.rows += rows
+            samples.prompt_lengths += [length] * ROLLOUTS
+            samples.tasks += [task] * ROLLOUTS
+            samples.rewards += rewards
+            samples.groups += [f"{name} {number}"] * ROLLOUTS
+    return samples
 
-    old, mask = log_probs(model, rows, lengths)
-    old = old.detach()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
-    advantages_NT = advantages_N[:, None] * mask
-    for _ in range(2):  # the first step of Adam is all signs; the second is more like a training's
-        new, _ = log_probs(model, rows, lengths)
-        loss = -(clipped_surrogate((new - old) * mask, advantages_NT, CLIP) * mask).sum() / mask.sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
 
-    def improvement(chosen):
+class Update:
+    """A policy update on `samples`, after which I_k can be measured on any of them."""
+
+    def __init__(self, model, samples):
+        self.model, self.samples = model, samples
+        old, mask = log_probs(model, samples.rows, samples.prompt_lengths)
+        self.old_NT = old.detach()
+        advantages_N = group_advantages(torch.tensor(samples.rewards), samples.groups, scale_by_std=True)
+        self.advantages_NT = advantages_N[:, None] * mask
+        optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+        for _ in range(2):  # the first step of Adam is all signs; the second is more like one of a training run
+            new, _ = log_probs(model, samples.rows, samples.prompt_lengths)
+            surrogate = clipped_surrogate((new - self.old_NT) * mask, self.advantages_NT, CLIP)
+            loss = -(surrogate * mask).sum() / mask.sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def improvement(self, chosen):
+        """I_k on the rows `chosen`, and the seconds of its forward pass."""
+        samples = self.samples
         with torch.no_grad():
             start = time.perf_counter()
-            after, part_mask = log_probs(model, [rows[i] for i in chosen], [lengths[i] for i in chosen])
+            after, mask = log_probs(
+                self.model, [samples.rows[i] for i in chosen], [samples.prompt_lengths[i] for i in chosen]
+            )
             seconds = time.perf_counter() - start
         width = after.shape[1]
-        ratio = (after - old[chosen, :width]) * part_mask
-        part_tasks = [tasks[i] for i in chosen]
-        part = advantages_NT[chosen, :width]
-        return task_improvement(ratio, part, part_mask, part_tasks, len(TASKS), CLIP), seconds
+        ratio = (after - self.old_NT[chosen, :width]) * mask
+        advantages, tasks = self.advantages_NT[chosen, :width], [samples.tasks[i] for i in chosen]
+        return task_improvement(ratio, advantages, mask, tasks, len(TASKS), CLIP), seconds
 
-    everything = list(range(len(rows)))
-    full, _ = improvement(everything)
-    seconds = [improvement(everything)[1] for _ in range(7)]
+
+def print_table(update, draws):
+    """Print I_k on all samples, then one row per fraction, each measured `draws` times."""
+    tasks = update.samples.tasks
+    everything = list(range(len(tasks)))
+    full, _ = update.improvement(everything)
+    seconds = [update.improvement(everything)[1] for _ in range(7)]
+    spread = full.max() - full.min()
     print("I_k on all samples: " + ", ".join(f"{n} {v:.4f}" for n, v in zip(TASKS, full, strict=True)))
-    print(f"spread over the tasks: {full.max() - full.min():.4f}\n")
+    print(f"spread over the tasks: {spread:.4f}\n")
     print(f"{'fraction':>8s} {'rows':>5s} {'time, share of full':>20s} {'rms error':>10s} {'error / spread':>15s}")
     rng = np.random.default_rng(0)
     for fraction in (1.0, 0.5, 0.25, 0.125):
         errors, times = [], []
-        for _ in range(args.draws if fraction < 1 else 3):
+        for _ in range(draws if fraction < 1 else 3):
             chosen = probe_rows(tasks, fraction, 1, rng)
-            estimate, spent = improvement(chosen)
+            estimate, spent = update.improvement(chosen)
             errors.append(estimate - full)
             times.append(spent)
         rms = math.sqrt(float(np.square(errors).mean()))
         share = float(np.median(times) / np.median(seconds))
-        print(f"{fraction:8.3f} {len(chosen):5d} {share:20.2f} {rms:10.5f} {rms / (full.max() - full.min()):15.2f}")
+        print(f"{fraction:8.3f} {len(chosen):5d} {share:20.2f} {rms:10.5f} {rms / spread:15.2f}")
+
+
+def main() -> None:
+    """Sample, update, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--groups", type=int, default=12, help="groups per task (%(default)s)")
+    parser.add_argument("--draws", type=int, default=40, help="draws per fraction (%(default)s)")
+    args = parser.parse_args()
+    torch.manual_seed(0)
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
+    print_table(Update(model, sample(model, tokenizer, args.groups)), args.draws)
 
 
 if __name__ == "__main__":

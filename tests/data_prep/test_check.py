@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.check import check, report
-from data_prep.prepare import prepare
+from data_prep.prepare import Contents, prepare
 
 
 def message(text, role="user"):
@@ -39,7 +39,7 @@ def faults(tmp_path, *rows):
 
 def test_our_own_files_are_right(tmp_path):
     wanted = {"countdown-easy": 20, "arc-easy": 20, "zebra-mini": 10, "rg:leg_counting": 5}
-    paths = prepare(wanted, tmp_path, test=4, prompts="chat").paths
+    paths = prepare(Contents(wanted, test=4, prompts="chat"), tmp_path).paths
     for file in check(paths.values()):
         assert file.faults == [] and file.without_gold == 0
     assert check([paths["test"]])[0].rows["rg:leg_counting-test"] == 4
@@ -125,7 +125,7 @@ def test_a_question_may_occur_once_in_all_files_however_it_is_worded(tmp_path):
 
 
 def test_a_file_that_was_changed_after_it_was_made_is_found(tmp_path):
-    path = prepare({"arc-mini": 3}, tmp_path, test=1).paths["train"]
+    path = prepare(Contents({"arc-mini": 3}, test=1), tmp_path).paths["train"]
     pq.write_table(pq.read_table(path).slice(1), path)
     assert [fault.kind for fault in check([path])[0].faults] == ["manifest"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from data_prep import arc, parts
 from data_prep.parts import Parts
-from data_prep.prepare import prepare
+from data_prep.prepare import Contents, prepare
 
 WANTED = {"countdown-mini": 20, "zebra-mini": 15, "zebra-easy": 10, "arc-easy": 20, "rg:leg_counting": 10}
 SLOW = ["--tasks", "zebra:mini,arc:easy", "--train", "280", "--test", "20", "--seed", "1"]
@@ -35,11 +35,11 @@ def wait_for(condition, seconds=120):
 
 def test_any_number_of_workers_and_any_size_of_parts_give_the_same_files(tmp_path, monkeypatch):
     """Each worker is a fresh process with string hashes of its own."""
-    prepare(WANTED, tmp_path / "alone", test=5, seed=2)
+    prepare(Contents(WANTED, test=5, seed=2), tmp_path / "alone")
     assert set(files(tmp_path / "alone")) == {"train.parquet", "test.parquet", "manifest.json"}
     monkeypatch.setattr(parts, "PART_SIZE", 7)
     for workers in (1, 2):
-        prepare(WANTED, tmp_path / str(workers), test=5, seed=2, workers=workers)
+        prepare(Contents(WANTED, test=5, seed=2), tmp_path / str(workers), workers=workers)
         assert files(tmp_path / str(workers)) == files(tmp_path / "alone")
 
 
@@ -61,7 +61,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_files(tmp_path):
 def test_a_finished_part_is_not_made_again(tmp_path, monkeypatch):
     Parts(tmp_path / ".parts", 0).make({"arc-mini": 6}, workers=1)
     monkeypatch.setattr(parts.tasks, "items", lambda *_: pytest.fail("made again"))
-    assert prepare({"arc-mini": 4}, tmp_path, test=2, seed=0).paths["test"].exists()
+    assert prepare(Contents({"arc-mini": 4}, test=2, seed=0), tmp_path).paths["test"].exists()
     assert not (tmp_path / ".parts").exists()
 
 

@@ -17,7 +17,7 @@ from reasoning_gym import create_dataset
 import data_prep
 from data_prep import cli, countdown, rg
 from data_prep.check import check
-from data_prep.prepare import draw, prepare
+from data_prep.prepare import Contents, draw, prepare
 from data_prep.table import to_table
 from data_prep.tasks import TASKS, items, parse_tasks, stream
 from reward_fns import compute_score
@@ -32,12 +32,13 @@ def rows(path):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     """Also in another process, whose string hashes differ."""
-    first = prepare(MIXED, tmp_path / "first", test=4, seed=3).paths
-    program = f"from data_prep.prepare import prepare; prepare({MIXED!r}, {str(tmp_path / 'second')!r}, test=4, seed=3)"
+    first = prepare(Contents(MIXED, test=4, seed=3), tmp_path / "first").paths
+    second = f"prepare(Contents({MIXED!r}, test=4, seed=3), {str(tmp_path / 'second')!r})"
+    program = f"from data_prep.prepare import Contents, prepare; {second}"
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONHASHSEED": "7"})
     for path in first.values():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
-    other = prepare(MIXED, tmp_path / "other", test=4, seed=4).paths
+    other = prepare(Contents(MIXED, test=4, seed=4), tmp_path / "other").paths
     assert first["train"].read_bytes() != other["train"].read_bytes()
 
 
@@ -59,7 +60,7 @@ def test_tasks_do_not_share_a_random_stream():
 
 
 def test_a_mixed_file_has_one_schema_and_string_targets(tmp_path):
-    paths = prepare(MIXED, tmp_path, test=2).paths
+    paths = prepare(Contents(MIXED, test=2), tmp_path).paths
     read = rows(paths["train"])
     assert [row["extra_info"]["index"] for row in read] == list(range(30))
     for row in read:
@@ -75,7 +76,7 @@ def test_a_mixed_file_has_one_schema_and_string_targets(tmp_path):
 
 
 def test_a_file_of_one_family_has_the_released_ground_truth(tmp_path):
-    only = rows(prepare({"countdown-mini": 3, "countdown-easy": 3}, tmp_path, test=1).paths["train"])
+    only = rows(prepare(Contents({"countdown-mini": 3, "countdown-easy": 3}, test=1), tmp_path).paths["train"])
     assert isinstance(only[0]["reward_model"]["ground_truth"]["target"], int)
     assert [row["extra_info"]["difficulty"] for row in only] == [0, 0, 0, 1, 1, 1]
     train, _ = draw({"arc-easy": 2}, test=0)
@@ -84,14 +85,14 @@ def test_a_file_of_one_family_has_the_released_ground_truth(tmp_path):
 
 def test_datasets_loads_a_mixed_file(tmp_path):
     datasets = pytest.importorskip("datasets")
-    path = prepare(MIXED, tmp_path, test=1).paths["train"]
+    path = prepare(Contents(MIXED, test=1), tmp_path).paths["train"]
     loaded = datasets.Dataset.from_parquet(str(path), cache_dir=str(tmp_path / "cache"))
     assert loaded[0]["reward_model"]["ground_truth"]["numbers"].count(",") == 2
     assert loaded[-1]["reward_model"]["ground_truth"]["numbers"] is None
 
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
-    paths = prepare({"arc-mini": 2}, tmp_path, test=1).paths
+    paths = prepare(Contents({"arc-mini": 2}, test=1), tmp_path).paths
     before = paths["train"].read_bytes()
 
     def no_space(*_, **__):
@@ -99,7 +100,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("data_prep.prepare.pq.write_table", no_space)
     with pytest.raises(OSError, match="no space"):
-        prepare({"arc-mini": 9}, tmp_path, test=1)
+        prepare(Contents({"arc-mini": 9}, test=1), tmp_path)
     assert paths["train"].read_bytes() == before
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == [".parts", "manifest.json", "test.parquet", "train.parquet"]  # the parts wait for another attempt
@@ -156,7 +157,7 @@ def test_an_experiment_of_the_paper_names_its_tasks_and_may_be_made_smaller(tmp_
 
 
 def test_the_manifest_says_how_the_files_came_about(tmp_path):
-    prepare({"arc-mini": 3, "countdown-easy": 2}, tmp_path, test=1, seed=7, prompts="chat")
+    prepare(Contents({"arc-mini": 3, "countdown-easy": 2}, test=1, seed=7, prompts="chat"), tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert set(manifest["versions"]) == {"python", "mt-grpo-recipe", "reasoning-gym", "pyarrow"}
     assert (manifest["seed"], manifest["prompts"]) == (7, "chat")
@@ -169,8 +170,8 @@ def test_the_manifest_says_how_the_files_came_about(tmp_path):
 
 def test_chat_prompts_are_the_question_alone(tmp_path):
     task = {"countdown-easy": 4, "arc-easy": 4, "zebra-easy": 2, "countdown-mini": 2}
-    base = rows(prepare(task, tmp_path / "base", test=0).paths["train"])
-    chat = rows(prepare(task, tmp_path / "chat", test=0, prompts="chat").paths["train"])
+    base = rows(prepare(Contents(task, test=0), tmp_path / "base").paths["train"])
+    chat = rows(prepare(Contents(task, test=0, prompts="chat"), tmp_path / "chat").paths["train"])
     for raw, plain in zip(base, chat, strict=True):
         text, question = raw["prompt"][0]["content"], plain["prompt"][0]["content"]
         if raw["extra_info"]["task"] == "countdown-mini":
@@ -183,7 +184,7 @@ def test_chat_prompts_are_the_question_alone(tmp_path):
 
 def test_any_data_set_of_reasoning_gym_is_a_task(tmp_path):
     wanted = {"rg:leg_counting": 3, "countdown-mini": 2}
-    for row in rows(prepare(wanted, tmp_path, test=1).paths["train"]):
+    for row in rows(prepare(Contents(wanted, test=1), tmp_path).paths["train"]):
         truth = row["reward_model"]["ground_truth"]
         if row["data_source"] == "rg:leg_counting-train":
             assert row["extra_info"]["type"] == "leg_counting"
@@ -211,7 +212,7 @@ def test_entries_are_those_of_one_long_data_set_where_it_makes_them_by_number():
 
 def test_settings_of_a_data_set_reach_the_generator_the_row_and_the_manifest(tmp_path):
     settings = {"rg:leg_counting": {"min_animals": 2, "max_animals": 2}}
-    prepare({"rg:leg_counting": 5, "arc-mini": 2}, tmp_path, test=1, settings=settings)
+    prepare(Contents({"rg:leg_counting": 5, "arc-mini": 2}, test=1, settings=settings), tmp_path)
     for row in rows(tmp_path / "train.parquet")[:5]:
         truth = row["reward_model"]["ground_truth"]
         assert len(unpack_entry(truth["entry"])["metadata"]["animals"]) == 2
@@ -233,7 +234,7 @@ def test_settings_of_a_data_set_reach_the_generator_the_row_and_the_manifest(tmp
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
-        prepare({"rg:leg_counting": 1, "arc-mini": 1}, tmp_path, settings=settings)
+        prepare(Contents({"rg:leg_counting": 1, "arc-mini": 1}, settings=settings), tmp_path)
 
 
 def test_settings_are_read_from_a_yaml_file(tmp_path):
@@ -253,7 +254,7 @@ def test_settings_are_read_from_a_yaml_file(tmp_path):
 
 
 def test_a_data_set_of_many_right_answers_has_no_target(tmp_path):
-    path = prepare({"rg:graph_color": 2}, tmp_path, test=0).paths["train"]
+    path = prepare(Contents({"rg:graph_color": 2}, test=0), tmp_path).paths["train"]
     assert [row["reward_model"]["ground_truth"]["target"] for row in rows(path)] == [None, None]
     [file] = check([path])
     assert file.faults == [] and file.without_gold == 2

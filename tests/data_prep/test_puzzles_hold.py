@@ -10,7 +10,7 @@ import zebra_solver
 from reasoning_gym import create_dataset
 from reasoning_gym.arc.arc_1d_tasks import ARC_1D_TASKS
 
-from data_prep.prepare import prepare
+from data_prep.prepare import Contents, prepare
 from data_prep.tasks import stream
 
 
@@ -59,7 +59,7 @@ def test_the_zebra_solver_finds_what_trying_everything_finds():
 
 def test_the_whole_file_is_checked(tmp_path, capsys):
     wanted = {"countdown-easy": 5, "countdown-mini": 5, "arc-easy": 5, "arc-mini": 5, "zebra-easy": 3, "zebra-mini": 3}
-    paths = prepare(wanted, tmp_path, test=1, prompts="chat").paths
+    paths = prepare(Contents(wanted, test=1, prompts="chat"), tmp_path).paths
     assert check_puzzles.main([str(path) for path in paths.values()]) == 0
     printed = capsys.readouterr().out
     assert "zebra-easy: 4 checked, 0 failed" in printed and "countdown-mini: 6 checked, 0 failed" in printed

@@ -1,14 +1,19 @@
 """Kill a real CPU run at random moments, resume it each time, and compare what it decided with a run left alone.
 
-    python tests/e2e/kill_and_resume.py -o DIR [--kills 10] [--steps 40] [--seed 0]        (minutes a kill)
+    python tests/e2e/kill_and_resume.py -o DIR [--method mt_grpo_reg] [--kills 10] [--steps 40] [--seed 0]
 
-A kill comes up to five seconds after a step that is drawn too, the first to the sixth of an attempt, so that it falls
-into any part of a step, a checkpoint included; every fifth comes before the attempt has made a step.
+It takes minutes per kill. A kill comes up to five seconds after a step that is drawn too, the first to the sixth of an
+attempt, so that it falls into any part of a step, a checkpoint included; every fifth comes before the attempt has made
+a step.
 
 The reward does not look at the answer: it depends on the prompt and on which of its rollouts is scored, so both runs
-are given the same rewards. The weights follow the accuracies alone (rule `regularized`), so nothing that the engine
-samples reaches a decision. Then weights, quotas, rows asked for and groups chosen have to be equal, step for step.
-Exit status 0 if they are.
+are given the same rewards. The weights of the default method follow the accuracies alone (rule `regularized`), so
+nothing that the engine samples reaches a decision. Then weights, quotas, rows asked for and groups chosen have to be
+equal, step for step. Exit status 0 if they are.
+
+With another --method the two may differ although nothing is wrong: where the improvement moves the weights, because it
+depends on what the engine samples; with a streaming sampler, because what it asks for depends on which groups have
+ended by then. The exit status is then 1, and the last lines say whether the run reached its last step.
 """
 
 import argparse
@@ -40,11 +45,11 @@ def compute_score(data_source, solution_str, ground_truth, extra_info=None, **_)
 '''
 
 
-def start(folder: Path, data: Path, steps: int) -> subprocess.Popen:
-    """Start the training, or go on with it."""
+def start(folder: Path, data: Path, method: str, steps: int) -> subprocess.Popen:
+    """Start the training run, or resume it."""
     command = [
         *(sys.executable, "-m", "verl.trainer.main_ppo", "hydra.searchpath=[pkg://mt_grpo_recipe.config]"),
-        *("+platform=cpu", "+mt_grpo=mt_grpo_reg", "+experiment=mini"),
+        *("+platform=cpu", f"+mt_grpo={method}", "+experiment=mini"),
         *(f"data.train_files={data}/train.parquet", f"data.val_files={data}/test.parquet"),
         *("data.train_batch_size=6", "actor_rollout_ref.actor.ppo_mini_batch_size=6"),
         *(f"actor_rollout_ref.rollout.n={ROLLOUTS}", "mt_grpo.sampler.quota=multinomial"),
@@ -62,7 +67,7 @@ def start(folder: Path, data: Path, steps: int) -> subprocess.Popen:
 
 
 def decisions(folder: Path) -> list[dict]:
-    """What the run decided so far, a row a step."""
+    """What the run decided so far, one entry per step."""
     path = folder / "checkpoints" / "decisions.jsonl"
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
@@ -74,46 +79,62 @@ def stop_ray() -> None:
     subprocess.run([str(ray), "stop", "--force"], check=True, capture_output=True)
 
 
-def main() -> int:
-    """Run both, compare, and print one line a kill and the verdict."""
+def run_alone(folder: Path, data: Path, method: str, steps: int) -> bool:
+    """Run the whole of it without a kill, unless that was done before; return whether it succeeded."""
+    done = len(decisions(folder)) >= steps or start(folder, data, method, steps).wait() == 0
+    stop_ray()
+    return done
+
+
+def kill_once(folder: Path, data: Path, method: str, steps: int, after: int, wait_s: float) -> str:
+    """Start or resume the run, kill it `wait_s` seconds after `after` more steps, and say how that went."""
+    before = len(decisions(folder))
+    process = start(folder, data, method, steps)
+    while process.poll() is None and len(decisions(folder)) < before + after:
+        time.sleep(0.05)
+    try:
+        process.wait(timeout=wait_s)
+        return f"the run had ended by itself with status {process.returncode}"
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return f"{wait_s:.1f} s after step {before + after}, {len(decisions(folder))} steps decided"
+    finally:
+        stop_ray()
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--method", default="mt_grpo_reg", help="config in mt_grpo_recipe/config/mt_grpo (%(default)s)")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0, help="of the moments to kill at")
-    args = parser.parse_args()
-    data = args.out.resolve() / "data"
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run both, compare, and print one line per kill and the verdict."""
+    args = arguments()
+    data, alone, killed = (args.out.resolve() / name for name in ("data", "alone", "killed"))
     prepare = Path(sys.executable).with_name("mt-grpo")
     subprocess.run([str(prepare), "prepare", "--train", "40", "--test", "2", "-o", str(data)], check=True)
-    alone, killed = args.out.resolve() / "alone", args.out.resolve() / "killed"
     killed.mkdir()
     alone.mkdir(exist_ok=True)
     for folder in (alone, killed):
         (folder / "reward.py").write_text(REWARD)
 
-    if len(decisions(alone)) < args.steps and start(alone, data, args.steps).wait() != 0:
+    if not run_alone(alone, data, args.method, args.steps):
         print(f"the run that was left alone failed: see {alone}/train.log")
         return 1
-    stop_ray()
     moments = random.Random(args.seed)
     for number in range(1, args.kills + 1):
-        process = start(killed, data, args.steps)
-        steps, wait_s = moments.randint(1, 6), moments.uniform(0, 5)
+        after, wait_s = moments.randint(1, 6), moments.uniform(0, 5)
         if number % 5 == 0:
-            steps, wait_s = 0, moments.uniform(0, 60)
-        before = len(decisions(killed))
-        while process.poll() is None and len(decisions(killed)) < before + steps:
-            time.sleep(0.05)
-        try:
-            process.wait(timeout=wait_s)
-            print(f"kill {number}: the run had ended by itself with status {process.returncode}", flush=True)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            decided = len(decisions(killed))
-            print(f"kill {number}: {wait_s:.1f} s after step {before + steps}, {decided} steps decided", flush=True)
-        stop_ray()
-    status = start(killed, data, args.steps).wait()
+            after, wait_s = 0, moments.uniform(0, 60)
+        print(f"kill {number}: {kill_once(killed, data, args.method, args.steps, after, wait_s)}", flush=True)
+    status = start(killed, data, args.method, args.steps).wait()
     stop_ray()
     expected, got = decisions(alone), decisions(killed)
     logged = {json.loads(line)["step"] for path in killed.glob("metrics-*") for line in path.read_text().splitlines()}
