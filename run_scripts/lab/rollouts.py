@@ -97,7 +97,8 @@ def fill_batch(
     groups: list[Group] = []
     while not sampler.done:
         for group in roll_out(sampler.ask()):
-            sampler.tell(len(groups), judge(group.rewards_G, group.correct_G, settings))
+            tokens = sum(map(len, group.answers_G))
+            sampler.tell(len(groups), judge(group.rewards_G, group.correct_G, settings, tokens))
             groups.append(group)
     selection = sampler.select()
     controller.observe(selection)

@@ -40,6 +40,7 @@ from mt_grpo_recipe.metrics import (
     SKIPPED_UPDATE,
     TASK_ACCURACY,
     TASK_METRICS,
+    TOTAL_METRICS,
     WORST_TASK_ACCURACY,
     task_slugs,
 )
@@ -98,6 +99,7 @@ class Laboratory:
             metrics = self._learn(selection, groups, watch) if groups else {}
         for name, by_task in self._controller.metrics().items():
             metrics |= {TASK_METRICS[name].of(self._slugs[task]): value for task, value in by_task.items()}
+        metrics |= {TOTAL_METRICS[name].name: value for name, value in self._controller.totals().items()}
         metrics[ROUNDS.name] = selection.rounds
         metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
         metrics[SKIPPED_UPDATE.name] = float(not groups)

@@ -45,10 +45,17 @@ def test_the_report_reads_the_log(out):
     run = read_run(out)
     assert (run.method, run.seed, run.problems) == ("mt_grpo", 4, ())
     assert run.trained_tasks == TASKS and run.train_steps.tolist() == [1, 2]
-    for metric in TASK_METRICS.keys() - {"advantage", "loss_weight"}:
+    for metric in TASK_METRICS.keys() - {"advantage", "loss_weight", "owed"}:
         found = {step for task in TASKS for step in run.series(f"mt_grpo/{metric}/{task}").steps.tolist()}
         assert found == {1, 2}, metric
-    for metric in ("mt_grpo/rounds", "timing_s/step", "timing_s/gen", "timing_s/update_actor", "response_length/mean"):
+    for metric in (
+        "mt_grpo/rounds",
+        "mt_grpo/total_rollouts",
+        "timing_s/step",
+        "timing_s/gen",
+        "timing_s/update_actor",
+        "response_length/mean",
+    ):
         assert run.series(metric).steps.tolist() == [1, 2], metric
     assert run.series("val-core/mt_grpo/worst_task_acc").steps.tolist() == [0, 2]
     assert run.series("val-core/mt_grpo/avg_acc").steps.tolist() == [0, 2]
