@@ -1,7 +1,7 @@
 """ARC in one dimension: find the rule that turns one row of digits into another, and apply it.
 
 mini:    "rule 002200>022000 000330>003300 040000>?"  -> \\boxed{4 0 0 0 0 0}
-others:  three examples and a test row, digits apart  -> \\boxed{0 0 3 ...}
+others:  three examples and a test row, digits spaced -> \\boxed{0 0 3 ...}
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def config(size: str) -> dict[str, Any]:
 
 
 def items(size: str, seed: int, start: int) -> Iterator[list[dict[str, list[int]]]]:
-    """Yield the examples and, last, the test pair of one puzzle after the other, from number `start` on."""
+    """Yield puzzle after puzzle, from number `start` on, each as its examples and, last, its test pair."""
     if size == "mini":
         return islice(_mini_pairs(seed), start, None)
     found = (item["metadata"] for item in reasoning.items(config(size), seed, start))
@@ -73,7 +73,7 @@ def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
 
 
 def _mini_pairs(seed: int) -> Iterator[list[dict[str, list[int]]]]:
-    """One random stream over `MINI_RULES`: a start further on draws what comes before it, too."""
+    """One random stream over `MINI_RULES`: a later start still has to draw everything before it."""
     rng = Random(seed)
     while True:
         rule, options = ARC_1D_TASKS[rng.choice(MINI_RULES)]

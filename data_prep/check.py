@@ -46,8 +46,8 @@ def check(paths: Iterable[Path], on_rows: Callable[[int], None] = lambda count: 
     """Check each file, and that no question of one occurs again in it or in another.
 
     Args:
-        paths: parquet files, in the order in which a repeated question is to be found fault with.
-        on_rows: called with a number of rows, whenever so many more are checked.
+        paths: parquet files; of two that share a question, the later one has the fault.
+        on_rows: called with the number of rows checked since its last call.
 
     Raises:
         FileNotFoundError: no such file.
@@ -82,7 +82,7 @@ def check(paths: Iterable[Path], on_rows: Callable[[int], None] = lambda count: 
 
 
 def report(file: Checked, at_most: int = 5) -> str:
-    """What was found in one file, with `at_most` rows a kind of fault."""
+    """What was found in one file, with `at_most` rows per kind of fault."""
     lines = [f"{file.path}: {sum(file.rows.values())} rows, {len(file.faults)} faults"]
     lines += [f"  {count:7d}  {source}" for source, count in sorted(file.rows.items())]
     if file.without_gold:

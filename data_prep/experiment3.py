@@ -27,7 +27,7 @@ def prepare_part(
     Args:
         part: a key of `PARTS`.
         out_dir: where train.parquet, test.parquet and manifest.json go.
-        sources: of the rows.
+        sources: where the rows come from.
         train: most training rows per task.
         test: test rows per task.
         seed: of the split, and of the ARC puzzles.

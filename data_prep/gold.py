@@ -7,7 +7,7 @@ from data_prep.countdown_solver import solve
 from reward_fns.registry import Task
 from reward_fns.scoring.truth import as_fields
 
-MAX_NUMBERS = 6  # more take the countdown solver seconds a puzzle
+MAX_NUMBERS = 6  # with more, the countdown solver takes seconds per puzzle
 
 
 class NoSolution(ValueError):

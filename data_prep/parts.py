@@ -1,7 +1,7 @@
 """Candidates for puzzles in numbered parts on disk, made by several processes and kept until the data set is whole.
 
 A part holds the candidates START..STOP-1 of one task, repeats included. It depends on nothing but these numbers, the
-task, the seed and the program: parts are the same whoever makes them, and an interrupted run goes on where it was.
+task, the seed and the program: parts are the same whoever makes them, and an interrupted run resumes where it was.
 
     DIR/.parts/countdown-easy-<fingerprint>/000000-000100.json
 
@@ -27,7 +27,7 @@ from data_prep.files import written_whole
 from data_prep.puzzle import Puzzle
 from data_prep.versions import program_digest, versions
 
-PART_SIZE = 100  # of the slowest task, zebra-hard, half a minute's work
+PART_SIZE = 100  # half a minute's work for the slowest task, zebra-hard
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Part:
         return Cost(*self._read()["cost"])
 
     def puzzles(self) -> Iterator[Puzzle]:
-        """The candidates; made first, where the file is not there."""
+        """The candidates; they are made first if the file is not there."""
         self.make()
         for fields in self._read()["puzzles"]:
             key = fields.pop("key")
@@ -139,7 +139,7 @@ def _made_by_many(parts: list[Part], workers: int) -> Iterator[tuple[Part, Cost]
 
 
 def _end_with_the_parent() -> None:
-    """A worker would wait for ever for work from a parent that was killed."""
+    """Without this, a worker whose parent was killed would hang, waiting for work."""
     parent = parent_process()
     assert parent is not None
 

@@ -95,7 +95,7 @@ def prepare(
         contents: what to make.
         out_dir: made if it is not there.
         workers: processes that make puzzles.
-        on_made: called with a task's name and a number of candidates, whenever so many more are there.
+        on_made: called with a task's name and the number of its candidates made since the last call for it.
 
     Raises:
         ValueError: as `draw`; or no worker, or settings that do not fit the tasks.

@@ -95,13 +95,13 @@ def read_math(source: str, train: int, test: int, seed: int) -> dict[str, Splits
 
 
 def read_science(source: str, domains: Iterable[str], train: int, test: int, seed: int) -> dict[str, Splits]:
-    """One task a domain.
+    """One task per domain.
 
     Args:
         source: see `load`.
         domains: tasks wanted, of the values of `DOMAINS`.
-        train: most training rows a task.
-        test: test rows a task.
+        train: most training rows per task.
+        test: test rows per task.
         seed: of the split.
 
     Raises:

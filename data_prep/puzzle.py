@@ -17,7 +17,7 @@ class Puzzle:
 
     Args:
         prompt: the text for a base model, fed as it is.
-        ground_truth: what the reward function compares with; a str or int a field.
+        ground_truth: what the reward function compares with; one str or int per field.
         key: equal for two puzzles that are the same question, whatever the order of their parts; a str or a flat tuple.
         solution: one right answer, as it would stand inside \\boxed{}.
         question: the text for a model with a chat template, which brings a frame of its own.

@@ -25,8 +25,8 @@ def config(size: str, **settings: Any) -> dict[str, Any]:
 def items(size: str, seed: int, start: int, **settings: Any) -> Iterator[dict[str, Any]]:
     """Yield the data set's entries without end, from number `start` on.
 
-    Some data sets have no entry beyond their size, so each hundred comes from one made for it. Its seed is so far on
-    because most data sets make entry i by the random numbers of seed + i.
+    Some data sets have no entry beyond their size, so each hundred comes from a data set of its own. Its seed is the
+    first seed plus the number of its first entry, because most data sets make entry i from the seed plus i.
     """
     for chunk in count(start // _CHUNK):
         chunk_seed = (seed + chunk * _CHUNK) % _SEEDS

@@ -57,7 +57,7 @@ def family_and_size(task: str) -> tuple[ModuleType, str]:
 
 
 def kind(task: str) -> str:
-    """What the tasks have in common within which no question may occur twice: family, data set or domain."""
+    """The family, data set or domain of `task`, within which no question may occur twice."""
     for prefix in ("rg:", "sciknoweval-"):
         if task.startswith(prefix):
             return task.removeprefix(prefix)
@@ -65,20 +65,20 @@ def kind(task: str) -> str:
 
 
 def require_settings(settings: Settings, names: Iterable[str]) -> None:
-    """Raise ValueError unless every entry is for one of the tasks `names`, an rg task, and one its data set takes."""
+    """Raise ValueError unless every entry is for an rg task among `names`, and its data set takes the settings."""
     for task, own in settings.items():
         if task not in names or not task.startswith("rg:"):
             raise ValueError(f"settings for {task!r}, which is not one of the rg tasks asked for: {', '.join(names)}")
         if own.keys() & {"seed", "size"}:
             raise ValueError(
-                f"the settings of {task!r} must not hold seed or size: --seed, --train and --test say them"
+                f"the settings of {task!r} must not hold seed or size: --seed, --train and --test set them"
             )
     for task in names:
         if task.startswith("rg:"):
             own = dict(settings.get(task, {}))
             try:
                 create_dataset(task[3:], seed=0, **own)
-            except Exception as error:  # each data set refuses settings in a way of its own
+            except Exception as error:  # each data set refuses settings in its own way
                 raise ValueError(f"reasoning-gym makes no {task[3:]!r} of the settings {own}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""What the data depends on beside its settings: versions of the packages, and the text of this program."""
+"""What the data depends on besides its settings: versions of the packages, and the text of this program."""
 
 import hashlib
 import platform

@@ -39,7 +39,7 @@ def config(size: str) -> dict[str, Any]:
 def items(size: str, seed: int, start: int) -> Iterator[Any]:
     """Yield reasoning-gym's items of `size` without end, from number `start` on.
 
-    It looks for a smallest set of clues with a solver: about 13, 17, 63 and 290 ms a puzzle from mini to hard.
+    A solver looks for a smallest set of clues: about 13, 17, 63 and 290 ms per puzzle, from mini to hard.
     """
     return _mini_items(seed, start) if size == "mini" else reasoning.items(config(size), seed, start)
 

@@ -33,7 +33,7 @@ def read_puzzle(fields: dict[str, Any], **_: Any) -> Puzzle:
 
 @lru_cache(maxsize=256)
 def _sorted_numbers(numbers: str) -> tuple[str, ...]:
-    """Kept, because the rollouts of a group come with the same numbers."""
+    """Cached, because the rollouts of a group come with the same numbers."""
     values = [read_whole_number(number, "numbers") for number in numbers.split(",")]
     if min(values) < 0:
         raise ValueError("the field 'numbers' must not hold negative numbers")

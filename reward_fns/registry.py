@@ -1,8 +1,8 @@
 """Which function checks which task: `register` and the lookup behind `compute_score`.
 
 A task is a file directly in this package; what the tasks share is in folders. The files are imported at the first
-lookup, and so are the entry points of group `mt_grpo.rewards` of installed packages, so a new task needs no list to be
-edited.
+lookup, and so are the entry points of group `mt_grpo.rewards` of installed packages, so adding a task means
+editing no list.
 """
 
 import importlib
@@ -81,7 +81,7 @@ def task_for(data_source: Any) -> Task:
     """The task with the longest name that is `data_source`, or is followed in it by "-" or ":".
 
     `countdown-mini-train` and `countdown` are both the task `countdown`; `countdowns` is not.
-    Raises ValueError that lists the known names.
+    Raises ValueError, which lists the known names, where no task fits.
     """
     if not _discovered:
         known_tasks()
@@ -98,7 +98,7 @@ def task_for(data_source: Any) -> Task:
 
 
 def known_tasks() -> Mapping[str, Task]:
-    """All tasks by name, after every task file and entry point was imported."""
+    """All tasks by name, with every task file and entry point imported."""
     global _discovered
     with _lock:
         if not _discovered:

@@ -28,8 +28,8 @@ PARSED_AS_EXPRESSIONS = frozenset(
 )
 PARSED_AS_LISTS = frozenset({"binary_matrix", "n_queens", "number_sorting", "spiral_matrix", "string_insertion"})
 
-# Single letters and a few functions, and no attribute access: neither sympy nor Python has a dangerous one-letter name
-# that does harm without a string in quotes.
+# Single letters and a few functions, and no attribute access: no one-letter name of sympy or Python does harm without a
+# string in quotes.
 _EXPRESSION = re.compile(
     r"(?:[0-9\s+*/^(),=-]|\.(?!\s*[A-Za-z_])"
     r"|(?<![A-Za-z_])(?:[A-Za-z]|a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|ln|sqrt|pi|Abs|Integral)(?![A-Za-z_]))*",

@@ -5,7 +5,7 @@ r"""SciKnowEval: multiple choice, true or false, and short answers.
 `type` is the data set's own field. Without it a target that is one capital letter is a choice and true or false is a
 judgement. A choice is the letter alone, with or without brackets and full stop: "B. Methane" and "A or B" are wrong.
 Short answers are compared without regard to case, spacing and a final full stop; numbers by their value. `target` may
-be a list of answers that are all right. Open questions need a judge and are refused.
+be a list of right answers. Open questions need a judge and are refused.
 """
 
 import re

@@ -2,7 +2,7 @@ r"""Zebra puzzles: who lives in House 1?
 
     ground_truth {"target": "carol"}, answer "Carol"  ->  correct
 
-Upper and lower case are the same; anything beside the name, such as `\text{carol}` or a full stop, is wrong.
+Upper and lower case are the same; anything besides the name, such as `\text{carol}` or a full stop, is wrong.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every method for a few real steps on the CPU, one after another: does each of them train?
 #
-#   bash run_scripts/all_methods_cpu.sh [STEPS]           default: 5; about three minutes a method on two cores
+#   bash run_scripts/all_methods_cpu.sh [STEPS]           default: 5; about three minutes per method on two cores
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 steps=${1:-5}

@@ -29,13 +29,13 @@ use_cpu() {
   export RAY_USAGE_STATS_ENABLED="${RAY_USAGE_STATS_ENABLED:-0}"
 }
 
-# One training at a time: of two on one machine, each in a Ray of its own, verl hands both engines their weights through
-# sockets of the same name in /tmp, and both wait for ever. Start the training with 9>&-, or what it leaves behind keeps
+# One training run at a time: two on one machine, each in a Ray of its own, would send their engines the weights through
+# sockets of the same name in /tmp, and both would hang. Start the run with 9>&-, or the processes it leaves behind keep
 # the turn.
 wait_for_turn() {
   exec 9>/tmp/mt-grpo-training.lock
   flock --nonblock 9 || {
-    echo "Another training runs on this machine; waiting for it to end."
+    echo "Another training run is active on this machine; waiting for it to end."
     flock 9
   }
 }
@@ -48,7 +48,7 @@ start_run() {
   export VERL_FILE_LOGGER_PATH="$1/metrics-$(date +%Y%m%d-%H%M%S).jsonl"
 }
 
-# fail_with_log FILE: show why a training stopped, and stop with it.
+# fail_with_log FILE: show why a training run stopped, and exit.
 fail_with_log() {
   echo "error: training stopped; the end of $1:" >&2
   grep -v -e WARNING -e UserWarning "$1" | tail -n 40 >&2

@@ -1,7 +1,7 @@
 """How weights reach a rollout engine of its own on the CPU: verl checkpoint engine "tcp", over TCP sockets.
 
 verl's engines for separate rollout machines (nccl, nixl, hccl, ...) move device memory. Here the trainer's rank 0
-sends each weight to every rollout worker, one message a tensor, and an empty one at the end.
+sends each weight to every rollout worker, one message per tensor, and an empty one at the end.
 
     actor_rollout_ref.rollout.checkpoint_engine.backend=tcp
     actor_rollout_ref.rollout.checkpoint_engine.custom_backend_module=mt_grpo_recipe.cpu.checkpoint_engine
@@ -21,7 +21,7 @@ import zmq.asyncio
 from verl.checkpoint_engine.base import CheckpointEngine, CheckpointEngineRegistry
 
 MAX_QUEUED_TENSORS = 4
-"""A receiver that lags makes the sender wait instead of hold a copy of the whole model for it."""
+"""A receiver that lags makes the sender wait instead of holding a copy of the whole model for it."""
 
 
 @CheckpointEngineRegistry.register("tcp")  # pyright: ignore[reportAttributeAccessIssue]  (verl left out @staticmethod)
@@ -29,9 +29,9 @@ class TCPCheckpointEngine(CheckpointEngine):
     """One sender, the trainer's rank 0, and any number of receivers.
 
     Args:
-        bucket_size: verl's bound of a message in bytes; not used, a message is one tensor.
+        bucket_size: verl's bound on a message, in bytes; not used, because a message is one tensor.
         is_master: whether this trainer rank sends; None for a rollout worker, which receives.
-        timeout_s: seconds of silence after which a sync fails instead of waiting on.
+        timeout_s: seconds of silence after which a sync fails.
     """
 
     def __init__(self, bucket_size: int, is_master: bool | None = None, timeout_s: float = 300.0):
@@ -60,7 +60,7 @@ class TCPCheckpointEngine(CheckpointEngine):
     def build_topology(
         cls, actor_wg_world_size: int, rollout_world_size: int, metadata: list[dict]
     ) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-        """Arguments of `init_process_group`, one a trainer rank and one a rollout worker."""
+        """Arguments of `init_process_group`, one per trainer rank and one per rollout worker."""
         addresses = [worker["address"] for worker in metadata[actor_wg_world_size:]]
         trainers = [addresses] + [[] for _ in range(actor_wg_world_size - 1)]
         return {"addresses": trainers}, {"addresses": [[] for _ in range(rollout_world_size)]}
@@ -102,7 +102,7 @@ class TCPCheckpointEngine(CheckpointEngine):
         Raises:
             TimeoutError: a receiver did not take its weights.
         """
-        # A trainer rank that sends nothing walks along: gathering a sharded weight takes them all.
+        # A trainer rank that sends nothing runs the loop as well: gathering a sharded weight takes all ranks.
         for name, weight in weights:
             if self._is_master:
                 header = json.dumps([name, str(weight.dtype).removeprefix("torch."), list(weight.shape)]).encode()

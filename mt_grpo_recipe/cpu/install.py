@@ -85,7 +85,7 @@ def write_alias(site_packages: Path, version: str) -> Path:
 
 
 def missing() -> list[str]:
-    """What keeps this environment from running verl on the CPU, a sentence each; empty if nothing does."""
+    """What keeps this environment from running verl on the CPU, one sentence per reason; empty if nothing does."""
     faults = [f"{name} is installed, and breaks `import transformers`." for name in HARMFUL if _find(name)]
     source, alias = _find(SOURCE), _find(ALIAS)
     if source is None:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     page = write_report(comparison, Path(args.output))
     console = Console(highlight=False)
     if not console.is_terminal:
-        # A file or a pipe has no width: let no column be cut to fit one.
+        # A file or a pipe has no width, so no column may be cut to fit one.
         console.width = max(console.width, 200)
     console.print(_terminal(summary_table(comparison)))
     for note in comparison.notes:

@@ -24,7 +24,7 @@ class IsolatedCallError(RuntimeError):
 def call(function: str, *arguments: Any, cpu_seconds: float) -> Any:
     """The result of `function` ("module:name") for these arguments, computed in the helper; JSON both ways.
 
-    Importing the module does not count towards `cpu_seconds`. Calls of several threads take turns.
+    Importing the module does not count towards `cpu_seconds`. Calls from several threads take turns.
 
     Raises IsolatedCallError when the limit was reached, the helper died or the function raised; ImportError when the
     helper cannot import the module.

@@ -1,4 +1,4 @@
-"""`serve`: the helper process. One request per line in, one reply per line out, dead when too slow.
+"""`serve`: the helper process. One request per line in, one reply per line out; a call that is too slow ends it.
 
 The timer keeps the default action of its signal, which ends the process even inside a long computation in C.
 """

@@ -1,6 +1,6 @@
 """Reading the `ground_truth` field of a row.
 
-Rows pass through parquet, pandas and Ray before they arrive here, so one and the same truth may be a dict, a struct
+Rows pass through parquet, pandas and Ray before they arrive here, so the same truth may be a dict, a struct
 with None in the fields of other tasks, a JSON string, a bare value or numpy's version of any of them. All of these
 become one dict. A truth that does not fit its task is a fault of the data: these functions raise ValueError and never
 guess.
@@ -54,7 +54,7 @@ def read_whole_number(value: Any, field: str) -> int:
 
 def _plain(value: Any) -> Any:
     """Numpy scalars and arrays as Python values, through dicts and lists."""
-    if type(value) in (str, int):  # the common case, spared the search for an attribute
+    if type(value) in (str, int):  # the common case, without the lookup of an attribute
         return value
     if hasattr(value, "tolist"):
         value = value.tolist()

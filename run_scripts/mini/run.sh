@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One run of the miniature comparison: one method, one seed, on the CPU. Run it again to go on where it was stopped.
+# One run of the miniature comparison: one method, one seed, on the CPU. Run it again to resume where it was stopped.
 #
 #   bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]      e.g.  mt_grpo 0   or   mt_grpo 0 mt_grpo.weights.trade_off=0.1
 #   NAME=...      name of the method in the report (METHOD)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole miniature comparison and its report. Run it again to go on where it was stopped.
+# The whole miniature comparison and its report. Run it again to resume where it was stopped.
 #
 #   bash run_scripts/mini/run_all.sh            18 runs; two at a time on two cores they took 108 minutes
 #   JOBS=2    runs at a time, each with a /tmp of its own (needs `unshare`; two take 16 GiB of memory)
@@ -28,7 +28,7 @@ run() { # NAME METHOD SEED [OVERRIDES...]
   if [ "$JOBS" = 1 ]; then
     bash run_scripts/mini/run.sh "${@:2}"
   else
-    # verl names sockets in /tmp alike in every run, so that two runs there would wait for each other for ever.
+    # verl names sockets in /tmp alike in every run, so two runs there would hang, waiting for each other.
     # shellcheck disable=SC2016
     unshare --map-root-user --mount bash -c 'mount -t tmpfs tmpfs /tmp && exec bash run_scripts/mini/run.sh "$@"' \
       run "${@:2}"

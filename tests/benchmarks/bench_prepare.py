@@ -4,8 +4,8 @@
 
 CPU seconds of this process, so that other work on the machine counts little. "in reasoning-gym" is the time inside its
 generator; "own work" is what is done with its items up to the puzzle on disk; the last line is what comes after, once
-for all tasks: to read the puzzles, leave out repeats and write the parquet files. Nothing is scaled up: a row a task is
-what `--rows` rows took. Without `--task`, the nine tasks of the paper's second experiment.
+for all tasks: to read the puzzles, leave out repeats and write the parquet files. Nothing is scaled up: the row of
+a task is what `--rows` rows took. Without `--task`, the nine tasks of the paper's second experiment.
 """
 
 import argparse
@@ -30,13 +30,11 @@ def line(name: str, rows: int, cost: Cost) -> str:
 def main() -> None:
     """Print one row a task."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=200, help="rows a task")
+    parser.add_argument("--rows", type=int, default=200, help="rows per task (%(default)s)")
     parser.add_argument("--task", action="append", help="default: the nine of the second experiment")
     options = parser.parse_args()
     names = parse_tasks(",".join(options.task or [EXPERIMENTS["exp2"]]))
-    print(
-        f"{'task':18s} {'rows':>6} {'CPU s':>9} {'in reasoning-gym':>17} {'own work':>9} {'share':>8} {'ms a row':>9}"
-    )
+    print(f"{'task':18s} {'rows':>6} {'CPU s':>9} {'in reasoning-gym':>17} {'own work':>9} {'share':>8} {'ms/row':>9}")
     with tempfile.TemporaryDirectory() as folder:
         Parts(Path(folder) / "warm-up", 1).make(dict.fromkeys(names, 1), workers=1)
         parts, total = Parts(Path(folder) / ".parts", 0), Cost()

@@ -9,7 +9,7 @@ from data_prep import arc, countdown, zebra
 from data_prep.tasks import FAMILIES, TASKS, stream
 from reward_fns import compute_score
 
-FAST_TASKS = [task for task in TASKS if task not in ("zebra-medium", "zebra-hard")]  # these take up to 0.3 s a puzzle
+FAST_TASKS = [task for task in TASKS if task not in ("zebra-medium", "zebra-hard")]  # these take up to 0.3 s per puzzle
 
 
 def some(task: str, count: int, seed: int = 0) -> list:
@@ -79,7 +79,7 @@ def test_zebra_names_the_people_of_its_size(size):
         assert "House 1?" in puzzle.prompt and "??" not in puzzle.prompt
 
 
-# Measured on the files released with the paper: 10,000 rows a size of countdown, 200 of zebra and arc.
+# Measured on the files released with the paper: 10,000 rows per size of countdown, 200 of zebra and arc.
 # task: (shortest, mean and longest prompt in characters, what `trait` gives: mean, and how far off a sample may be)
 RELEASED = {
     "countdown-easy": (493, 497, 500, 0.055, 0.025),

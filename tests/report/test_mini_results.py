@@ -66,7 +66,7 @@ METHODS = {method: [r for r in RUNS if r.method == method] for method in dict.fr
 
 
 def table(title):
-    """The rows of a table of RESULTS.md: a dict a row, heading -> cell; headings that occur twice count up."""
+    """The rows of a table of RESULTS.md: one dict per row, heading -> cell; headings that occur twice count up."""
     block = TEXT.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     lines = [line.strip("| ").split(" | ") for line in block.splitlines() if line.startswith("|")]
     headings = []

@@ -137,7 +137,7 @@ def test_thresholds_of_two_methods_by_hand(two_methods):
     table = threshold_table(compare([two_methods], thresholds=[0.3, 0.2, 0.9]))
     assert [column.key for column in table.columns][1:3] == ["steps_to_20", "seconds_to_20"]
     assert cell(table, ("mt_grpo",), "steps_to_20").mean == 1
-    # Seed 0 gets to 0.3 at step 2, seed 1 at step 1; two seconds and eight prompts a step.
+    # Seed 0 gets to 0.3 at step 2, seed 1 at step 1; two seconds and eight prompts per step.
     assert cell(table, ("mt_grpo",), "steps_to_30").mean == 1.5
     assert cell(table, ("mt_grpo",), "seconds_to_30").mean == 3
     assert cell(table, ("mt_grpo",), "prompts_to_30").mean == 12

@@ -86,7 +86,7 @@ def _logged_or(run: Run, metric: Metric, reduce: Callable[[Mapping[str, float]],
         if metric.name in data:
             found[step] = data[metric.name]
         elif accuracy and len(accuracy) == len(name_of):
-            # A validation that lacks a task would make the summary of another set of tasks.
+            # A validation that lacks a task would be summed up over another set of tasks.
             found[step] = reduce(accuracy)
     return Series.of(found)
 

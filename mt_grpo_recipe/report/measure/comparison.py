@@ -23,7 +23,7 @@ class Comparison:
         tasks: all tasks of all runs, the trained ones first.
         held_out: those of them that no run trained.
         thresholds: worst-task accuracies whose first crossing is timed, between 0 and 1, rising.
-        last: training metrics are summed up as means over so many last steps.
+        last: training metrics are means over this many last steps.
         notes: sentences on what the logs lack and on what makes runs hard to compare.
     """
 
@@ -72,7 +72,7 @@ def compare(
         paths: runs, or directories that hold runs. A run whose log cannot be read is left out and named in the notes.
         baseline: group, method or path to compare against; None takes "dapo" if it is there.
         thresholds: worst-task accuracies to time, between 0 and 1; None chooses round ones.
-        last: training metrics are means over so many last steps.
+        last: training metrics are means over this many last steps.
 
     Raises:
         RunLogError: a path does not exist, no run can be read, or the baseline is not found.

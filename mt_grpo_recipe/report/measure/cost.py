@@ -1,4 +1,4 @@
-"""What a run has spent by each step, by when it got to an accuracy, and what it had for a given budget."""
+"""What a run spent by each step, when it reached an accuracy, and what it reached within a budget."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ def prompts_per_step(run: Run) -> Series:
 
 
 def seconds_spent(run: Run) -> Series:
-    """Seconds of training up to and with each step, from 0 at step 0.
+    """Seconds of training up to and including each step, from 0 at step 0.
 
-    Validation is left out, which costs every method the same, and so are start-up and steps that a resumed attempt
-    did again.
+    Left out are validation, which costs every method the same, start-up, and steps that a resumed attempt did again.
     """
     return _cumulative(run, run.series(STEP_SECONDS))
 
 
 def prompts_spent(run: Run) -> Series:
-    """Prompts generated up to and with each step, from 0 at step 0."""
+    """Prompts generated up to and including each step, from 0 at step 0."""
     return _cumulative(run, prompts_per_step(run))
 
 
@@ -41,7 +40,7 @@ def _cumulative(run: Run, series: Series) -> Series:
     if not len(series.steps):
         return series
     steps = np.arange(int(max(run.train_steps[-1], series.steps[-1])) + 1, dtype=np.int64)
-    # A step that the log has lost took about as long as the others.
+    # A step missing from the log took about as long as the others.
     each = np.full(len(steps), series.values.mean())
     each[series.steps] = series.values
     each[0] = 0.0

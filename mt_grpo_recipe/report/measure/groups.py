@@ -50,7 +50,7 @@ def group_runs(runs: Sequence[Run]) -> tuple[Group, ...]:
         by_name.setdefault((run.group, run.method), []).append(run)
     names = [name for name, _ in by_name]
     groups = [
-        # Two methods under one label are two groups all the same, and have to be told apart.
+        # Two methods under one label are still two groups, and need names that tell them apart.
         Group(name if names.count(name) == 1 else f"{name} ({method})", method, tuple(sorted(members, key=_by_seed)))
         for (name, method), members in by_name.items()
     ]

@@ -49,7 +49,7 @@ class Curve:
 
 
 def mean_curve(runs: Sequence[Series]) -> Curve:
-    """Average series over the steps that all of them have; series without any step are passed over.
+    """Average series over the steps that all of them have; series without any step are skipped.
 
     Beyond the end of the shortest run the mean would be one of other runs, and its jump there an artefact.
     """

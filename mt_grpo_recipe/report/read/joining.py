@@ -1,4 +1,4 @@
-"""Join the attempts at one run into one course of training."""
+"""Join the attempts at one run into one record of its training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
         start = min(attempt.records)
         dropped = [step for step in joined if step > start]
         if any(is_training(joined[step]) for step in dropped):
-            # Mere overlap is how a resume looks; only steps that no later attempt wrote again are worth a word.
+            # Overlap alone is what a resume looks like; only steps that no later attempt rewrote are worth reporting.
             gone = [step for step in dropped if step not in attempt.records]
             if gone:
                 problems.append(f"steps left out, as {attempt.path.name} went back to step {start}: {_span(gone)}")
@@ -61,7 +61,7 @@ def unfinished(records: Records) -> list[str]:
     if not validated:
         problems.append("no validation is logged")
     elif validated[-1] < trained[-1]:
-        # verl validates on the last step, so a log that ends without is one of a run that did not end.
+        # verl validates on the last step, so a log that ends without a validation is of a run that did not finish.
         problems.append(f"unfinished: it stops at step {trained[-1]}, last validated at step {validated[-1]}")
     return problems
 

@@ -19,7 +19,7 @@ PANELS_PER_ROW = 3
 
 
 def mean_width(run: Run) -> int:
-    """Steps that a drawn mean spans: enough to read a noisy share, short beside the run."""
+    """Steps that a drawn mean spans: enough to read a noisy share, short compared with the run."""
     return max(1, min(50, len(run.train_steps) // 12))
 
 
@@ -85,7 +85,7 @@ def panels(names: Sequence[str], height: float = 2.4) -> tuple[Figure, list[Axes
 def finish_panels(drawn: Sequence[Axes], titles: Sequence[str], last_step: int, label: str, per_row: int) -> None:
     """Title and label panels of shares over steps once all are drawn.
 
-    Labels stay at the outer edge alone, and numbers below a column's lowest panel.
+    Labels stay at the outer edge only, and numbers below a column's lowest panel.
     """
     for index, (axes, title) in enumerate(zip(drawn, titles, strict=True)):
         over_steps(axes, last_step)

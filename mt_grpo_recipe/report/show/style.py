@@ -117,7 +117,7 @@ RC: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw with this look; settings of the caller's come back afterwards."""
+    """Draw with this look; the caller's settings are restored afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
@@ -125,14 +125,14 @@ def styled() -> Iterator[None]:
 
 
 def task_marks(tasks: Sequence[str]) -> dict[str, Mark]:
-    """A mark for each task, by its place; they come round again after nine."""
+    """A mark for each task, by its place; they repeat after nine."""
     return {task: TASK_MARKS[i % len(TASK_MARKS)] for i, task in enumerate(tasks)}
 
 
 def method_marks(groups: Sequence[Group]) -> dict[str, Mark]:
     """A mark for each group, by its name.
 
-    A shipped method has its own mark in every figure and every report. Its further groups, and methods of the user's,
+    A shipped method has its own mark in every figure and every report. Its further groups, and the user's own methods,
     take spare ones in turn.
     """
     marks: dict[str, Mark] = {}
