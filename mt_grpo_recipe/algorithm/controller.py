@@ -12,10 +12,11 @@ import numpy as np
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.cost import CostTotals, step_costs
-from mt_grpo_recipe.algorithm.groups import Group, Selection
+from mt_grpo_recipe.algorithm.groups import Group
 from mt_grpo_recipe.algorithm.objective import residual_weights
 from mt_grpo_recipe.algorithm.quotas import stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule
 from mt_grpo_recipe.metrics import (

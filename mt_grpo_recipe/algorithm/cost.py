@@ -9,7 +9,7 @@ import numpy as np
 
 from mt_grpo_recipe import metrics
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.algorithm.groups import Selection
+from mt_grpo_recipe.algorithm.selection import Selection
 
 
 def step_costs(selection: Selection, carries_over: bool) -> dict[metrics.Metric, FloatArray | IntArray]:

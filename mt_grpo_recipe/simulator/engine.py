@@ -16,9 +16,10 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome, Selection, select_groups
+from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
+from mt_grpo_recipe.algorithm.selection import Selection, select_groups
 from mt_grpo_recipe.algorithm.settings import RoundsSettings, SamplerSettings, StreamingSettings
 
 SAMPLERS = ("rounds", "streaming", "dapo", "oracle")

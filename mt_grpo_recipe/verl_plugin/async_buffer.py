@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from transfer_queue import KVBatchMeta
 
-from mt_grpo_recipe.algorithm.groups import Selection
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.metrics import HELD_GROUPS, STALE_GROUPS
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION
 from mt_grpo_recipe.verl_plugin.replay_buffer import Launches, TaskReplayBuffer

@@ -14,9 +14,10 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, Selection, judge
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, judge
 from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD
 from mt_grpo_recipe.algorithm.samplers import Sampler
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
 

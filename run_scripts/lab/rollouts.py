@@ -12,8 +12,9 @@ from tokens import generate
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.groups import Selection, judge
+from mt_grpo_recipe.algorithm.groups import judge
 from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
 from reward_fns import compute_score
 

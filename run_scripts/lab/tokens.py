@@ -87,10 +87,7 @@ def generate(
     answers: list[list[int]] = [[] for _ in range(len(prompts) * answers_each)]
     going = torch.arange(len(answers))
     while True:
-        if temperature == 0:
-            token_N = logits_NV.argmax(-1)
-        else:
-            token_N = torch.multinomial((logits_NV / temperature).softmax(-1), 1, generator=generator)[:, 0]
+        token_N = _sample(logits_NV, temperature, generator)
         for answer, token in zip(going.tolist(), token_N.tolist(), strict=True):
             answers[answer].append(token)
         rows = (token_N != model.config.eos_token_id).nonzero()[:, 0]
@@ -102,6 +99,13 @@ def generate(
         token_N1 = token_N[:, None]
         logits_NV = reading.read_on(token_N1, torch.ones_like(token_N1))[:, -1]
     return [answers[start : start + answers_each] for start in range(0, len(answers), answers_each)]
+
+
+def _sample(logits_NV: torch.Tensor, temperature: float, generator: torch.Generator) -> torch.Tensor:
+    """A token of each row, shape (N,)."""
+    if temperature == 0:
+        return logits_NV.argmax(-1)
+    return torch.multinomial((logits_NV / temperature).softmax(-1), 1, generator=generator)[:, 0]
 
 
 def log_probs(

@@ -29,7 +29,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.groups import Selection
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.metrics import (

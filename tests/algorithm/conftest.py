@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from mt_grpo_recipe.algorithm.groups import GroupResult, Selection
+from mt_grpo_recipe.algorithm.groups import GroupResult
+from mt_grpo_recipe.algorithm.selection import Selection
 
 
 @dataclass

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch, TaskController
-from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome, Selection
+from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
 from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import (
     RULES,
     SCHEDULES,

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, Group, GroupLedger, GroupResult, Outcome, judge, select_groups
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, Group, GroupLedger, GroupResult, Outcome, judge
 from mt_grpo_recipe.algorithm.quotas import draw_quotas, rounded_counts, stratified_counts
+from mt_grpo_recipe.algorithm.selection import select_groups
 from mt_grpo_recipe.algorithm.settings import RoundsSettings
 
 KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)

@@ -1,16 +1,14 @@
-"""Make the laboratory's modules importable, and give its tests a model and puzzles."""
+"""Give the tests of the laboratory a model and puzzles."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from data_prep.prepare import prepare
+from data_prep.prepare import Contents, prepare
 
 RUN_SCRIPTS = Path(__file__).resolve().parents[2] / "run_scripts"
-sys.path.insert(0, str(RUN_SCRIPTS / "lab"))
 WARM_MODEL = RUN_SCRIPTS / "mini" / "warm_model"
 
 
@@ -26,7 +24,7 @@ def one_thread():
 def data(tmp_path_factory):
     """A folder with a few puzzles of the miniature's tasks."""
     folder = tmp_path_factory.mktemp("data")
-    prepare(dict.fromkeys(("countdown-mini", "arc-mini", "zebra-mini"), 20), folder, test=4, seed=0)
+    prepare(Contents(dict.fromkeys(("countdown-mini", "arc-mini", "zebra-mini"), 20), test=4, seed=0), folder)
     return folder
 
 

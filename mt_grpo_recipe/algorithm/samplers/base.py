@@ -22,7 +22,8 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.algorithm.groups import Group, GroupResult, Selection
+from mt_grpo_recipe.algorithm.groups import Group, GroupResult
+from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
 
 

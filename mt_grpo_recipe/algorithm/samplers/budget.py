@@ -20,9 +20,10 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.algorithm.groups import BoolArray, GroupLedger, GroupResult, Outcome, Selection, selection_of
+from mt_grpo_recipe.algorithm.groups import BoolArray, GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import rounded_counts, stratified_counts
 from mt_grpo_recipe.algorithm.samplers.base import Step
+from mt_grpo_recipe.algorithm.selection import Selection, selection_of
 
 OWED_LIMIT = 0.5
 """Most groups that a task may be owed, or be ahead by, in budgets: a debt from long ago must not rule many steps."""

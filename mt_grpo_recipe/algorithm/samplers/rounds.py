@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import IntArray
-from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome, Selection, select_groups
+from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas, stratified_counts
 from mt_grpo_recipe.algorithm.samplers.base import Step
+from mt_grpo_recipe.algorithm.selection import Selection, select_groups
 
 
 class RoundsSampler:

@@ -22,18 +22,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.groups import (
-    BoolArray,
-    Group,
-    GroupLedger,
-    GroupResult,
-    Outcome,
-    Selection,
-    select_groups,
-)
+from mt_grpo_recipe.algorithm.groups import BoolArray, Group, GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas
 from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.samplers.lane import Lane
+from mt_grpo_recipe.algorithm.selection import Selection, select_groups
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
 
 INFORMATIVE, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
