@@ -31,6 +31,11 @@ def is_skipped(batch: KVBatchMeta) -> bool:
     return all(tag.get("is_padding", False) for tag in batch.tags)
 
 
+def rows_with_data(batch: KVBatchMeta) -> KVBatchMeta:
+    """The batch without padding: neither what fills up a mini-batch, nor what stands for a skipped update."""
+    return take_rows(batch, [row for row, tag in enumerate(batch.tags) if not tag.get("is_padding", False)])
+
+
 def trained_rows(batch: KVBatchMeta) -> KVBatchMeta:
     """The batch without the rows that stand for a skipped update."""
     return take_rows(batch, [row for row, tag in enumerate(batch.tags) if not tag.get(SKIPPED, False)])

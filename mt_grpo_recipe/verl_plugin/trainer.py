@@ -31,7 +31,13 @@ from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord, TaskReplayBuffer
-from mt_grpo_recipe.verl_plugin.skipped_step import is_skipped, put_placeholder, skipped_step_metrics, trained_rows
+from mt_grpo_recipe.verl_plugin.skipped_step import (
+    is_skipped,
+    put_placeholder,
+    rows_with_data,
+    skipped_step_metrics,
+    trained_rows,
+)
 from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision, step_metrics
 from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, rows_of_tasks
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
@@ -232,8 +238,8 @@ class TaskTrainer(PPOTrainer):
             super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
 
     def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict, rollout_data_dir: str) -> None:
-        batch = trained_rows(batch)
-        if not is_skipped(batch):
+        batch = rows_with_data(batch)
+        if batch.keys:
             super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
 
     def _val_metrics_update(

@@ -1,15 +1,14 @@
 """Kill a real CPU run at random moments, resume it each time, and compare what it decided with a run left alone.
 
-    python tests/e2e/kill_and_resume.py -o DIR [--method mt_grpo_reg] [--kills 10] [--steps 40] [--seed 0]
+    python tests/e2e/kill_and_resume.py -o DIR [--method mt_grpo_reg] [--kills 10] [--steps 40] [--seed 0] [OVERRIDES]
 
 It takes minutes per kill. A kill comes up to five seconds after a step that is drawn too, the first to the sixth of an
 attempt, so that it falls into any part of a step, a checkpoint included; every fifth comes before the attempt has made
 a step.
 
-The reward does not look at the answer: it depends on the prompt and on which of its rollouts is scored, so both runs
-are given the same rewards. The weights of the default method follow the accuracies alone (rule `regularized`), so
-nothing that the engine samples reaches a decision. Then weights, quotas, rows asked for and groups chosen have to be
-equal, step for step. Exit status 0 if they are.
+The reward does not look at the answer (`hash_reward.py`), so both runs are given the same rewards. The weights of the
+default method follow the accuracies alone (rule `regularized`), so nothing that the engine samples reaches a decision.
+Then weights, quotas, rows asked for and groups chosen have to be equal, step for step. Exit status 0 if they are.
 
 With another --method the two may differ although nothing is wrong: where the improvement moves the weights, because it
 depends on what the engine samples; with a streaming sampler, because what it asks for depends on which groups have
@@ -24,40 +23,40 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+from hash_reward import ROLLOUTS
+
 ROOT = Path(__file__).parents[2]
-ROLLOUTS = 4
-REWARD = f'''
-import hashlib
-from collections import Counter
-
-calls = Counter()
+REWARD = Path(__file__).with_name("hash_reward.py")
+TINY_MODEL = ROOT / "run_scripts" / "tiny_model" / "checkpoint"
 
 
-def compute_score(data_source, solution_str, ground_truth, extra_info=None, **_):
-    """Right or wrong by a hash of the prompt and the number of the rollout among the {ROLLOUTS} of its group."""
-    name = f"{{extra_info['task']}} {{extra_info['index']}}"
-    number = calls[name] % {ROLLOUTS}
-    calls[name] += 1
-    right = hashlib.sha256(f"{{name}} {{number}}".encode()).digest()[0] < 80
-    return {{"score": float(right), "acc": float(right), "format": 1.0}}
-'''
+@dataclass(frozen=True)
+class Training:
+    """What is trained, wherever it is trained."""
+
+    data: Path
+    method: str
+    steps: int
+    overrides: list[str]
 
 
-def start(folder: Path, data: Path, method: str, steps: int) -> subprocess.Popen:
+def start(folder: Path, training: Training) -> subprocess.Popen:
     """Start the training run, or resume it."""
     command = [
         *(sys.executable, "-m", "verl.trainer.main_ppo", "hydra.searchpath=[pkg://mt_grpo_recipe.config]"),
-        *("+platform=cpu", f"+mt_grpo={method}", "+experiment=mini"),
-        *(f"data.train_files={data}/train.parquet", f"data.val_files={data}/test.parquet"),
+        *("+platform=cpu", f"+mt_grpo={training.method}", "+experiment=mini"),
+        *(f"data.train_files={training.data}/train.parquet", f"data.val_files={training.data}/test.parquet"),
         *("data.train_batch_size=6", "actor_rollout_ref.actor.ppo_mini_batch_size=6"),
         *(f"actor_rollout_ref.rollout.n={ROLLOUTS}", "mt_grpo.sampler.quota=multinomial"),
-        f"actor_rollout_ref.model.path={ROOT}/run_scripts/tiny_model/checkpoint",
-        f"reward.custom_reward_function.path={folder}/reward.py",
-        *(f"trainer.total_training_steps={steps}", "trainer.save_freq=1", "trainer.max_actor_ckpt_to_keep=2"),
+        f"actor_rollout_ref.model.path={TINY_MODEL}",
+        f"reward.custom_reward_function.path={REWARD}",
+        *(f"trainer.total_training_steps={training.steps}", "trainer.save_freq=1", "trainer.max_actor_ckpt_to_keep=2"),
         *("trainer.val_before_train=False", "trainer.test_freq=-1", "trainer.resume_mode=auto"),
         *(f"trainer.default_local_dir={folder}/checkpoints", f"hydra.run.dir={folder}/hydra"),
+        *training.overrides,
     ]
     environment = os.environ | {"VERL_FILE_LOGGER_PATH": str(folder / f"metrics-{time.time_ns()}.jsonl")}
     with (folder / "train.log").open("a") as log:
@@ -79,17 +78,17 @@ def stop_ray() -> None:
     subprocess.run([str(ray), "stop", "--force"], check=True, capture_output=True)
 
 
-def run_alone(folder: Path, data: Path, method: str, steps: int) -> bool:
+def run_alone(folder: Path, training: Training) -> bool:
     """Run the whole of it without a kill, unless that was done before; return whether it succeeded."""
-    done = len(decisions(folder)) >= steps or start(folder, data, method, steps).wait() == 0
+    done = len(decisions(folder)) >= training.steps or start(folder, training).wait() == 0
     stop_ray()
     return done
 
 
-def kill_once(folder: Path, data: Path, method: str, steps: int, after: int, wait_s: float) -> str:
+def kill_once(folder: Path, training: Training, after: int, wait_s: float) -> str:
     """Start or resume the run, kill it `wait_s` seconds after `after` more steps, and say how that went."""
     before = len(decisions(folder))
-    process = start(folder, data, method, steps)
+    process = start(folder, training)
     while process.poll() is None and len(decisions(folder)) < before + after:
         time.sleep(0.05)
     try:
@@ -108,6 +107,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--method", default="mt_grpo_reg", help="config in mt_grpo_recipe/config/mt_grpo (%(default)s)")
+    parser.add_argument("overrides", nargs="*", help="further overrides of verl's config")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0, help="of the moments to kill at")
@@ -122,10 +122,8 @@ def main() -> int:
     subprocess.run([str(prepare), "prepare", "--train", "40", "--test", "2", "-o", str(data)], check=True)
     killed.mkdir()
     alone.mkdir(exist_ok=True)
-    for folder in (alone, killed):
-        (folder / "reward.py").write_text(REWARD)
-
-    if not run_alone(alone, data, args.method, args.steps):
+    training = Training(data, args.method, args.steps, args.overrides)
+    if not run_alone(alone, training):
         print(f"the run that was left alone failed: see {alone}/train.log")
         return 1
     moments = random.Random(args.seed)
@@ -133,8 +131,8 @@ def main() -> int:
         after, wait_s = moments.randint(1, 6), moments.uniform(0, 5)
         if number % 5 == 0:
             after, wait_s = 0, moments.uniform(0, 60)
-        print(f"kill {number}: {kill_once(killed, data, args.method, args.steps, after, wait_s)}", flush=True)
-    status = start(killed, data, args.method, args.steps).wait()
+        print(f"kill {number}: {kill_once(killed, training, after, wait_s)}", flush=True)
+    status = start(killed, training).wait()
     stop_ray()
     expected, got = decisions(alone), decisions(killed)
     logged = {json.loads(line)["step"] for path in killed.glob("metrics-*") for line in path.read_text().splitlines()}

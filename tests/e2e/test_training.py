@@ -42,6 +42,8 @@ class Run:
             *("data.train_batch_size=6", "data.max_prompt_length=128", "data.max_response_length=32"),
             f"actor_rollout_ref.model.path={ROOT}/run_scripts/tiny_model/checkpoint",
             *("actor_rollout_ref.actor.optim.lr=1e-4", "actor_rollout_ref.actor.ppo_mini_batch_size=6"),
+            # By a reward that does not look at the answers, what is informative does not depend on chance.
+            f"reward.custom_reward_function.path={ROOT}/tests/e2e/hash_reward.py",
             *("actor_rollout_ref.rollout.n=4", "mt_grpo.sampler.quota=stratified"),
             *("mt_grpo.sampler.max_resample_rounds=1", "mt_grpo.loss_weighting=residual"),
             *(f"trainer.total_training_steps={steps}", "trainer.test_freq=2", "trainer.save_freq=2"),

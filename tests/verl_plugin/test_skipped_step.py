@@ -2,7 +2,13 @@
 
 from transfer_queue import KVBatchMeta
 
-from mt_grpo_recipe.verl_plugin.skipped_step import is_skipped, put_placeholder, skipped_step_metrics, trained_rows
+from mt_grpo_recipe.verl_plugin.skipped_step import (
+    is_skipped,
+    put_placeholder,
+    rows_with_data,
+    skipped_step_metrics,
+    trained_rows,
+)
 
 
 def batch_of(*tags):
@@ -21,6 +27,12 @@ def test_a_batch_that_padding_fills_up_is_not_skipped_and_keeps_its_padding():
     batch = batch_of({}, {"is_padding": True})
     assert not is_skipped(batch)
     assert trained_rows(batch).keys == ["key0", "key1"]
+
+
+def test_rows_with_data_are_neither_padding_nor_a_skipped_update(rows):
+    batch = batch_of({}, {"is_padding": True}, {"is_padding": False})
+    assert rows_with_data(batch).keys == ["key0", "key2"]
+    assert rows_with_data(put_placeholder(step=7, mini_batch=2)).keys == []
 
 
 def test_of_a_step_in_part_skipped_the_trained_rows_are_left(rows):
