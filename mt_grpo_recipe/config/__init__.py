@@ -75,6 +75,7 @@ def load_config(section: Any) -> MTGRPOConfig:
     weights, improvement, sampler = (given.pop(name, None) or {} for name in ("weights", "improvement", "sampler"))
     rule = _choose("weights.rule", weights.pop("rule", None) or "improvement_aware", RULES)
     schedule = _choose("sampler.schedule", sampler.pop("schedule", None) or "rounds", SCHEDULES)
+    sampler = {name: value for name, value in sampler.items() if name not in schedule.ignored}
     parts = {
         "weights": _read(rule, weights, "weights", "rule", RULES),
         "improvement": _read(ImprovementSettings, improvement, "improvement"),
@@ -88,9 +89,9 @@ def load_config(section: Any) -> MTGRPOConfig:
 def unread_settings(config: MTGRPOConfig) -> str | None:
     """A sentence naming the settings that the chosen schedule does not read; None where it reads all."""
     sampler = config.sampler
-    if not sampler.unread:
+    if not sampler.ignored:
         return None
-    names = ", ".join(f"mt_grpo.sampler.{name}" for name in sampler.unread)
+    names = ", ".join(f"mt_grpo.sampler.{name}" for name in sampler.ignored)
     return f"mt_grpo.sampler.schedule={sampler.schedule} does not read {names}: whatever they say has no effect."
 
 

@@ -20,7 +20,7 @@ from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection, select_groups
-from mt_grpo_recipe.algorithm.settings import RoundsSettings, SamplerSettings, StreamingSettings
+from mt_grpo_recipe.algorithm.settings import BatchSettings, RoundsSettings, StreamingSettings
 
 SAMPLERS = ("rounds", "streaming", "dapo", "oracle")
 CHUNK = 64
@@ -108,7 +108,7 @@ class Oracle:
     """
 
     def __init__(
-        self, weights_K: FloatArray, config: SamplerSettings, batch_size: int, rng: np.random.Generator, groups: list
+        self, weights_K: FloatArray, config: BatchSettings, batch_size: int, rng: np.random.Generator, groups: list
     ):
         self.quota_K = draw_quotas(weights_K, batch_size, config.quota, rng)
         self._batch_size = batch_size
@@ -188,11 +188,11 @@ def run_step(sampler: Sampler, groups: list[_Groups], slots: int, drain: bool) -
         sampler.tell(launch_id, KEPT if kept else LOST)
 
 
-def _settings(name: str, streaming: StreamingSettings) -> SamplerSettings:
+def _settings(name: str, streaming: StreamingSettings) -> BatchSettings:
     """Settings of the sampler of this name."""
     if name == "streaming":
         return streaming
-    shared = {field.name: getattr(streaming, field.name) for field in fields(SamplerSettings)}
+    shared = {field.name: getattr(streaming, field.name) for field in fields(BatchSettings)}
     return RoundsSettings(**{**shared, "ratio": name != "dapo"})
 
 

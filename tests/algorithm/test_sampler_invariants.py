@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -168,13 +169,15 @@ def test_an_adversary_neither_hangs_nor_breaks_a_step(schedule, drive):
             num_tasks = int(rng.integers(1, 10))
             batch_size = int(rng.integers(1, 13))
             ratio = bool(rng.random() < 0.8)
-            config = SCHEDULES[schedule](
-                ratio=ratio,
-                drop_uninformative=bool(ratio or rng.random() < 0.7),
-                oversample=float(rng.uniform(1, 3)),
-                max_resample_rounds=int(rng.integers(0, 5)),
-                **({"max_inflight": float(rng.uniform(1, 4))} if schedule == "streaming" else {}),
-            )
+            given = {
+                "ratio": ratio,
+                "drop_uninformative": bool(ratio or rng.random() < 0.7),
+                "oversample": float(rng.uniform(1, 3)),
+                "max_resample_rounds": int(rng.integers(0, 5)),
+                "max_inflight": float(rng.uniform(1, 4)),
+            }
+            own = {field.name for field in fields(SCHEDULES[schedule])}
+            config = SCHEDULES[schedule](**{name: value for name, value in given.items() if name in own})
             names = [f"task {k}" for k in range(num_tasks)]
             controller = TaskController(names, batch_size, MTGRPOConfig(sampler=config, seed=step))
         sampler = controller.begin_step()

@@ -6,7 +6,7 @@ from mt_grpo_recipe.algorithm.samplers.base import Sampler, Step
 from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler
 from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
 from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
-from mt_grpo_recipe.algorithm.settings import BudgetSettings, RoundsSettings, StreamingSettings
+from mt_grpo_recipe.algorithm.settings import BudgetSettings, StreamingSettings
 
 __all__ = ["Sampler", "Step", "make_sampler"]
 
@@ -16,7 +16,6 @@ def make_sampler(step: Step) -> Sampler:
 
     Raises:
         ValueError: groups were left by earlier steps, which only streaming has a use for.
-        TypeError: no schedule has such settings.
     """
     if isinstance(step.settings, StreamingSettings):
         return StreamingSampler(step)
@@ -25,8 +24,4 @@ def make_sampler(step: Step) -> Sampler:
             f"sampler.schedule={step.settings.schedule} begins every step with nothing; use streaming to carry groups "
             "over"
         )
-    if isinstance(step.settings, BudgetSettings):
-        return BudgetSampler(step)
-    if not isinstance(step.settings, RoundsSettings):
-        raise TypeError(f"no sampler has settings of type {type(step.settings).__name__}")
-    return RoundsSampler(step)
+    return BudgetSampler(step) if isinstance(step.settings, BudgetSettings) else RoundsSampler(step)

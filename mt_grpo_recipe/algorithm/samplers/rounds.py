@@ -9,6 +9,7 @@ from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas, stratified_counts
 from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.selection import Selection, select_groups
+from mt_grpo_recipe.algorithm.settings import RoundsSettings
 
 
 class RoundsSampler:
@@ -18,12 +19,18 @@ class RoundsSampler:
 
     Args:
         step: what the step is run with; nothing is carried into it.
+
+    Raises:
+        TypeError: the step's settings are those of another schedule.
     """
 
     def __init__(self, step: Step):
+        settings = step.settings
+        if not isinstance(settings, RoundsSettings):
+            raise TypeError(f"RoundsSampler needs RoundsSettings, not {type(settings).__name__}")
         self._step = step
-        self._settings = step.settings
-        self.quota_K = draw_quotas(step.weights_K, step.batch_size, step.settings.quota, step.rng)
+        self._settings = settings
+        self.quota_K = draw_quotas(step.weights_K, step.batch_size, settings.quota, step.rng)
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._rounds = 0
         # Counts at the end of the last round; nothing reads them while one runs.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from mt_grpo_recipe.algorithm.settings.bounds import SettingError, require, require_at_least, require_choice
 from mt_grpo_recipe.algorithm.settings.sampler import (
     SCHEDULES,
+    BatchSettings,
     BudgetSettings,
     RoundsSettings,
     SamplerSettings,
@@ -29,6 +30,7 @@ from mt_grpo_recipe.algorithm.settings.weights import (
 __all__ = [
     "RULES",
     "SCHEDULES",
+    "BatchSettings",
     "BudgetSettings",
     "CurriculumSettings",
     "FixedSettings",

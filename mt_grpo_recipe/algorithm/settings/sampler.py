@@ -17,12 +17,12 @@ from mt_grpo_recipe.algorithm.settings.bounds import (
 
 @dataclass
 class SamplerSettings:
-    """What both schedules share: what counts, what is dropped, the batch's shares and the step's budget."""
+    """What all schedules share: what counts, what is dropped, and whether the batch keeps its shares."""
 
     schedule: ClassVar[str]
     aborts_surplus: ClassVar[bool] = False
-    unread: ClassVar[tuple[str, ...]] = ()
-    """Fields that this schedule does not read."""
+    ignored: ClassVar[tuple[str, ...]] = ()
+    """Fields of other schedules that experiments set for all methods alike: accepted, not read, and said."""
 
     informative: str = "mixed"
     """Which groups are informative. mixed: some but not all rollouts are right (the paper's three-task experiment) |
@@ -33,12 +33,6 @@ class SamplerSettings:
     """Keep the batch at the shares that z asks for."""
     ratio_from_step: int = 1
     """Step from which the ratio is kept; 10 in the released nine-task scripts."""
-    quota: str = "multinomial"
-    """multinomial: n ~ Multinomial(B, z) | stratified: drawn with |n_k - B z_k| < 1 | rounded: B z_k to the nearest."""
-    oversample: float = 3.0
-    """M_os: groups per round, in batches."""
-    max_resample_rounds: int = 10
-    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all."""
     inflate: bool = True
     """Generate more for tasks whose groups are often filtered."""
     max_inflation: float = 5.0
@@ -53,9 +47,6 @@ class SamplerSettings:
     def __post_init__(self) -> None:
         require_choice("informative", self.informative, ("mixed", "spread"))
         require_at_least("ratio_from_step", self.ratio_from_step, 1)
-        require_choice("quota", self.quota, ("multinomial", "stratified", "rounded"))
-        require_at_least("oversample", self.oversample, 1)
-        require_at_least("max_resample_rounds", self.max_resample_rounds, 0)
         require_at_least("max_inflation", self.max_inflation, 1)
         require_decay("acceptance_decay", self.acceptance_decay)
         require_positive("poll_interval_s", self.poll_interval_s)
@@ -72,6 +63,24 @@ class SamplerSettings:
         """Whether each task has places of its own in the batch; otherwise any informative group takes any place."""
         return self.ratio or not self.drop_uninformative
 
+
+@dataclass
+class BatchSettings(SamplerSettings):
+    """What the schedules share that fill a batch of B groups: its quotas, and what a step may generate for it."""
+
+    quota: str = "multinomial"
+    """multinomial: n ~ Multinomial(B, z) | stratified: drawn with |n_k - B z_k| < 1 | rounded: B z_k to the nearest."""
+    oversample: float = 3.0
+    """M_os: groups per round, in batches."""
+    max_resample_rounds: int = 10
+    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("quota", self.quota, ("multinomial", "stratified", "rounded"))
+        require_at_least("oversample", self.oversample, 1)
+        require_at_least("max_resample_rounds", self.max_resample_rounds, 0)
+
     def round_size(self, batch_size: int) -> int:
         """Groups per round: M_os * B, or B where nothing is dropped."""
         return math.ceil(self.oversample * batch_size) if self.drop_uninformative else batch_size
@@ -82,14 +91,14 @@ class SamplerSettings:
 
 
 @dataclass
-class RoundsSettings(SamplerSettings):
+class RoundsSettings(BatchSettings):
     """Schedule `rounds`: Algorithm 2, one round after another."""
 
     schedule: ClassVar[str] = "rounds"
 
 
 @dataclass
-class StreamingSettings(SamplerSettings):
+class StreamingSettings(BatchSettings):
     """Schedule `streaming`: a finished group calls for its replacement at once."""
 
     schedule: ClassVar[str] = "streaming"
@@ -119,7 +128,7 @@ class BudgetSettings(SamplerSettings):
     """Schedule `budget`: generate B groups, train on all that are informative, owe each task what it did not get."""
 
     schedule: ClassVar[str] = "budget"
-    unread: ClassVar[tuple[str, ...]] = ("quota", "oversample", "max_resample_rounds")
+    ignored: ClassVar[tuple[str, ...]] = ("quota", "oversample", "max_resample_rounds")
 
 
 SCHEDULES: dict[str, type[SamplerSettings]] = {
