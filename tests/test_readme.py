@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings
+from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings, MTGRPOConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mt_grpo_recipe"
@@ -102,7 +102,11 @@ def defaults():
         for field in fields(settings):
             value = field.default if field.default is not MISSING else field.default_factory()
             found.setdefault(f"mt_grpo.{prefix}{field.name}", []).append(value)
-    return found
+    default = MTGRPOConfig()
+    return found | {
+        "mt_grpo.weights.rule": [default.weights.rule],
+        "mt_grpo.sampler.schedule": [default.sampler.schedule],
+    }
 
 
 def test_the_settings_of_the_readme_have_these_defaults():

@@ -261,9 +261,11 @@ class TaskReplayBuffer(ReplayBuffer):
         return batch
 
     def _log_shortfall(self, global_steps: int, selection: Selection) -> None:
+        # Where shares hold over the run, every step is short of some task and ahead in others.
+        missed_K = selection.shortfall_K if selection.owed_K is None else np.zeros(0)
         short = [
             f"{self.controller.tasks[task]!r} {selection.chosen_K[task]} of {selection.quota_K[task]}"
-            for task in np.flatnonzero(selection.shortfall_K)
+            for task in np.flatnonzero(missed_K)
         ]
         failed = int(selection.failed_K.sum())
         if short or failed:

@@ -178,6 +178,28 @@ def test_the_task_of_a_row_is_that_of_its_group(monkeypatch):
     assert buffer.task_of("padding") is None
 
 
+def test_a_budget_generates_its_groups_and_trains_on_all_that_are_informative(monkeypatch, caplog):
+    buffer, rollout = make_buffer(
+        monkeypatch,
+        lambda task, number: MIXED if task or number % 3 == 0 else [WRONG] * 4,
+        schedule="budget",
+        quota=None,
+    )
+    for _ in range(20):
+        before = len(rollout.launched)
+        batch = sample(buffer)
+        launched = rollout.launched[before:]
+        informative = [number for number, task in enumerate(launched, start=before) if task or number % 3 == 0]
+        assert len(launched) == 8
+        assert list(dict.fromkeys(key.split("_")[0] for key in batch.keys)) == [
+            f"uid{number}" for number in informative
+        ]
+        rollout.kv_clear(batch.keys, "train")
+    assert "short of its quota" not in caplog.text
+    assert buffer.controller.totals()["trained_over_informative"] == 1
+    assert np.abs(buffer.controller.state_dict()["owed"]).max() <= 4
+
+
 @pytest.mark.parametrize("surplus", ["drain", "abort"])
 def test_surplus_groups_are_waited_for_or_stopped_and_never_trained_on(monkeypatch, surplus, caplog):
     # Eight groups of either task are launched at once. The fourth of a task comes after three of its own and at
