@@ -14,7 +14,7 @@ from mt_grpo_recipe.report.show.accuracy_tables import (
 )
 from mt_grpo_recipe.report.show.page import build_markdown, build_page
 from mt_grpo_recipe.report.show.pictures import draw_all
-from mt_grpo_recipe.report.show.sampling_tables import cost_table, runs_table, sampling_table
+from mt_grpo_recipe.report.show.sampling_tables import cost_table, runs_table, sampling_table, use_table
 from mt_grpo_recipe.report.show.tables import Table, to_csv, to_markdown
 
 PAGE, MARKDOWN = "report.html", "report.md"
@@ -30,6 +30,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
         threshold_table,
         sampling_table,
         cost_table,
+        use_table,
         runs_table,
     )
     # A table of method names alone says nothing.

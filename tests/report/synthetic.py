@@ -91,6 +91,31 @@ def _validation(tasks: Sequence[str], accuracy_K: np.ndarray) -> dict[str, float
     }
 
 
+def with_costs(lines: Sequence[dict], n: int, batch_size: int = 32) -> list[dict]:
+    """The lines with what each training step cost, as if every launched group of `n` rollouts ended in its step.
+
+    A response has 10 tokens. Of a task's groups at most an equal share of `batch_size` is trained on.
+    """
+    return [{**line, "data": line["data"] | _costs(line["data"], n, batch_size)} for line in lines]
+
+
+def _costs(data: dict[str, float], n: int, batch_size: int) -> dict[str, float]:
+    groups = {name.rpartition("/")[2]: value for name, value in data.items() if name.startswith("mt_grpo/generated/")}
+    costs = {"mt_grpo/age": 0.0, "mt_grpo/trained_over_informative": 0.5} if groups else {}
+    for task, generated in groups.items():
+        trained = min(generated, batch_size // len(groups))
+        costs |= {
+            f"mt_grpo/trained/{task}": trained,
+            f"mt_grpo/discarded/{task}": generated - trained,
+            f"mt_grpo/carried/{task}": 0.0,
+            f"mt_grpo/generated_rollouts/{task}": n * generated,
+            f"mt_grpo/trained_rollouts/{task}": n * trained,
+            f"mt_grpo/generated_tokens/{task}": 10 * n * generated,
+            f"mt_grpo/trained_tokens/{task}": 10 * n * trained,
+        }
+    return costs
+
+
 def write_log(path: Path, lines: Sequence[dict], tail: str = "") -> Path:
     """Write lines as verl's file logger does, and `tail` raw behind them."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,9 +123,12 @@ def write_log(path: Path, lines: Sequence[dict], tail: str = "") -> Path:
     return path
 
 
-def write_run(directory: Path, method: str = "mt_grpo", seed: int = 0, label: str | None = None, **options) -> Path:
-    """Write a whole run, `run.json` beside its log; `options` go to `synthetic_lines`."""
-    write_log(directory / "attempt-1.jsonl", synthetic_lines(seed=seed, **options))
+def write_run(
+    directory: Path, method: str = "mt_grpo", seed: int = 0, label: str | None = None, n: int | None = None, **options
+) -> Path:
+    """Write a whole run, `run.json` beside its log, with costs if `n` is given; `options` go to `synthetic_lines`."""
+    lines = synthetic_lines(seed=seed, **options)
+    write_log(directory / "attempt-1.jsonl", with_costs(lines, n) if n else lines)
     said = {"method": method, "seed": seed} | ({"label": label} if label else {})
     (directory / "run.json").write_text(json.dumps(said), encoding="utf-8")
     return directory

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.figure import Figure
 from synthetic import TASKS, synthetic_lines, write_log, write_run
 
 from mt_grpo_recipe.report.cli import add_arguments, run
@@ -15,6 +16,7 @@ from mt_grpo_recipe.report.measure.comparison import compare
 from mt_grpo_recipe.report.measure.stats import Stat
 from mt_grpo_recipe.report.read.log import RunLogError
 from mt_grpo_recipe.report.show.accuracy_figures import draw_final
+from mt_grpo_recipe.report.show.axes import over_amount
 from mt_grpo_recipe.report.show.page import headline
 from mt_grpo_recipe.report.show.pictures import write_picture
 from mt_grpo_recipe.report.show.style import styled
@@ -104,6 +106,27 @@ def test_figures_are_whole_and_name_their_parts(report):
             f">{name}<" in (report / "figures" / f"{figure}.svg").read_text(encoding="utf-8")
             for figure in ("final", "courses", "tasks", "weights", "zero-gradient", "cost")
         )
+
+
+def test_costs_are_drawn_and_tabled_where_the_logs_have_them(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path / "runs" / f"m{seed}", seed=seed, steps=20, n=8)
+    write_run(tmp_path / "runs" / "d0", method="dapo", steps=20, n=8)
+    command(tmp_path / "runs", "-o", tmp_path / "out")
+    courses = (tmp_path / "out" / "figures" / "courses.svg").read_text(encoding="utf-8")
+    assert ">rollouts generated<" in courses and ">response tokens generated<" in courses
+    assert ">prompts generated<" not in courses
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert "### Accuracy over steps, time, rollouts and tokens" in text
+    assert (tmp_path / "out" / "tables" / "use.md").read_text(encoding="utf-8").strip() in text
+    assert "What was generated, and what of it was trained on" in (tmp_path / "out" / "report.html").read_text("utf-8")
+
+
+def test_large_amounts_are_written_short():
+    axes = Figure().subplots()
+    over_amount(axes, "response tokens generated")
+    write = axes.xaxis.get_major_formatter()
+    assert [write(x) for x in (0, 950, 20_000, 2_500_000, 3e9)] == ["0", "950", "20k", "2.5M", "3B"]
 
 
 def test_the_same_logs_give_the_same_file(report, tmp_path):

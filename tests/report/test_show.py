@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import synthetic_lines, write_log, write_run
+from synthetic import synthetic_lines, with_costs, write_log, write_run
 
 from mt_grpo_recipe.cli import main
 
@@ -48,6 +48,19 @@ def test_the_table_says_what_the_log_says(tmp_path, show):
     worst = [100 * data[i]["val-core/mt_grpo/worst_task_acc"] for i in (0, -1)]
     assert rows(text)["worst task"][:2] == [f"{w:.1f}" for w in worst]
     assert "means over the last 10 steps" in text
+
+
+def test_what_the_run_cost_stands_below_where_the_log_says_it(tmp_path, show):
+    lines = with_costs(synthetic_lines(seed=3, steps=40), n=8)
+    text = show(write_run(tmp_path / "run", seed=3, steps=40, n=8))
+
+    def total(name):
+        return sum(value for line in lines for key, value in line["data"].items() if key.startswith(f"mt_grpo/{name}/"))
+
+    rollouts, trained = total("generated_rollouts"), total("trained_rollouts")
+    assert f"cost: {rollouts:,.0f} rollouts with {10 * rollouts:,.0f} response tokens generated in all; " in text
+    assert f"; {100 * trained / rollouts:.1f} % of the rollouts trained on." in text
+    assert "cost:" not in show(write_run(tmp_path / "no costs", steps=5))
 
 
 def test_paths_stand_on_lines_of_their_own(tmp_path, show):

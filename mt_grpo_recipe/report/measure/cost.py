@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mt_grpo_recipe.metrics import GENERATED
+from mt_grpo_recipe.metrics import (
+    AGE,
+    GENERATED,
+    GENERATED_ROLLOUTS,
+    GENERATED_TOKENS,
+    TRAINED,
+    Metric,
+)
 from mt_grpo_recipe.report.measure.accuracy import worst_accuracy
 from mt_grpo_recipe.report.read.joining import STEP_SECONDS
 from mt_grpo_recipe.report.read.log import Run, Series
 
 
-def prompts_per_step(run: Run) -> Series:
-    """Prompts generated in each training step, all tasks together."""
+def over_tasks(run: Run, metric: Metric) -> Series:
+    """A metric that is logged per task, summed over the tasks in each step that has it."""
     sums: dict[int, float] = {}
     for task in run.trained_tasks:
-        series = run.series(GENERATED.of(task))
+        series = run.series(metric.of(task))
         for step, value in zip(series.steps.tolist(), series.values.tolist(), strict=True):
             sums[step] = sums.get(step, 0.0) + value
     return Series.of(sums)
+
+
+def prompts_per_step(run: Run) -> Series:
+    """Prompts generated in each training step, all tasks together."""
+    return over_tasks(run, GENERATED)
 
 
 def seconds_spent(run: Run) -> Series:
@@ -36,6 +49,16 @@ def prompts_spent(run: Run) -> Series:
     return _cumulative(run, prompts_per_step(run))
 
 
+def rollouts_spent(run: Run) -> Series:
+    """Rollouts of the groups that ended up to and including each step, from 0 at step 0."""
+    return _cumulative(run, over_tasks(run, GENERATED_ROLLOUTS))
+
+
+def tokens_spent(run: Run) -> Series:
+    """Response tokens of the groups that ended up to and including each step, from 0 at step 0."""
+    return _cumulative(run, over_tasks(run, GENERATED_TOKENS))
+
+
 def _cumulative(run: Run, series: Series) -> Series:
     if not len(series.steps):
         return series
@@ -47,6 +70,50 @@ def _cumulative(run: Run, series: Series) -> Series:
     return Series(steps, np.cumsum(each))
 
 
+@dataclass(frozen=True)
+class Cost:
+    """One way to count what a run spends.
+
+    Attributes:
+        key: its name in tables and titles.
+        unit: what an amount of it counts.
+        spent: amount up to and including each step, from 0 at step 0; empty where the log does not say.
+    """
+
+    key: str
+    unit: str
+    spent: Callable[[Run], Series]
+
+    def known(self, run: Run) -> bool:
+        """Whether the run's log says it."""
+        return bool(len(self.spent(run).steps))
+
+
+TIME = Cost("time", "seconds of training", seconds_spent)
+PROMPTS = Cost("prompts", "prompts", prompts_spent)
+ROLLOUTS = Cost("rollouts", "rollouts", rollouts_spent)
+TOKENS = Cost("tokens", "response tokens", tokens_spent)
+
+
+def in_all(run: Run, metric: Metric) -> float:
+    """A metric that is logged per task, summed over tasks and steps; NaN where it is not logged."""
+    return _cumulative(run, over_tasks(run, metric)).last
+
+
+def share_of(run: Run, part: Metric, whole: Metric) -> float:
+    """`in_all` of one metric over that of another; NaN where either is not logged, or the other is 0."""
+    total = in_all(run, whole)
+    return in_all(run, part) / total if total else math.nan
+
+
+def age_of_trained(run: Run) -> float:
+    """Mean age in steps of all groups trained on, 0 being on-policy; NaN where it is not logged."""
+    age, trained = run.series(AGE.name), over_tasks(run, TRAINED)
+    common = np.intersect1d(age.steps, trained.steps)
+    groups = trained.at(common).values
+    return float(age.at(common).values @ groups / groups.sum()) if groups.any() else math.nan
+
+
 def value_within(series: Series, spent: Series, budget: float) -> float:
     """Last value of a validation series that at most `budget` had been spent for; NaN where there is none."""
     return series.at(spent.steps[spent.values <= budget * (1 + 1e-9)]).last
@@ -54,11 +121,12 @@ def value_within(series: Series, spent: Series, budget: float) -> float:
 
 @dataclass(frozen=True)
 class Reached:
-    """When a run first reached an accuracy: the step, and seconds of training and prompts spent by then (or NaN)."""
+    """When a run first reached an accuracy: the step, and what was spent by then, NaN where it is not logged."""
 
     step: int
     seconds: float
     prompts: float
+    rollouts: float
 
 
 def reached(run: Run, threshold: float) -> Reached | None:
@@ -68,7 +136,8 @@ def reached(run: Run, threshold: float) -> Reached | None:
     if index is None:
         return None
     step = worst.steps[index : index + 1]
-    return Reached(int(step[0]), seconds_spent(run).at(step).last, prompts_spent(run).at(step).last)
+    seconds, prompts, rollouts = (cost.spent(run).at(step).last for cost in (TIME, PROMPTS, ROLLOUTS))
+    return Reached(int(step[0]), seconds, prompts, rollouts)
 
 
 def first_reached(values: Sequence[float], threshold: float) -> int | None:

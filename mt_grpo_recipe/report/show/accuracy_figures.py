@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, relative_change, task_accuracy, worst_accuracy
 from mt_grpo_recipe.report.measure.comparison import Comparison
-from mt_grpo_recipe.report.measure.cost import prompts_spent, seconds_spent
-from mt_grpo_recipe.report.measure.groups import Group, over_runs
+from mt_grpo_recipe.report.measure.cost import PROMPTS, ROLLOUTS, TIME, TOKENS, Cost, seconds_spent
+from mt_grpo_recipe.report.measure.groups import over_runs
 from mt_grpo_recipe.report.measure.stats import Stat, mean_curve
-from mt_grpo_recipe.report.read.log import Run, Series
+from mt_grpo_recipe.report.read.log import Run
 from mt_grpo_recipe.report.show.axes import (
     PANELS_PER_ROW,
     add_legend,
@@ -76,28 +76,38 @@ def _spread(stat: Stat) -> float:
     return 0.0 if math.isnan(stat.sd) else stat.sd
 
 
+def costs_of_courses(comparison: Comparison) -> tuple[Cost, ...]:
+    """What accuracy is drawn over, beside steps: prompts only for logs that do not have rollouts and tokens."""
+    known = [ROLLOUTS.known(run) for run in comparison.runs]
+    counted = (ROLLOUTS, TOKENS) if any(known) else ()
+    return (TIME, *counted) if all(known) else (TIME, PROMPTS, *counted)
+
+
 def draw_courses(comparison: Comparison) -> Figure:
-    """Worst-task and average accuracy over steps, over time, and over prompts generated."""
-    figure = Figure(figsize=(9.6, 5.4), layout="constrained")
-    grid = figure.subplots(2, 3, sharey="row", sharex="col")
+    """Worst-task and average accuracy over steps, and over each of `costs_of_courses`."""
+    costs = costs_of_courses(comparison)
     scale, unit = _time_scale(comparison)
     marks = method_marks(comparison.groups)
-    spenders: list[tuple[Callable[[Run], Series] | None, float, str]] = [
+    spenders: list[tuple[Cost | None, float, str]] = [
         (None, 1, "training step"),
-        (seconds_spent, scale, f"time of training in {unit}"),
-        (prompts_spent, 1, "prompts generated"),
+        (TIME, scale, f"time of training in {unit}"),
+        *((cost, 1, f"{cost.unit} generated") for cost in costs if cost is not TIME),
     ]
+    # Room for three panels in a row; more make the figure wider, by less than a panel each.
+    figure = Figure(figsize=(9.6 + 1.8 * (len(spenders) - 3), 5.4), layout="constrained")
+    grid = figure.subplots(2, len(spenders), sharey="row", sharex="col")
     kinds = [("Worst task", worst_accuracy), ("Average", mean_accuracy)]
     for row, (title, accuracy) in enumerate(kinds):
-        for column, (spent, divisor, label) in enumerate(spenders):
+        for column, (cost, divisor, label) in enumerate(spenders):
             axes = grid[row, column]
             for group in comparison.groups:
-                curve = mean_curve([accuracy(run) for run in group.runs])
-                x = curve.steps if spent is None else _mean_spent(group, spent, curve.steps) / divisor
+                runs = [run for run in group.runs if cost is None or cost.known(run)]
+                curve = mean_curve([accuracy(run) for run in runs])
+                x = curve.steps if cost is None else _mean_spent(runs, cost, curve.steps) / divisor
                 if len(x) == len(curve.steps):
                     draw_curve(axes, x, curve.mean, curve.sd, marks[group.name], markers=True)
             percent_axis(axes)
-            if spent is None:
+            if cost is None:
                 over_steps(axes, comparison.last_step)
             else:
                 over_amount(axes, label)
@@ -109,10 +119,9 @@ def draw_courses(comparison: Comparison) -> Figure:
     return figure
 
 
-def _mean_spent(group: Group, spent: Callable[[Run], Series], steps: np.ndarray) -> np.ndarray:
+def _mean_spent(runs: Sequence[Run], cost: Cost, steps: np.ndarray) -> np.ndarray:
     """Mean over the runs of what was spent by each step; of another length than `steps` where a run does not say."""
-    curve = mean_curve([spent(run).at(steps) for run in group.runs])
-    return curve.mean
+    return mean_curve([cost.spent(run).at(steps) for run in runs]).mean
 
 
 def _time_scale(comparison: Comparison) -> tuple[float, str]:

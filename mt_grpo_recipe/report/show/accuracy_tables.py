@@ -18,7 +18,7 @@ from mt_grpo_recipe.report.measure.accuracy import (
     worst_task,
 )
 from mt_grpo_recipe.report.measure.comparison import Comparison
-from mt_grpo_recipe.report.measure.cost import prompts_spent, reached, seconds_spent, value_within
+from mt_grpo_recipe.report.measure.cost import PROMPTS, ROLLOUTS, TIME, reached, value_within
 from mt_grpo_recipe.report.measure.groups import Group
 from mt_grpo_recipe.report.measure.stats import Stat
 from mt_grpo_recipe.report.read.log import Run, Series
@@ -116,7 +116,8 @@ def task_change_table(comparison: Comparison) -> Table:
 
 
 def threshold_table(comparison: Comparison) -> Table:
-    """Steps, seconds and prompts until the worst task first reached each threshold."""
+    """Steps, seconds, prompts and, where a log has them, rollouts until the worst task first reached each threshold."""
+    has_rollouts = any(ROLLOUTS.known(run) for run in comparison.runs)
     columns = [Column("method", "method")]
     for level in (f"{100 * threshold:g}" for threshold in comparison.thresholds):
         columns += [
@@ -124,6 +125,7 @@ def threshold_table(comparison: Comparison) -> Table:
             Column(f"seconds_to_{level}", f"time to {level} %", "seconds"),
             Column(f"prompts_to_{level}", f"prompts to {level} %", "count"),
         ]
+        columns += [Column(f"rollouts_to_{level}", f"rollouts to {level} %", "count")] if has_rollouts else []
     rows = []
     for group in comparison.groups:
         row: list[Cell] = [group.name]
@@ -131,6 +133,7 @@ def threshold_table(comparison: Comparison) -> Table:
             found = [reached(run, threshold) for run in group.runs]
             row += [Stat.of(r and float(r.step) for r in found), Stat.of(r and r.seconds for r in found)]
             row.append(Stat.of(r and r.prompts for r in found))
+            row += [Stat.of(r and r.rollouts for r in found)] if has_rollouts else []
         rows.append(tuple(row))
     remarks = (
         "The first validation at which the worst task is at or above the threshold; - where no run got there. "
@@ -141,17 +144,18 @@ def threshold_table(comparison: Comparison) -> Table:
 
 
 def budget_table(comparison: Comparison) -> Table:
-    """Accuracies for the same time and for the same number of prompts: what the cheapest run spent."""
+    """Accuracies for the same time, prompts and rollouts: what the cheapest run spent."""
     filled, remarks = [method_column()], []
-    for key, spent, unit in (("time", seconds_spent, "seconds of training"), ("prompts", prompts_spent, "prompts")):
-        totals = [(total, run.name) for run in comparison.runs if not math.isnan(total := spent(run).last)]
+    for cost in (TIME, PROMPTS, ROLLOUTS):
+        totals = [(total, run.name) for run in comparison.runs if not math.isnan(total := cost.spent(run).last)]
         if not totals:
             continue
         budget, cheapest = min(totals)
         for name, title, accuracy in (("worst", "worst task", worst_accuracy), ("average", "average", mean_accuracy)):
-            within = partial(_within, accuracy, spent, budget)
-            filled.append(measured(f"{name}_at_{key}", f"{title} at equal {key} %", "share", within))
-        remarks.append(f"Equal {key}: {budget:,.0f} {unit}, which the cheapest run ({cheapest}) spent in all.")
+            within = partial(_within, accuracy, cost.spent, budget)
+            filled.append(measured(f"{name}_at_{cost.key}", f"{title} at equal {cost.key} %", "share", within))
+        amount = f"{budget:,.0f} {cost.unit}"
+        remarks.append(f"Equal {cost.key}: {amount}, which the cheapest run ({cheapest}) spent in all.")
     remarks.append("Taken at a run's last validation within the budget.")
     return table_by_group("budget", "The same cost for all", filled, comparison.groups, remarks)
 

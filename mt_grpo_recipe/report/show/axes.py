@@ -48,12 +48,17 @@ def over_steps(axes: Axes, last_step: int) -> None:
 
 
 def over_amount(axes: Axes, label: str) -> None:
-    """Make x an amount spent, written short: 20k for 20,000."""
+    """Make x an amount spent, written short: 20k for 20,000, 3M for 3,000,000."""
     axes.set_xlabel(label)
     _from_zero(axes)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if abs(x) >= 1000 else f"{x:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _short(x)))
+
+
+def _short(amount: float) -> str:
+    unit, suffix = next(((u, s) for u, s in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if abs(amount) >= u), (1, ""))
+    return f"{amount / unit:g}{suffix}"
 
 
 def draw_curve(

@@ -8,8 +8,16 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from mt_grpo_recipe.metrics import BATCH_SHARE, TARGET_SHARE, WEIGHT, ZERO_GRAD_RATE
+from mt_grpo_recipe.metrics import (
+    BATCH_SHARE,
+    GENERATED_ROLLOUTS,
+    TARGET_SHARE,
+    TRAINED_ROLLOUTS,
+    WEIGHT,
+    ZERO_GRAD_RATE,
+)
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
+from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, share_of
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.one_run_picture import run_title
 
@@ -53,6 +61,13 @@ def run_notes(run: Run) -> list[str]:
         f"weight: z in the last step. target, batch: share of the batch asked for and got; zero-grad: prompts "
         f"without a gradient; {means}.",
     ]
+    if ROLLOUTS.known(run):
+        rollouts, tokens = (cost.spent(run).last for cost in (ROLLOUTS, TOKENS))
+        share = share_of(run, TRAINED_ROLLOUTS, GENERATED_ROLLOUTS)
+        notes.append(
+            f"cost: {rollouts:,.0f} rollouts with {tokens:,.0f} response tokens generated in all; "
+            f"{_percent(share)} % of the rollouts trained on."
+        )
     return notes + [f"note: {problem}" for problem in run.problems]
 
 

@@ -46,7 +46,7 @@ SECTIONS = (
     ("tasks", "Task by task", ("tasks", "task-changes"), ("tasks",)),
     ("speed", "Steps and time to a worst-task accuracy", ("thresholds",), ()),
     ("sampling", "Weights and sampling", ("sampling",), ("weights", "zero-gradient", "shares")),
-    ("cost", "Cost", ("cost",), ("cost",)),
+    ("cost", "Cost", ("cost", "use"), ("cost",)),
     ("runs", "Runs", ("runs",), ()),
 )
 """Anchor, heading, tables, figures; "shares" stands for the figures of all methods."""

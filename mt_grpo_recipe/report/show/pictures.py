@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from mt_grpo_recipe.metrics import task_slugs
 from mt_grpo_recipe.report.measure.comparison import Comparison
-from mt_grpo_recipe.report.show.accuracy_figures import draw_courses, draw_final, draw_tasks
+from mt_grpo_recipe.report.show.accuracy_figures import costs_of_courses, draw_courses, draw_final, draw_tasks
 from mt_grpo_recipe.report.show.sampling_figures import draw_cost, draw_shares, draw_weights, draw_zero_gradient
 from mt_grpo_recipe.report.show.style import styled
 
@@ -34,6 +34,7 @@ class Picture:
 
 def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
     """Draw every figure and write it to `directory` as `<key>.png` and `<key>.svg`."""
+    *costs, last_cost = (cost.key for cost in costs_of_courses(comparison))
     wanted: list[tuple[str, str, str, Callable[[], Figure]]] = [
         (
             "final",
@@ -43,7 +44,7 @@ def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
         ),
         (
             "courses",
-            "Accuracy over steps, time and prompts",
+            f"Accuracy over {', '.join(['steps', *costs])} and {last_cost}",
             f"{BAND} Time is training alone, without validation.",
             lambda: draw_courses(comparison),
         ),

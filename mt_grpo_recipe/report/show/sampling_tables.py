@@ -1,25 +1,41 @@
-"""Tables on what the sampler did: weights, shares, rounds, prompts, time; and on the runs themselves."""
+"""Tables on what the sampler did: weights, shares, rounds, time, what was trained on; and on the runs themselves."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.metrics import (
     BATCH_SHARE,
+    CARRIED,
+    DISCARDED,
     FAILED_GROUPS,
     GENERATED,
+    GENERATED_ROLLOUTS,
+    GENERATED_TOKENS,
     LOSS_WEIGHT,
     ROUNDS,
     SHORTFALL,
     SKIPPED_UPDATE,
     TARGET_SHARE,
+    TRAINED_OVER_INFORMATIVE,
+    TRAINED_ROLLOUTS,
+    TRAINED_TOKENS,
     WEIGHT,
     ZERO_GRAD_RATE,
     Metric,
 )
 from mt_grpo_recipe.report.measure.comparison import Comparison
-from mt_grpo_recipe.report.measure.cost import prompts_per_step, prompts_spent, seconds_spent
+from mt_grpo_recipe.report.measure.cost import (
+    age_of_trained,
+    in_all,
+    over_tasks,
+    prompts_per_step,
+    prompts_spent,
+    seconds_spent,
+    share_of,
+)
 from mt_grpo_recipe.report.measure.groups import Group, over_runs
 from mt_grpo_recipe.report.measure.shares import share_deviation
 from mt_grpo_recipe.report.measure.stats import Stat
@@ -29,6 +45,7 @@ from mt_grpo_recipe.report.show.tables import (
     SPREAD,
     Cell,
     Column,
+    FilledColumn,
     Kind,
     Table,
     measured,
@@ -113,6 +130,43 @@ def cost_table(comparison: Comparison) -> Table:
         SPREAD,
     )
     return without_empty(table_by_group("cost", "What it cost", filled, comparison.groups, remarks))
+
+
+def use_table(comparison: Comparison) -> Table:
+    """Rollouts, tokens and groups that were generated, and what was trained on; no columns where no log says."""
+    filled = [
+        method_column(),
+        *_generated_and_trained("rollouts", GENERATED_ROLLOUTS, TRAINED_ROLLOUTS),
+        *_generated_and_trained("tokens", GENERATED_TOKENS, TRAINED_TOKENS),
+        measured("trained_over_informative", "trained / informative %", "share", _trained_over_informative),
+        measured("discarded", "groups discarded", "count", partial(in_all, metric=DISCARDED)),
+        measured("carried", "groups carried per step", "number", lambda run: _or_nan(over_tasks(run, CARRIED).values)),
+        measured("age", "mean age, steps", "number", age_of_trained),
+    ]
+    remarks = (
+        "Of the whole run. Tokens are response tokens. A group's rollouts and tokens count when it ends. A step that a "
+        "log has lost counts as an average one.",
+        "Trained / informative: groups trained on, of the groups that carry a gradient, or of all that ended where the "
+        "sampler drops none. Discarded: such groups that nothing trains on. Carried: those that wait for the next "
+        "step, mean over all steps. Age: steps from a group's launch to its training, mean over the groups trained "
+        "on; 0 is on-policy.",
+        SPREAD,
+    )
+    title = "What was generated, and what of it was trained on"
+    return without_empty(table_by_group("use", title, filled, comparison.groups, remarks))
+
+
+def _generated_and_trained(unit: str, generated: Metric, trained: Metric) -> list[FilledColumn]:
+    share = partial(share_of, part=trained, whole=generated)
+    return [
+        measured(generated.key, f"{unit} generated", "count", partial(in_all, metric=generated)),
+        measured(trained.key, f"{unit} trained on", "count", partial(in_all, metric=trained)),
+        measured(f"{trained.key}_share", f"{unit} trained on %", "share", share),
+    ]
+
+
+def _trained_over_informative(run: Run) -> float:
+    return run.series(TRAINED_OVER_INFORMATIVE.name).last
 
 
 def _mean(run: Run, metric: str) -> float:
