@@ -19,6 +19,7 @@ SHIPPED_METHODS = (
     "mt_grpo",
     "mt_grpo_reg",
     "mt_grpo_stream",
+    "mt_grpo_lean",
 )
 """In the order in which tables and figures list them."""
 

@@ -50,12 +50,12 @@ METHOD_MARKS = {
     "mt_grpo": Mark(_BLUE, _SOLID, "D"),
     "mt_grpo_reg": Mark(_SKY, _LONG, "P"),
     "mt_grpo_stream": Mark(_RED, _MIXED, "X"),
+    "mt_grpo_lean": Mark(_TEAL, _SOLID, "*"),
 }
 """How each shipped method is drawn."""
 
 SPARE_MARKS = (
     Mark(_INDIGO, _SOLID, "h"),
-    Mark(_TEAL, _SOLID, "*"),
     Mark("#aa4499", _LONG, "p"),
     Mark("#117733", _MIXED, "d"),
     Mark("#a0522d", _DOTS, "8"),
