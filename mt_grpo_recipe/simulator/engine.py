@@ -65,7 +65,7 @@ def run_step(sampler: Sampler, groups: list[Groups], slots: int, drain: bool) ->
 def method_settings(method: str) -> SamplerSettings:
     """Sampler settings that a shipped method trains with."""
     with initialize_config_module("mt_grpo_recipe.config", version_base=None):
-        return load_config(compose(f"mt_grpo/{method}").mt_grpo).sampler
+        return load_config(compose(overrides=[f"+mt_grpo={method}"]).mt_grpo).sampler
 
 
 def sampler_settings(name: str, given: StreamingSettings) -> SamplerSettings:
