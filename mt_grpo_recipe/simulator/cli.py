@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
-from mt_grpo_recipe.simulator.engine import SAMPLERS, World, simulate
+from mt_grpo_recipe.simulator.engine import SAMPLERS, simulate
+from mt_grpo_recipe.simulator.world import SuccessRates, World
 
-COLUMNS = {
-    "prompts_per_step": "prompts a step",
-    "time_per_step": "time a step",
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ZERO_GRAD_RATES = [0.7, 0.3, 0.45]
+"""What the filter drops of the three tasks where neither rates nor success rates are given."""
+
+COST = {
+    "prompts_per_step": "prompts per step",
+    "time_per_step": "time per step",
     "rounds_per_step": "rounds",
-    "max_share_error": "share error",
+    "rollouts_per_step": "rollouts per step",
+    "rollouts_per_trained_group": "rollouts per trained group",
+}
+BATCH = {
+    "trained_over_informative": "trained / informative",
+    "max_share_error": "share error per step",
+    "cumulated_share_error": "share error per run",
     "shortfall": "shortfall",
 }
+"""Keys of a result -> their titles, in two tables: what a step costs, and what it trains on."""
+
+BESIDE_ORACLE = ("time_per_step", "rollouts_per_trained_group")
+PANELS = ("prompts_per_step", *BESIDE_ORACLE, "max_share_error", "cumulated_share_error")
 
 
 def _numbers(text: str) -> list[float]:
@@ -27,24 +47,59 @@ def _numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers like .43,.11,.46") from error
 
 
+def _success_rates(text: str) -> SuccessRates:
+    numbers = _numbers(text)
+    if len(numbers) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a,b or a,b,p0, like .5,2 or .5,2,.3")
+    try:
+        return SuccessRates(*numbers)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`. Defaults: the paper's constants for three tasks."""
-    default = StreamingSettings()
+    _add_world(parser)
+    _add_samplers(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON list instead of the tables")
+    parser.add_argument("-o", "--out", type=Path, metavar="PICTURE", help="write a picture too (.png, .svg or .pdf)")
+
+
+def _add_world(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--weights", type=_numbers, default=[0.43, 0.11, 0.46], metavar="Z,...", help="task weights z")
     add(
         "--zero-grad-rates",
         type=_numbers,
-        default=[0.7, 0.3, 0.45],
         metavar="R,...",
-        help="share of each task's prompts that the filter drops",
+        help=f"share of each task's prompts that the filter drops ({','.join(map(str, ZERO_GRAD_RATES))})",
     )
-    add("--batch-size", type=int, default=32, metavar="B", help="prompts per batch (%(default)s)")
+    add(
+        "--success-rates",
+        type=_success_rates,
+        action="append",
+        metavar="A,B[,P0]",
+        help="instead, once per task: a prompt's success rate is 0 with probability P0, else drawn from Beta(A, B); "
+        "the filter drops the groups of which no rollout or every rollout succeeds",
+    )
+    add("--group-size", type=int, default=8, metavar="N", help="rollouts per prompt (%(default)s)")
+    add(
+        "--batch-size",
+        type=int,
+        default=32,
+        metavar="B",
+        help="prompts per batch; of budget and lean, per step (%(default)s)",
+    )
     add("--slots", type=int, default=64, help="prompts that the engine generates at a time (%(default)s)")
     add("--steps", type=int, default=500, help="steps to simulate (%(default)s)")
     add("--seed", type=int, default=0, help="%(default)s")
     add("--sigma", type=float, default=0.6, help="spread of the log-normal durations, whose median is 1 (%(default)s)")
     add("--drift", type=float, default=0.0, help="change of the zero-gradient rates per step, std (%(default)s)")
+
+
+def _add_samplers(parser: argparse.ArgumentParser) -> None:
+    default = StreamingSettings()
+    add = parser.add_argument
     add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="which to compare (%(default)s)")
     add("--quota", default=default.quota, choices=("multinomial", "stratified", "rounded"), help="%(default)s")
     add("--oversample", type=float, default=default.oversample, metavar="M_OS", help="%(default)s")
@@ -58,8 +113,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("drain", "abort"),
         help="whether a settled streaming step waits for groups still in flight (%(default)s)",
     )
-    add("--json", action="store_true", help="print one JSON list instead of the table")
-    add("-o", "--out", type=Path, metavar="PICTURE", help="write a picture too (.png, .svg or .pdf)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,9 +121,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: the arguments do not fit together, or are out of bounds.
     """
+    given = args.zero_grad_rates is not None or args.success_rates is not None
     world = World(
         weights_K=args.weights,
-        zero_grad_rates_K=args.zero_grad_rates,
+        zero_grad_rates_K=args.zero_grad_rates if given else np.array(ZERO_GRAD_RATES),
+        success_rates=args.success_rates,
+        group_size=args.group_size,
         batch_size=args.batch_size,
         slots=args.slots,
         steps=args.steps,
@@ -98,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def compare(world: World, samplers: Sequence[str] = SAMPLERS) -> list[dict[str, Any]]:
-    """Run each sampler on the same groups; one dict of means a sampler, see `simulate`.
+    """Run each sampler on the same groups; one dict per sampler, see `simulate`.
 
     Raises:
         ValueError: no such sampler.
@@ -110,45 +166,57 @@ def compare(world: World, samplers: Sequence[str] = SAMPLERS) -> list[dict[str, 
 
 
 def print_table(results: list[dict[str, Any]]) -> None:
-    """Print means a step; prompts and time also as multiples of the oracle's, where it is among the results."""
+    """Print what a step costs, also as multiples of the oracle's if it is in the results, and what it trains on."""
     from rich.console import Console
+
+    console = Console()
+    console.print(_table("What a step costs, time in median durations of a group (x: the oracle's)", COST, 1, results))
+    console.print(_table("What a step trains on", BATCH, 3, results))
+
+
+def _table(title: str, columns: dict[str, str], digits: int, results: list[dict[str, Any]]) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    oracle = next((row for row in results if row["sampler"] == "oracle"), None)
-    table = Table(title="Means a step; time in median durations of a group")
-    table.add_column("sampler")
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right")
+    oracle = next((row for row in results if row["sampler"] == "oracle"), {})
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("sampler", no_wrap=True)
+    for column in columns.values():
+        table.add_column(column.replace(" per ", "\nper "), justify="right")
     for row in results:
-        cells = [f"{row[key]:.3f}" if key in ("max_share_error", "shortfall") else f"{row[key]:.2f}" for key in COLUMNS]
-        if oracle is not None:
-            for column, key in enumerate(("prompts_per_step", "time_per_step")):
-                if oracle[key]:
-                    cells[column] += f" ({row[key] / oracle[key]:.2f}x)"
+        cells = ["-" if row[key] is None else f"{row[key]:,.{digits}f}" for key in columns]
+        for column, key in enumerate(columns):
+            if key in BESIDE_ORACLE and row[key] and oracle.get(key):
+                cells[column] += f" ({row[key] / oracle[key]:.2f}x)"
         table.add_row(row["sampler"], *cells)
-    Console().print(table)
+    return table
 
 
 def draw(results: list[dict[str, Any]], path: Path) -> None:
-    """Write a picture of prompts, time and share error, a bar a sampler.
+    """Write a picture of costs and share errors, one bar per sampler.
 
     Raises:
         ValueError: the ending of `path` names no picture format.
     """
     from matplotlib.figure import Figure
 
-    from mt_grpo_recipe.report.show.style import METHOD_MARKS, MUTED, styled
+    from mt_grpo_recipe.report.show.style import METHOD_MARKS, MUTED, SPARE_MARKS, styled
 
+    looks_of = {"rounds": "mt_grpo", "streaming": "mt_grpo_stream", "dapo": "dapo", "lean": "mt_grpo_lean"}
+    color_of = {name: METHOD_MARKS[method].color for name, method in looks_of.items()}
+    color_of["dapo-streaming"] = SPARE_MARKS[0].color
     names = [row["sampler"] for row in results]
-    looks_of = {"rounds": "mt_grpo", "streaming": "mt_grpo_stream", "dapo": "dapo"}
-    colors = [METHOD_MARKS[looks_of[name]].color if name in looks_of else MUTED for name in names]
-    panels = ("prompts_per_step", "time_per_step", "max_share_error")
+    colors = [color_of.get(name, MUTED) for name in names]
+    titles = {**COST, **BATCH}
     with styled():
-        figure = Figure(figsize=(3.2 * len(panels), 2.8), layout="constrained")
-        for axis, key in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            axis.bar_label(axis.bar(names, [row[key] for row in results], color=colors), fmt="%.3g")
-            axis.set_title(COLUMNS[key])
-            axis.grid(visible=False, axis="x")
-            axis.margins(y=0.15)
+        size = (2.5 * len(PANELS), 0.9 + 0.32 * len(names))
+        figure = Figure(figsize=size, layout="constrained")
+        for axis, key in zip(figure.subplots(1, len(PANELS), sharey=True), PANELS, strict=True):
+            values = [math.nan if row[key] is None else row[key] for row in results]
+            axis.bar_label(axis.barh(names, values, color=colors), fmt="%.3g", padding=2)
+            axis.set_title(titles[key])
+            axis.grid(visible=False, axis="y")
+            axis.margins(x=0.25)
+        figure.axes[0].invert_yaxis()
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
 from mt_grpo_recipe.simulator.cli import compare
-from mt_grpo_recipe.simulator.engine import World
+from mt_grpo_recipe.simulator.world import World
 
 THREE = np.array([0.43, 0.11, 0.46])
 NINE = np.array([0.2, 0.15, 0.14, 0.12, 0.1, 0.09, 0.08, 0.07, 0.05])

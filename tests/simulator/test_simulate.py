@@ -12,9 +12,13 @@ from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
 from mt_grpo_recipe.algorithm.settings import SCHEDULES, StreamingSettings
 from mt_grpo_recipe.simulator.cli import add_arguments, compare, run
-from mt_grpo_recipe.simulator.engine import SAMPLERS, World, run_step, simulate
+from mt_grpo_recipe.simulator.engine import SAMPLERS, run_step, simulate
+from mt_grpo_recipe.simulator.world import World
 
-KEYS = {"sampler", "prompts_per_step", "time_per_step", "rounds_per_step", "max_share_error", "shortfall"}
+KEYS = [
+    *("sampler", "prompts_per_step", "time_per_step", "rounds_per_step", "max_share_error", "shortfall"),
+    *("rollouts_per_step", "rollouts_per_trained_group", "trained_over_informative", "cumulated_share_error"),
+]
 NINE_WEIGHTS = [0.2, 0.15, 0.14, 0.12, 0.1, 0.09, 0.08, 0.07, 0.05]
 NINE_RATES = [0.7, 0.6, 0.5, 0.45, 0.4, 0.3, 0.5, 0.65, 0.35]
 NINE = StreamingSettings(max_resample_rounds=2)
@@ -62,7 +66,12 @@ def test_all_samplers_meet_the_same_groups_and_quotas():
     # Nothing is filtered: the oracle launches B; Algorithm 2 and DAPO three times that, on the same quotas.
     assert rows["oracle"]["prompts_per_step"] == 32
     assert rows["rounds"]["prompts_per_step"] == rows["dapo"]["prompts_per_step"] == 96
-    assert {row["shortfall"] for name, row in rows.items() if name != "dapo"} == {0.0}
+    assert [rows[name]["shortfall"] for name in ("rounds", "streaming", "oracle")] == [0, 0, 0]
+    assert rows["lean"]["prompts_per_step"] == rows["budget"]["prompts_per_step"] == 32
+    # In rollouts, eight per group: what each trained group cost, and how many of the informative ones were trained on.
+    for name, launched_per_trained in {"rounds": 3, "dapo": 3, "oracle": 1, "budget": 1, "lean": 1}.items():
+        assert rows[name]["rollouts_per_trained_group"] == pytest.approx(8 * launched_per_trained)
+        assert rows[name]["trained_over_informative"] == pytest.approx(1 / launched_per_trained)
 
 
 def test_the_oracle_needs_what_the_rates_say():
@@ -148,6 +157,7 @@ def test_the_first_steps_of_a_run_know_nothing_yet_and_work(name):
         ({"slots": 0}, "slots is 0"),
         ({"steps": 0}, "steps is 0"),
         ({"sigma": -1.0}, "sigma=-1.0"),
+        ({"group_size": 1}, "group_size is 1: it must be 2 or more"),
     ],
 )
 def test_a_world_that_cannot_be_is_refused(changed, message):
@@ -167,7 +177,7 @@ def test_the_command_prints_one_json_list(capsys):
     assert run(parse(*arguments.split())) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["sampler"] for row in rows] == list(SAMPLERS)
-    assert all(row.keys() == KEYS for row in rows)
+    assert all(list(row) == KEYS for row in rows)
 
 
 def test_the_command_prints_a_table_and_writes_a_picture(capsys, tmp_path):
@@ -176,6 +186,16 @@ def test_the_command_prints_a_table_and_writes_a_picture(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert all(name in printed for name in SAMPLERS)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_trains_on_nothing_has_no_price_per_trained_group(capsys, tmp_path):
+    picture = tmp_path / "cost.svg"
+    assert run(parse("--weights", "1", "--zero-grad-rates", "1", "--steps", "2", "-o", str(picture))) == 0
+    assert "-" in capsys.readouterr().out.split()
+    assert picture.exists()
+    row = simulate("lean", World(np.ones(1), np.ones(1), batch_size=4, slots=4, steps=2))
+    assert row["rollouts_per_trained_group"] is row["trained_over_informative"] is None
+    assert row["rollouts_per_step"] == 4 * 8
 
 
 def test_a_sampler_that_is_not_there_is_named_with_those_that_are():
