@@ -1,4 +1,4 @@
-"""rho_k: the tracked share of a task's prompts that give no gradient (arXiv 2602.05547, Algorithm 2)."""
+"""rho_k: the tracked share of a task's groups that are filtered (arXiv 2602.05547, Algorithm 2)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AcceptanceTracker:
 
     @property
     def recent_filtered_K(self) -> FloatArray:
-        """Groups without a gradient, those of each earlier update weighing `decay` times as much, shape (K,)."""
+        """Filtered groups, those of each earlier update weighing `decay` times as much, shape (K,)."""
         return self._recent_filtered_K.copy()
 
     @property
@@ -45,7 +45,7 @@ class AcceptanceTracker:
         """Take in a set of finished groups; tasks with none of them keep their values.
 
         Args:
-            filtered_K: groups without a gradient, shape (K,).
+            filtered_K: filtered groups, shape (K,).
             finished_K: all groups that finished, shape (K,).
         """
         seen_K = finished_K > 0
@@ -55,7 +55,7 @@ class AcceptanceTracker:
             recent_K[seen_K] = self._decay * recent_K[seen_K] + new_K[seen_K]
 
     def inflation_K(self, max_inflation: float) -> FloatArray:
-        """m_k = min(1 / (1 - rho_k), M_acc): prompts to generate for one that is kept, shape (K,)."""
+        """m_k = min(1 / (1 - rho_k), M_acc): prompts to generate per informative one, shape (K,)."""
         acceptance_K = np.maximum(1 - self._filtered_rate_K, 1 / max_inflation)
         return 1 / acceptance_K
 

@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mt_grpo_recipe.algorithm.settings import (
     RULES,
     SCHEDULES,
+    BatchSettings,
     GeneralSettings,
     ImprovementSettings,
     MTGRPOConfig,
@@ -27,15 +28,19 @@ __all__ = ["ConfigError", "MTGRPOConfig", "load_config", "naming_the_option", "u
 
 Settings = TypeVar("Settings")
 
+_FILTER = (
+    "strict is mt_grpo.sampler.informative=mixed, lenient is mt_grpo.sampler.informative=spread, "
+    "off is mt_grpo.sampler.drop_uninformative=false"
+)
 RENAMED = {
-    "sampler.filter": (
-        "strict is mt_grpo.sampler.informative=mixed, lenient is mt_grpo.sampler.informative=spread, "
-        "off is mt_grpo.sampler.drop_uninformative=false"
-    ),
-    "weights.learning_rate of sec": "mt_grpo.weights.alpha",
-    "weights.weight_decay of regularized": "mt_grpo.weights.eta",
+    ("sec", "learning_rate"): "mt_grpo.weights.alpha",
+    ("regularized", "weight_decay"): "mt_grpo.weights.eta",
+    **{(schedule, "filter"): _FILTER for schedule in SCHEDULES},
 }
-"""Field, for some with the rule it had the name in -> what to write instead."""
+"""(Rule or schedule, field that it had) -> what to write instead."""
+
+UNREAD = {"budget": ("quota", "oversample", "max_resample_rounds")}
+"""Schedule -> fields of others that experiments set for all methods alike: checked, said, and not read."""
 
 
 class ConfigError(ValueError):
@@ -72,10 +77,12 @@ def load_config(section: Any) -> MTGRPOConfig:
         given: Any = OmegaConf.to_container(OmegaConf.create(section), resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"mt_grpo.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
-    weights, improvement, sampler = (given.pop(name, None) or {} for name in ("weights", "improvement", "sampler"))
+    weights, improvement, sampler = (_section(given, name) for name in ("weights", "improvement", "sampler"))
     rule = _choose("weights.rule", weights.pop("rule", None) or "improvement_aware", RULES)
     schedule = _choose("sampler.schedule", sampler.pop("schedule", None) or "rounds", SCHEDULES)
-    sampler = {name: value for name, value in sampler.items() if name not in schedule.ignored}
+    unread = UNREAD.get(schedule.schedule, ())
+    _read(BatchSettings, {name: value for name, value in sampler.items() if name in unread}, "sampler")
+    sampler = {name: value for name, value in sampler.items() if name not in unread}
     parts = {
         "weights": _read(rule, weights, "weights", "rule", RULES),
         "improvement": _read(ImprovementSettings, improvement, "improvement"),
@@ -88,21 +95,31 @@ def load_config(section: Any) -> MTGRPOConfig:
 
 def unread_settings(config: MTGRPOConfig) -> str | None:
     """A sentence naming the settings that the chosen schedule does not read; None where it reads all."""
-    sampler = config.sampler
-    if not sampler.ignored:
+    schedule = config.sampler.schedule
+    if schedule not in UNREAD:
         return None
-    names = ", ".join(f"mt_grpo.sampler.{name}" for name in sampler.ignored)
-    return f"mt_grpo.sampler.schedule={sampler.schedule} does not read {names}: whatever they say has no effect."
+    names = ", ".join(f"mt_grpo.sampler.{name}" for name in UNREAD[schedule])
+    return f"mt_grpo.sampler.schedule={schedule} does not read {names}: whatever they say has no effect."
+
+
+def _section(given: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take a section out of the config.
+
+    Raises:
+        ConfigError: it is a value.
+    """
+    section = given.pop(name, None) or {}
+    if not isinstance(section, dict):
+        raise ConfigError(
+            f"mt_grpo.{name}={section!r} cannot be used: it is a section, so set mt_grpo.{name}.<setting>."
+        )
+    return section
 
 
 def _choose(name: str, value: Any, choices: Mapping[str, type[Settings]]) -> type[Settings]:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ConfigError(f"mt_grpo.{name}={value!r} cannot be used: it must be one of {', '.join(choices)}.")
     return choices[value]
-
-
-def _set_values(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in given.items() if value is not None}
 
 
 def _read(
@@ -127,8 +144,7 @@ def _read(
     values = {key: value for key, value in given.items() if value not in (None, "???")}
     for key in values.keys() - set(mine):
         chosen = getattr(settings, chooser) if chooser else ""
-        renamed = RENAMED.get(f"{section}.{key}") or RENAMED.get(f"{section}.{key} of {chosen}")
-        if renamed:
+        if renamed := RENAMED.get((chosen, key)):
             raise ConfigError(f"{prefix}{key}={values[key]!r} has another name now: {renamed}.")
         if key in known:
             raise ConfigError(

@@ -90,6 +90,11 @@ def test_a_missing_section_says_what_to_add():
         ({"max_loss_weight": 0.5}, r"max_loss_weight"),
         ({"sampler": {"oversampling": 2}}, r"oversampling"),
         ({"lamda": 0.2}, r"lamda"),
+        ({"weights": "iwu"}, r"mt_grpo\.weights='iwu' cannot be used: it is a section"),
+        ({"sampler": [1]}, r"mt_grpo\.sampler=\[1\] cannot be used: it is a section"),
+        ({"weights": {"rule": ["sec"]}}, r"mt_grpo\.weights\.rule=\['sec'\] cannot be used: it must be one of fixed"),
+        ({"sampler": {"schedule": "budget", "quota": "even"}}, r"sampler\.quota='even'"),
+        ({"sampler": {"schedule": "budget", "oversample": "many"}}, r"oversample"),
         ({"sampler": {"oversample": "many"}}, r"oversample"),
     ],
 )

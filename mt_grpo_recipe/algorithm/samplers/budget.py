@@ -24,6 +24,7 @@ from mt_grpo_recipe.algorithm.groups import BoolArray, GroupLedger, GroupResult,
 from mt_grpo_recipe.algorithm.quotas import rounded_counts, stratified_counts
 from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.selection import Selection, selection_of
+from mt_grpo_recipe.algorithm.settings import BudgetSettings
 
 OWED_LIMIT = 0.5
 """Most groups that a task may be owed, or be ahead by, in budgets: a debt from long ago must not rule many steps."""
@@ -42,9 +43,14 @@ class BudgetSampler:
 
     Args:
         step: what the step is run with; `batch_size` is the budget.
+
+    Raises:
+        TypeError: the step's settings are those of another schedule.
     """
 
     def __init__(self, step: Step):
+        if not isinstance(step.settings, BudgetSettings):
+            raise TypeError(f"BudgetSampler needs BudgetSettings, not {type(step.settings).__name__}")
         self._step = step
         self._settings = step.settings
         self._weights_K = step.weights_K / step.weights_K.sum()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mt_grpo_recipe.algorithm.groups import Outcome
+from mt_grpo_recipe.algorithm.groups import INFORMATIVE
 
 MAX_PRIOR_GROUPS = 128.0
 """Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
@@ -16,9 +16,6 @@ given up where even 4 / t could not bring what is missing within the budget that
 PATIENCE_PER_SUCCESS = 16
 """Each informative group adds this many to those 4, so that any signal puts giving up off by far: a part of a quota is
 worth having, and one success in t tries speaks for an acceptance near 1 / t, which 20 / t is well above."""
-
-INFORMATIVE = int(Outcome.INFORMATIVE)
-"""Looking a member up in its enum costs as much as the rest of `tell`, which runs for every group."""
 
 
 class Lane:

@@ -5,14 +5,14 @@ round again. Here the driver asks after each poll, and gets as many groups as ar
 
     target_k = def_k / a_k + safety * sqrt(def_k (1 - a_k)) / a_k,      launch ceil(target_k) - in flight_k,
 
-where def_k groups are missing and a_k is the estimated share of groups that carry a gradient. The number of tries that
+where def_k groups are missing and a_k is the estimated share of groups that are informative. The number of tries that
 def_k successes take is negative binomial with that mean and that standard deviation, so `safety` counts deviations.
 
 Groups are considered in order of launch, never of finishing: taking whichever group ends first would prefer short
 answers. A quota is met only when every group launched before the last one it takes has ended too.
 
 Where rollouts go on while the policy is trained, a step begins with the groups that earlier steps left: those in
-flight, and those that ended, carry a gradient and were not chosen. They keep their place in the order of launch.
+flight, and those that ended, are informative and were not chosen. They keep their place in the order of launch.
 """
 
 from __future__ import annotations
@@ -22,15 +22,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.groups import BoolArray, Group, GroupLedger, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.groups import FAILED, INFORMATIVE, BoolArray, Group, GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas
 from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.samplers.lane import Lane
 from mt_grpo_recipe.algorithm.selection import Selection, select_groups
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
-
-INFORMATIVE, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
-"""Looking a member up in its enum costs as much as the rest of `tell`, which runs for every group."""
 
 
 class StreamingSampler:
@@ -178,7 +175,7 @@ class StreamingSampler:
             ValueError: the group was never launched, or its result is known already.
         """
         index = self._lane_of(self._groups.tell(launch_id, result))
-        lane, outcome = self._lanes[index], result[0]
+        lane, outcome = self._lanes[index], result.outcome
         lane.ended += 1
         if outcome == INFORMATIVE:
             lane.informative += 1

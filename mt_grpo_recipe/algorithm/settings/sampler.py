@@ -21,8 +21,6 @@ class SamplerSettings:
 
     schedule: ClassVar[str]
     aborts_surplus: ClassVar[bool] = False
-    ignored: ClassVar[tuple[str, ...]] = ()
-    """Fields of other schedules that experiments set for all methods alike: accepted, not read, and said."""
 
     informative: str = "mixed"
     """Which groups are informative. mixed: some but not all rollouts are right (the paper's three-task experiment) |
@@ -128,7 +126,6 @@ class BudgetSettings(SamplerSettings):
     """Schedule `budget`: generate B groups, train on all that are informative, owe each task what it did not get."""
 
     schedule: ClassVar[str] = "budget"
-    ignored: ClassVar[tuple[str, ...]] = ("quota", "oversample", "max_resample_rounds")
 
 
 SCHEDULES: dict[str, type[SamplerSettings]] = {
