@@ -173,6 +173,11 @@ class GroupRolloutWorker(_Worker):
         worker = random.choice(self.reward_loop_worker_handles)
         rewards = await worker.compute_score_batch.remote(_reward_request(outputs, prompt))
         for output, reward in zip(outputs, rewards, strict=True):
+            if reward["reward_score"] is None:
+                raise ValueError(
+                    f"the reward function returned no number for data_source {prompt['data_source']!r}: it must return "
+                    "one, or a dict with one as 'score'"
+                )
             output.reward_score = reward["reward_score"]
             output.extra_fields["reward_extra_info"] = reward["reward_extra_info"]
             output.metrics.compute_score = time.perf_counter() - start

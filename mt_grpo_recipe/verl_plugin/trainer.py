@@ -242,12 +242,11 @@ class TaskTrainer(PPOTrainer):
         if batch.keys:
             super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
 
-    def _val_metrics_update(
-        self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, *args: Any, **kwargs: Any
-    ) -> dict:
-        metrics = super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
-        batches, key = self.val_dataloader.batches, self.mt_grpo.task_key
-        accuracy_of = task_accuracy(batches, sample_uids, reward_extra_infos_dict["acc"], key)
+    def _val_metrics_update(self, *args: Any, expected_acc_counts: Any, **kwargs: Any) -> dict:
+        metrics = super()._val_metrics_update(*args, expected_acc_counts=expected_acc_counts, **kwargs)
+        rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
+        correct_of = self.replay_buffer.take_validated()
+        accuracy_of = task_accuracy(self.val_dataloader.batches, correct_of, rollouts_of, self.mt_grpo.task_key)
         metrics.update(accuracy_metrics(accuracy_of, self.tasks))
         return metrics
 

@@ -222,6 +222,14 @@ def test_a_reward_that_raises_fails_its_group(stored, caplog):
     assert "no reward today" in caplog.text
 
 
+@pytest.mark.parametrize("returned", [None, {"score": None}, {"points": 1.0}])
+def test_a_reward_function_that_returns_no_reward_fails_its_group(stored, returned):
+    rewards = Rewards()
+    rewards.manager.compute_score = lambda **_: returned
+    asyncio.run(roll_out(Server(), rewards))
+    assert stored.statuses == {"group": "failure"} and not stored.rows
+
+
 def test_an_aborted_group_ends_as_failed_without_noise(stored, caplog, monkeypatch):
     class Waiting(Server):
         """Every call ends when it is cancelled."""
