@@ -72,6 +72,7 @@ class TaskController:
         self._metrics: dict[str, dict[int, float]] = {}
         # Not saved: whoever resumes a run has restarted what failed.
         self._failing_steps_K = np.zeros(len(tasks), dtype=np.int64)
+        self._failing_steps = 0
 
     @property
     def weights_K(self) -> FloatArray:
@@ -82,6 +83,11 @@ class TaskController:
     def failing_steps_K(self) -> IntArray:
         """Steps in a row in which groups of the task failed and none finished, since the process began, shape (K,)."""
         return self._failing_steps_K.copy()
+
+    @property
+    def failing_steps(self) -> int:
+        """Steps in a row in which groups failed and none of any task finished, since the process began."""
+        return self._failing_steps
 
     @property
     def reads(self) -> Signal:
@@ -183,6 +189,8 @@ class TaskController:
         self._failing_steps_K[selection.finished_K > 0] = 0
         self._failing_steps_K[failing_K] += 1
         self._put(FAILING_STEPS.key, self._failing_steps_K)
+        all_failed = failing_K.any() and not selection.finished_K.any()
+        self._failing_steps = self._failing_steps + 1 if all_failed else 0
 
     def update_weights(self, signal_K: FloatArray) -> None:
         """Move z by one update of the rule.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
@@ -17,6 +16,7 @@ from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, 
 from mt_grpo_recipe.algorithm.samplers import Sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed, first_errors, log_shortfall
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
 from mt_grpo_recipe.verl_plugin.rollout_rewards import judged_rollouts
 
@@ -32,6 +32,8 @@ class StepRecord:
     """Seconds spent on the sampler and the controller."""
     poll_s: float
     """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
+    errors: dict[int, str] = field(default_factory=dict)
+    """The first failure of each task of which groups failed, by task."""
 
 
 class Launches:
@@ -142,13 +144,24 @@ class TaskReplayBuffer(ReplayBuffer):
         with decide:
             selection = sampler.select()
             self.controller.observe(selection)
-        self._record = StepRecord(selection, decide.total_s, poll.total_s)
-        self._log_shortfall(global_steps, selection)
+        errors = first_errors(selection, self._launches.uids)
+        self._record = StepRecord(selection, decide.total_s, poll.total_s, errors)
+        log_shortfall(global_steps, self.controller, selection, errors)
         return self._hand_over(selection), self._metrics()
 
     def _sample_validation(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
-        """verl's own choice of the rows; whether each rollout is right is kept for `take_validated`."""
+        """verl's own choice of the rows; whether each rollout is right is kept for `take_validated`.
+
+        Raises:
+            EveryGroupFailed: there are no rows, of which verl cannot make a validation.
+        """
         batch, metrics = super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
+        if not batch.keys:
+            raise EveryGroupFailed(
+                f"All {batch_size} prompts of a validation batch failed at step {global_steps}. The log of the rollout "
+                "workers has the traceback of each ('Group ... failed'). Correct the cause, such as an exception in "
+                "the reward function, and start again with trainer.resume_mode=auto: the checkpoints are kept."
+            )
         for rollout in judged_rollouts(batch.keys, partition_id):
             self._validated.setdefault(rollout.uid, []).append(rollout.correct)
         return batch, metrics
@@ -252,18 +265,3 @@ class TaskReplayBuffer(ReplayBuffer):
             sorted(range(len(batch)), key=lambda row: (position[uid_of_key(batch.keys[row])], batch.keys[row]))
         )
         return batch
-
-    def _log_shortfall(self, global_steps: int, selection: Selection) -> None:
-        short = [
-            f"{self.controller.tasks[task]!r} {selection.chosen_K[task]} of {selection.quota_K[task]}"
-            for task in np.flatnonzero(selection.shortfall_K)
-        ]
-        failed = int(selection.failed_K.sum())
-        if short or failed:
-            logger.warning(
-                "Step %d: short of its quota after %d rounds: %s; %d groups failed.",
-                global_steps,
-                selection.rounds,
-                ", ".join(short) or "none",
-                failed,
-            )

@@ -25,6 +25,7 @@ from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
 from mt_grpo_recipe.verl_plugin.nodes import check_nodes
@@ -167,6 +168,7 @@ class TaskTrainer(PPOTrainer):
         metrics.update(step_metrics(self.controller, self._record, self._slugs, is_skipped(batch)))
         add_timings(timing_raw, self._record)
         self._log_decision()
+        stop_if_nothing_finishes(self.global_steps, self.controller, self._record.errors)
         return batch
 
     def _placeholder(self) -> KVBatchMeta:
@@ -247,8 +249,7 @@ class TaskTrainer(PPOTrainer):
         rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
         correct_of = self.replay_buffer.take_validated()
         accuracy_of = task_accuracy(self.val_dataloader.batches, correct_of, rollouts_of, self.mt_grpo.task_key)
-        metrics.update(accuracy_metrics(accuracy_of, self.tasks))
-        return metrics
+        return metrics | accuracy_metrics(accuracy_of, self.tasks)
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -26,6 +26,7 @@ class FakeRollout:
         self.aborted = []
         self.step = 1
         self.validation = {}
+        self.error = None
         self._numbers = itertools.count()
         self._started = []
 
@@ -52,6 +53,8 @@ class FakeRollout:
                 running.append((uid, task))
                 continue
             self.items[uid]["status"] = "failure" if result is None else "finished"
+            if result is None and self.error:
+                self.items[uid]["mt_grpo_error"] = self.error
             self._store(uid, result, self.items)
         self._started = running[::-1]
 
@@ -62,8 +65,9 @@ class FakeRollout:
             info = {} if acc is MISSING else {"acc": acc}
             self.fields[key] = (torch.tensor([0.0, reward]), {"reward_extra_info": info})
 
-    def kv_list(self):
-        self._finish()
+    def kv_list(self, partition_id=None):
+        if partition_id is None:
+            self._finish()
         return {
             name: {key: dict(tag) for key, tag in items.items()}
             for name, items in (("train", self.items), ("val", self.validation))

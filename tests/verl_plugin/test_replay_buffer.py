@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.config import load_config
-from mt_grpo_recipe.verl_plugin import rollout_rewards
+from mt_grpo_recipe.verl_plugin import failures, rollout_rewards
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
 
 MISSING = fake_queue.MISSING
@@ -22,7 +23,7 @@ MIXED = [RIGHT, WRONG, WRONG, RIGHT]
 def make_buffer(monkeypatch, outcome, tasks=("a", "b"), batch_size=8, **settings):
     config = load_config(OmegaConf.create({"sampler": {"poll_interval_s": 1e-4, "quota": "stratified", **settings}}))
     rollout = fake_queue.FakeRollout(outcome)
-    for module in (rollout_rewards, verl_buffer):
+    for module in (rollout_rewards, failures, verl_buffer):
         monkeypatch.setattr(module, "tq", rollout)
     buffer = TaskReplayBuffer(
         launch=rollout.launch,
@@ -225,3 +226,25 @@ def test_validation_judges_a_rollout_as_training_does(monkeypatch, rollouts):
         buffer, _ = make_buffer(monkeypatch, lambda task, number: rollouts, drop_uninformative=False, ratio=False)
         sample(buffer)
         assert buffer.controller.metrics()["accuracy"] == {"a": 0.5, "b": 0.5}
+
+
+def test_every_failed_group_is_recorded_with_its_exception_and_counted(monkeypatch, caplog):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: None, max_resample_rounds=1)
+    rollout.error = "Traceback\nKeyError: 'answer_key'"
+    for steps in (1, 2, 3):
+        with pytest.raises(EmptyBatch):
+            sample(buffer)
+        assert buffer.controller.failing_steps == steps
+        assert buffer.record.errors == {0: rollout.error, 1: rollout.error}
+    assert "(KeyError: 'answer_key')" in caplog.text
+    rollout.outcome = lambda task, number: MIXED if task else None
+    sample(buffer)
+    assert buffer.controller.failing_steps == 0
+    assert buffer.controller.metrics()["failing_steps"] == {"a": 4.0, "b": 0.0}
+
+
+def test_a_validation_batch_of_which_nothing_is_left_says_so(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
+    rollout.validate("p", None)
+    with pytest.raises(EveryGroupFailed, match="All 1 prompts of a validation batch failed at step 4"):
+        buffer.sample(global_steps=4, partition_id="val", batch_size=1)

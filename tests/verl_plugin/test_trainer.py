@@ -16,6 +16,7 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer, VerlBufferArguments
 
@@ -24,6 +25,8 @@ class Controller:
     """Reads `signal`, and keeps what it was told."""
 
     weights_K = np.array([0.75, 0.25])
+    tasks = ("a_b", "c")
+    failing_steps = 0
 
     def __init__(self, signal=Signal.NONE, loss_weights_K=None):
         self.reads = signal
@@ -101,6 +104,19 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
     logged = {}
     trainer._compute_metrics(batch, logged, timing_s, global_steps=5, epoch=0)
     assert logged == {"training/global_step": 5} | {f"timing_s/{name}": value for name, value in timing_s.items()}
+
+
+def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp_path, rows):
+    def empty(*_):
+        raise EmptyBatch
+
+    monkeypatch.setattr(PPOTrainer, "_step_once", empty)
+    controller = Controller()
+    controller.failing_steps = 3
+    trainer = make_trainer(tmp_path, controller)
+    trainer.replay_buffer.record.errors[1] = "KeyError: 'answer_key'"
+    with pytest.raises(EveryGroupFailed, match="Task 'c':\nKeyError: 'answer_key'"):
+        trainer._step_once({}, {}, 4)
 
 
 def test_the_loss_weights_of_the_tasks_are_written_and_logged(monkeypatch, tmp_path, rows):
