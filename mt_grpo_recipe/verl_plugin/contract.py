@@ -160,6 +160,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "KVBatchMeta": ("keys", "tags", "partition_id", "extra_info"),
         "KVBatchMeta.reorder": ("indexes",),
         "kv_put": ("key", "partition_id", "tag"),
+        "kv_list": ("partition_id",),
         "kv_batch_get": ("keys", "partition_id", "select_fields"),
         "kv_batch_put": ("keys", "partition_id", "fields"),
         "async_kv_put": ("key", "partition_id", "tag"),
