@@ -18,7 +18,7 @@ from mt_grpo_recipe.algorithm.quotas import stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
-from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule
+from mt_grpo_recipe.algorithm.task_weights import SequentialWeights, Signal, make_rule
 from mt_grpo_recipe.metrics import (
     ACCURACY,
     BATCH_SHARE,
@@ -210,6 +210,11 @@ class TaskController:
         failing_K = (self._failing_steps_K > 0) & ~measured_K
         accuracy_K = np.where(failing_K, math.nan, self._accuracy_K)
         self._rule.update(accuracy_K, np.where(measured_K, signal_K, 0.0))
+
+    def skip_update(self) -> None:
+        """The step trained on nothing: z stays, but a stage of the rule `sequential` has lasted one step more."""
+        if isinstance(self._rule, SequentialWeights):
+            self._rule.update(self._accuracy_K, np.zeros(len(self.tasks)))
 
     def loss_weights_K(self, selection: Selection) -> FloatArray | None:
         """Weight of each task's samples in the policy loss, shape (K,); None where all are one."""

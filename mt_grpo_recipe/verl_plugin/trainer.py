@@ -164,6 +164,7 @@ class TaskTrainer(PPOTrainer):
                 self.global_steps,
             )
             self.on_sample_end()
+            self.controller.skip_update()
             batch = self._placeholder()
         metrics.update(step_metrics(self.controller, self._record, self._slugs, is_skipped(batch)))
         add_timings(timing_raw, self._record)

@@ -9,7 +9,13 @@ import pytest
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
-from mt_grpo_recipe.algorithm.settings import RULES, FixedSettings, ImprovementAwareSettings, MTGRPOConfig
+from mt_grpo_recipe.algorithm.settings import (
+    RULES,
+    FixedSettings,
+    ImprovementAwareSettings,
+    MTGRPOConfig,
+    SequentialSettings,
+)
 
 TASKS = ["countdown", "zebra", "arc"]
 ARC = 2
@@ -82,3 +88,14 @@ def test_a_task_that_is_not_launched_neither_fails_once_more_nor_recovers(drive)
     controller._failing_steps_K[ARC] = 2
     step(controller, drive)
     assert controller.failing_steps_K.tolist() == [0, 0, 2]
+
+
+def test_a_skipped_step_counts_for_a_stage_and_moves_no_other_rule():
+    sequential = make(SequentialSettings(stages=[["arc"], ["countdown", "zebra"]], stage_steps=2))
+    for expected in ([0, 0, 1], [0, 0, 1], [0.5, 0.5, 0]):
+        assert sequential.weights_K.tolist() == expected
+        sequential.skip_update()
+    improvement_aware = make(ImprovementAwareSettings())
+    before = improvement_aware.state_dict()
+    improvement_aware.skip_update()
+    assert improvement_aware.state_dict() == before

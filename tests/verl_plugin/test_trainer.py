@@ -31,10 +31,14 @@ class Controller:
     def __init__(self, signal=Signal.NONE, loss_weights_K=None):
         self.reads = signal
         self.signals = []
+        self.skipped = 0
         self._loss_weights_K = loss_weights_K
 
     def update_weights(self, signal_K):
         self.signals.append(signal_K)
+
+    def skip_update(self):
+        self.skipped += 1
 
     def loss_weights_K(self, selection):
         return self._loss_weights_K
@@ -87,13 +91,15 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
         raise EmptyBatch
 
     monkeypatch.setattr(PPOTrainer, "_step_once", empty)
-    trainer = make_trainer(tmp_path, Controller(), kind)
+    controller = Controller()
+    trainer = make_trainer(tmp_path, controller, kind)
     trainer._update_metrics = []
     metrics, timing_s = {}, {"gen": 2.0}
     with caplog.at_level(logging.ERROR):
         batch = trainer._step_once(metrics, timing_s, 4)
     assert batch.keys == ["skipped5.0"] and rows.tags == {"skipped5.0": {"is_padding": True, "mt_grpo_skipped": True}}
     assert "Step 5 is skipped" in caplog.text
+    assert controller.skipped == 1 and not controller.signals
     assert trainer.sample_ended == [True] and trainer.actor_rollout_wg.saved == saved
     assert metrics["mt_grpo/skipped_update"] == 1.0 and metrics["mt_grpo/weight/a-b"] == 0.75
     assert timing_s == {"gen": 2.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 1.0}
