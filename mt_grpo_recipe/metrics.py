@@ -70,6 +70,9 @@ ADVANTAGE = Metric(
     "advantage",
     per_task=True,
 )
+FAILING_STEPS = Metric(
+    "failing_steps", "steps in a row in which groups of the task failed and none finished", "steps", per_task=True
+)
 GENERATED = Metric("generated", "groups launched", "groups", per_task=True)
 INFORMATIVE = Metric("informative", "informative groups that ended", "groups", per_task=True)
 TRAINED = Metric("trained", "groups trained on", "groups", per_task=True)
@@ -123,6 +126,7 @@ METRICS = (
     ACCURACY,
     IMPROVEMENT,
     ADVANTAGE,
+    FAILING_STEPS,
     GENERATED,
     INFORMATIVE,
     TRAINED,

@@ -18,10 +18,11 @@ from mt_grpo_recipe.algorithm.quotas import stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
-from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule
+from mt_grpo_recipe.algorithm.task_weights import SequentialWeights, Signal, make_rule
 from mt_grpo_recipe.metrics import (
     ACCURACY,
     BATCH_SHARE,
+    FAILING_STEPS,
     GENERATED,
     OWED,
     SHORTFALL,
@@ -69,11 +70,24 @@ class TaskController:
         self._held: list[Group] = []
         self._launched_ahead_K = np.zeros(len(tasks), dtype=np.int64)
         self._metrics: dict[str, dict[int, float]] = {}
+        # Not saved: whoever resumes a run has restarted what failed.
+        self._failing_steps_K = np.zeros(len(tasks), dtype=np.int64)
+        self._failing_steps = 0
 
     @property
     def weights_K(self) -> FloatArray:
         """z, shape (K,)."""
         return self._rule.weights_K
+
+    @property
+    def failing_steps_K(self) -> IntArray:
+        """Steps in a row in which groups of the task failed and none finished, since the process began, shape (K,)."""
+        return self._failing_steps_K.copy()
+
+    @property
+    def failing_steps(self) -> int:
+        """Steps in a row in which groups failed and none of any task finished, since the process began."""
+        return self._failing_steps
 
     @property
     def reads(self) -> Signal:
@@ -165,23 +179,42 @@ class TaskController:
         self._put(SHORTFALL.key, selection.shortfall_K)
         for metric, values_K in step_costs(selection, self._carries_over).items():
             self._put(metric.key, values_K)
+        self._count_failures(selection)
         self._totals.add(selection)
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
+
+    def _count_failures(self, selection: Selection) -> None:
+        failing_K = (selection.failed_K > 0) & (selection.finished_K == 0)
+        # A task of which no group ended neither failed once more nor recovered.
+        self._failing_steps_K[selection.finished_K > 0] = 0
+        self._failing_steps_K[failing_K] += 1
+        self._put(FAILING_STEPS.key, self._failing_steps_K)
+        all_failed = failing_K.any() and not selection.finished_K.any()
+        self._failing_steps = self._failing_steps + 1 if all_failed else 0
 
     def update_weights(self, signal_K: FloatArray) -> None:
         """Move z by one update of the rule.
 
         Args:
-            signal_K: what `reads` names, shape (K,); NaN for a task the batch did not hold, which counts as zero.
+            signal_K: what `reads` names, shape (K,); NaN for a task the batch did not hold.
+
+        Of a task that the batch did not hold,
+        - every group failed, in this step or in the last one that brought any: it was not measured, and does not move
+          z for itself;
+        - J_k was never seen: likewise;
+        - groups finished and none was informative, or none was launched: I_k = 0, beside the J_k last seen.
         """
         measured_K = ~np.isnan(signal_K)
         if self.reads is not Signal.NONE:
             self._put(self.reads.value, signal_K, measured_K)
-        # A task never seen yet has no accuracy: the mean of the others keeps it from being pushed either way.
-        known_K = ~np.isnan(self._accuracy_K)
-        fallback = self._accuracy_K[known_K].mean() if known_K.any() else 0.0
-        accuracy_K = np.where(known_K, self._accuracy_K, fallback)
+        failing_K = (self._failing_steps_K > 0) & ~measured_K
+        accuracy_K = np.where(failing_K, math.nan, self._accuracy_K)
         self._rule.update(accuracy_K, np.where(measured_K, signal_K, 0.0))
+
+    def skip_update(self) -> None:
+        """The step trained on nothing: z stays, but a stage of the rule `sequential` has lasted one step more."""
+        if isinstance(self._rule, SequentialWeights):
+            self._rule.update(self._accuracy_K, np.zeros(len(self.tasks)))
 
     def loss_weights_K(self, selection: Selection) -> FloatArray | None:
         """Weight of each task's samples in the policy loss, shape (K,); None where all are one."""

@@ -49,6 +49,17 @@ def logit_gradient(weights_K: FloatArray, scores_K: FloatArray) -> FloatArray:
     return weights_K * (scores_K - weights_K @ scores_K)
 
 
+def fill_unmeasured(weights_K: FloatArray, scores_K: FloatArray) -> FloatArray:
+    """Give each task without a score (NaN) the z-weighted mean of the others, so that its g_k is zero, shape (K,).
+
+    Where no task has a score, all get zero.
+    """
+    measured_K = ~np.isnan(scores_K)
+    if not measured_K.any():
+        return np.zeros(len(scores_K))
+    return np.where(measured_K, scores_K, np.average(scores_K[measured_K], weights=weights_K[measured_K]))
+
+
 class Signal(Enum):
     """What a rule learns from, beside the accuracies."""
 
@@ -71,7 +82,12 @@ class WeightRule(Protocol):
         ...
 
     def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
-        """Move z after one policy update. Both arrays have shape (K,); the signal is what `reads` says, or unused."""
+        """Move z after one policy update.
+
+        Args:
+            accuracy_K: J_k, shape (K,); NaN for a task that was not measured, which does not move z for itself.
+            signal_K: what `reads` says, or unused, shape (K,).
+        """
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -128,7 +144,8 @@ class _AdamWLogits:
 
     def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
         """One AdamW step on xi along g (see `logit_gradient`)."""
-        scores_K = self._scores(as_vector(accuracy_K), as_vector(signal_K))
+        scores_K = self._scores(as_vector(accuracy_K, missing=True), as_vector(signal_K))
+        scores_K = fill_unmeasured(self.weights_K, scores_K)
         self._xi.grad = torch.from_numpy(logit_gradient(self.weights_K, scores_K))
         self._optimizer.step()
 
@@ -187,7 +204,7 @@ class SelfEvolvingWeights:
     """Self-evolving curriculum (SEC, Chen et al. 2025, arXiv 2505.14970): a bandit over tasks, z = softmax(Q / tau).
 
     TD(0): Q <- alpha r + (1 - alpha) Q with r the mean absolute advantage of the task's samples, zero for a task the
-    batch did not hold; Q starts at zero.
+    batch did not hold; Q starts at zero, and keeps its value where the task was not measured.
 
     Args:
         num_tasks: K.
@@ -209,7 +226,8 @@ class SelfEvolvingWeights:
 
     def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
         """One TD(0) step toward the mean absolute advantages `signal_K`."""
-        self._value_K = self._alpha * as_vector(signal_K) + (1 - self._alpha) * self._value_K
+        moved_K = self._alpha * as_vector(signal_K) + (1 - self._alpha) * self._value_K
+        self._value_K = np.where(np.isnan(accuracy_K), self._value_K, moved_K)
 
     def state_dict(self) -> dict[str, Any]:
         """The values Q."""

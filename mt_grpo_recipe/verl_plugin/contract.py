@@ -40,7 +40,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "PPOTrainer._update_actor": ("batch", "metrics"),
         "PPOTrainer._compute_metrics": ("batch", "metrics", "timing_raw", "global_steps", "epoch"),
         "PPOTrainer._log_rollout_data": ("batch", "timing_raw", "rollout_data_dir"),
-        "PPOTrainer._val_metrics_update": ("data_sources", "sample_uids", "reward_extra_infos_dict"),
+        "PPOTrainer._val_metrics_update": ("expected_acc_counts",),
     },
     "verl.trainer.ppo.v1.trainer_sync": {"PPOTrainerSync": ("config",), "PPOTrainerSync.on_sample_end": ()},
     "verl.trainer.ppo.v1.trainer_separate_async": {
@@ -160,6 +160,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "KVBatchMeta": ("keys", "tags", "partition_id", "extra_info"),
         "KVBatchMeta.reorder": ("indexes",),
         "kv_put": ("key", "partition_id", "tag"),
+        "kv_list": ("partition_id",),
         "kv_batch_get": ("keys", "partition_id", "select_fields"),
         "kv_batch_put": ("keys", "partition_id", "fields"),
         "async_kv_put": ("key", "partition_id", "tag"),

@@ -37,6 +37,7 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorke
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from verl.workers.rollout.llm_server import FullyAsyncLLMServerClient
 
+from mt_grpo_recipe.verl_plugin.failures import ERROR, current_error
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION
 
 logger = logging.getLogger(__name__)
@@ -91,16 +92,17 @@ class GroupRolloutWorker(_Worker):
             return
         uid, validate = prompt["uid"], trajectory["validate"]
         partition_id = "val" if validate else PARTITION
-        status = "failure"
+        tag = {"status": "failure"}
         try:
             await self._run_group(dict(prompt), dict(sampling_params), validate, partition_id)
-            status = "finished"
+            tag["status"] = "finished"
         except TaskCancelledError:
             logger.debug("Group %s was aborted", uid)
         except Exception:
             # As in verl, a rollout or a reward that fails ends its group and nothing else; the buffer replaces it.
             logger.exception("Group %s failed", uid)
-        await tq.async_kv_put(key=uid, partition_id=partition_id, tag={"status": status})
+            tag[ERROR] = current_error()
+        await tq.async_kv_put(key=uid, partition_id=partition_id, tag=tag)
 
     async def _run_group(self, prompt: dict, sampling_params: dict, validate: bool, partition_id: str) -> None:
         """Generate, score and store the rollouts of one prompt."""
@@ -173,6 +175,11 @@ class GroupRolloutWorker(_Worker):
         worker = random.choice(self.reward_loop_worker_handles)
         rewards = await worker.compute_score_batch.remote(_reward_request(outputs, prompt))
         for output, reward in zip(outputs, rewards, strict=True):
+            if reward["reward_score"] is None:
+                raise ValueError(
+                    f"the reward function returned no number for data_source {prompt['data_source']!r}: it must return "
+                    "one, or a dict with one as 'score'"
+                )
             output.reward_score = reward["reward_score"]
             output.extra_fields["reward_extra_info"] = reward["reward_extra_info"]
             output.metrics.compute_score = time.perf_counter() - start

@@ -5,21 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-import transfer_queue as tq
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, judge
-from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD
 from mt_grpo_recipe.algorithm.samplers import Sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed, first_errors, log_shortfall
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
+from mt_grpo_recipe.verl_plugin.rollout_rewards import judged_rollouts
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +32,8 @@ class StepRecord:
     """Seconds spent on the sampler and the controller."""
     poll_s: float
     """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
+    errors: dict[int, str] = field(default_factory=dict)
+    """The first failure of each task of which groups failed, by task."""
 
 
 class Launches:
@@ -102,6 +103,7 @@ class TaskReplayBuffer(ReplayBuffer):
         self._controller: TaskController | None = None
         self._record: StepRecord | None = None
         self._launches = Launches()
+        self._validated: dict[str, list[bool]] = {}
 
     @property
     def controller(self) -> TaskController:
@@ -133,7 +135,7 @@ class TaskReplayBuffer(ReplayBuffer):
             EmptyBatch: no group of the step is worth training on; all of them are cleared away.
         """
         if partition_id != PARTITION:
-            return super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
+            return self._sample_validation(global_steps, partition_id, batch_size)
         decide, poll = Stopwatch(), Stopwatch()
         with decide:
             self._launches = self._begin_step(global_steps)
@@ -142,9 +144,32 @@ class TaskReplayBuffer(ReplayBuffer):
         with decide:
             selection = sampler.select()
             self.controller.observe(selection)
-        self._record = StepRecord(selection, decide.total_s, poll.total_s)
-        self._log_shortfall(global_steps, selection)
+        errors = first_errors(selection, self._launches.uids)
+        self._record = StepRecord(selection, decide.total_s, poll.total_s, errors)
+        log_shortfall(global_steps, self.controller, selection, errors)
         return self._hand_over(selection), self._metrics()
+
+    def _sample_validation(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
+        """verl's own choice of the rows; whether each rollout is right is kept for `take_validated`.
+
+        Raises:
+            EveryGroupFailed: there are no rows, of which verl cannot make a validation.
+        """
+        batch, metrics = super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
+        if not batch.keys:
+            raise EveryGroupFailed(
+                f"All {batch_size} prompts of a validation batch failed at step {global_steps}. The log of the rollout "
+                "workers has the traceback of each ('Group ... failed'). Correct the cause, such as an exception in "
+                "the reward function, and start again with trainer.resume_mode=auto: the checkpoints are kept."
+            )
+        for rollout in judged_rollouts(batch.keys, partition_id):
+            self._validated.setdefault(rollout.uid, []).append(rollout.correct)
+        return batch, metrics
+
+    def take_validated(self) -> dict[str, list[bool]]:
+        """Whether each rollout that ended is right, by uid of its prompt, of all validated since the last call."""
+        validated, self._validated = self._validated, {}
+        return validated
 
     def _begin_step(self, global_steps: int) -> Launches:
         """The groups that the step begins with, which the controller holds."""
@@ -199,19 +224,12 @@ class TaskReplayBuffer(ReplayBuffer):
     def _read_results(self, uids: Collection[str]) -> dict[str, GroupResult]:
         """Read the rewards of groups that ended, and judge them."""
         failed = self.failure_keys[PARTITION] & set(uids)
-        keys = self._last_outputs(set(uids) - failed)
         rewards: dict[str, list[float]] = {uid: [] for uid in uids if uid not in failed}
         correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
         tokens = self._response_tokens(rewards.keys())
-        if keys:
-            fields = ["rm_scores", "extra_fields"]
-            data: Any = tq.kv_batch_get(keys=keys, partition_id=PARTITION, select_fields=fields)
-            for key, scores, extra in zip(keys, data["rm_scores"], data["extra_fields"], strict=True):
-                reward = float(scores.sum())
-                info = getattr(extra, "data", extra).get("reward_extra_info", {})
-                accuracy = info.get("acc")
-                rewards[uid_of_key(key)].append(reward)
-                correct[uid_of_key(key)].append((reward if accuracy is None else accuracy) >= CORRECT_THRESHOLD)
+        for rollout in judged_rollouts((k for k in self.partitions[PARTITION] if uid_of_key(k) in rewards), PARTITION):
+            rewards[rollout.uid].append(rollout.reward)
+            correct[rollout.uid].append(rollout.correct)
         judged = {uid: judge(rewards_G, correct[uid], self._config, tokens[uid]) for uid, rewards_G in rewards.items()}
         return dict.fromkeys(failed, FAILED_GROUP) | judged
 
@@ -222,18 +240,6 @@ class TaskReplayBuffer(ReplayBuffer):
             if (uid := uid_of_key(key)) in tokens:
                 tokens[uid] += tag.get("response_len", 0)
         return tokens
-
-    def _last_outputs(self, uids: Collection[str]) -> list[str]:
-        """Keys of each session's last output: a session may have several, and all carry the reward of the last one."""
-        last: dict[tuple[str, str], tuple[int, str]] = {}
-        for key in self.partitions[PARTITION]:
-            uid, _, rest = key.partition("_")
-            if uid not in uids:
-                continue
-            session, output = rest.split("_")
-            if int(output) >= last.get((uid, session), (-1, ""))[0]:
-                last[uid, session] = (int(output), key)
-        return [key for _, key in last.values()]
 
     def _known(self) -> set[str]:
         """Every group of which the queue held anything at the last look."""
@@ -259,20 +265,3 @@ class TaskReplayBuffer(ReplayBuffer):
             sorted(range(len(batch)), key=lambda row: (position[uid_of_key(batch.keys[row])], batch.keys[row]))
         )
         return batch
-
-    def _log_shortfall(self, global_steps: int, selection: Selection) -> None:
-        # Where shares hold over the run, every step is short of some task and ahead in others.
-        missed_K = selection.shortfall_K if selection.owed_K is None else np.zeros(0)
-        short = [
-            f"{self.controller.tasks[task]!r} {selection.chosen_K[task]} of {selection.quota_K[task]}"
-            for task in np.flatnonzero(missed_K)
-        ]
-        failed = int(selection.failed_K.sum())
-        if short or failed:
-            logger.warning(
-                "Step %d: short of its quota after %d rounds: %s; %d groups failed.",
-                global_steps,
-                selection.rounds,
-                ", ".join(short) or "none",
-                failed,
-            )

@@ -25,6 +25,7 @@ from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
 from mt_grpo_recipe.verl_plugin.nodes import check_nodes
@@ -163,10 +164,12 @@ class TaskTrainer(PPOTrainer):
                 self.global_steps,
             )
             self.on_sample_end()
+            self.controller.skip_update()
             batch = self._placeholder()
         metrics.update(step_metrics(self.controller, self._record, self._slugs, is_skipped(batch)))
         add_timings(timing_raw, self._record)
         self._log_decision()
+        stop_if_nothing_finishes(self.global_steps, self.controller, self._record.errors)
         return batch
 
     def _placeholder(self) -> KVBatchMeta:
@@ -242,14 +245,12 @@ class TaskTrainer(PPOTrainer):
         if batch.keys:
             super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
 
-    def _val_metrics_update(
-        self, data_sources: Any, sample_uids: Any, reward_extra_infos_dict: Any, *args: Any, **kwargs: Any
-    ) -> dict:
-        metrics = super()._val_metrics_update(data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs)
-        batches, key = self.val_dataloader.batches, self.mt_grpo.task_key
-        accuracy_of = task_accuracy(batches, sample_uids, reward_extra_infos_dict["acc"], key)
-        metrics.update(accuracy_metrics(accuracy_of, self.tasks))
-        return metrics
+    def _val_metrics_update(self, *args: Any, expected_acc_counts: Any, **kwargs: Any) -> dict:
+        metrics = super()._val_metrics_update(*args, expected_acc_counts=expected_acc_counts, **kwargs)
+        rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
+        correct_of = self.replay_buffer.take_validated()
+        accuracy_of = task_accuracy(self.val_dataloader.batches, correct_of, rollouts_of, self.mt_grpo.task_key)
+        return metrics | accuracy_metrics(accuracy_of, self.tasks)
 
     # ------------------------------------------------------------------ checkpoints
 

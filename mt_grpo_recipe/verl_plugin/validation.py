@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,24 +34,27 @@ class RecordingLoader:
 
 
 def task_accuracy(
-    batches: Iterable[Mapping[str, Any]], uids: Sequence[str], accuracies: Sequence[float], task_key: Sequence[str]
+    batches: Iterable[Mapping[str, Any]],
+    correct_of: Mapping[str, Sequence[bool]],
+    rollouts_of: Mapping[str, int],
+    task_key: Sequence[str],
 ) -> dict[str, float]:
-    """Mean accuracy over all samples of each task, by task name.
+    """Share of right rollouts of each task, by task name; a rollout that failed counts as wrong, as in verl's `acc`.
 
     Args:
         batches: validation batches, column name -> values of the rows; verl has added the column `uid`.
-        uids: prompt of each sample.
-        accuracies: accuracy of each sample, in [0, 1].
+        correct_of: uid of a prompt -> whether each of its rollouts that ended is right; none if all failed.
+        rollouts_of: uid of a prompt -> rollouts that were asked for.
         task_key: fields that name a row's task, as in `task_name`.
     """
-    task_of_uid: dict[str, str] = {}
+    right: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
     for batch in batches:
         for row, uid in enumerate(batch["uid"]):
-            task_of_uid[uid] = task_name({name: column[row] for name, column in batch.items()}, task_key)
-    samples: dict[str, list[float]] = {}
-    for uid, accuracy in zip(uids, accuracies, strict=True):
-        samples.setdefault(task_of_uid[uid], []).append(float(accuracy))
-    return {task: float(np.mean(values)) for task, values in samples.items()}
+            task = task_name({name: column[row] for name, column in batch.items()}, task_key)
+            right[task] += sum(correct_of.get(uid, ()))
+            asked[task] += rollouts_of[uid]
+    return {task: right[task] / asked[task] for task in asked}
 
 
 def accuracy_metrics(accuracy_of: Mapping[str, float], tasks: Sequence[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import judge
-from mt_grpo_recipe.algorithm.objective import CORRECT_THRESHOLD, has_spread
+from mt_grpo_recipe.algorithm.objective import has_spread, is_correct
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
 from reward_fns import compute_score
@@ -75,7 +75,7 @@ class Engine:
             puzzle,
             answers_G,
             [score["score"] for score in scores],
-            [score["acc"] >= CORRECT_THRESHOLD for score in scores],
+            [is_correct(score["score"], score["acc"]) for score in scores],
         )
 
 

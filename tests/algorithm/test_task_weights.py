@@ -15,6 +15,7 @@ from mt_grpo_recipe.algorithm.task_weights import (
     SelfEvolvingWeights,
     SequentialWeights,
     Signal,
+    fill_unmeasured,
     improvement_scores,
     logit_gradient,
     softmax,
@@ -43,6 +44,15 @@ def test_logit_gradient():
     # g: 0.5 * 0.091 = 0.0455 | 0.3 * -0.119 = -0.0357 | 0.2 * -0.049 = -0.0098; they sum to zero
     gradient_K = logit_gradient(np.array([0.5, 0.3, 0.2]), np.array([0.2, -0.01, 0.06]))
     assert gradient_K == pytest.approx([0.0455, -0.0357, -0.0098])
+
+
+def test_a_task_without_a_score_has_no_gradient():
+    weights_K = np.array([0.5, 0.3, 0.2])
+    scores_K = fill_unmeasured(weights_K, np.array([0.2, math.nan, -0.15]))
+    # (0.5 * 0.2 - 0.2 * 0.15) / 0.7 = 0.1
+    assert scores_K == pytest.approx([0.2, 0.1, -0.15])
+    assert logit_gradient(weights_K, scores_K)[1] == pytest.approx(0.0, abs=1e-15)
+    assert fill_unmeasured(weights_K, np.full(3, math.nan)).tolist() == [0, 0, 0]
 
 
 def test_logit_gradient_is_the_derivative_of_the_weighted_score():
@@ -140,7 +150,7 @@ def test_a_fresh_state_resets_a_used_rule():
     assert used.state_dict() == fresh.state_dict()
 
 
-@pytest.mark.parametrize("accuracy", [[0.5, math.nan], [0.5, math.inf], [[0.5, 0.5]]])
+@pytest.mark.parametrize("accuracy", [[0.5, math.inf], [math.nan, -math.inf], [[0.5, 0.5]]])
 def test_numbers_that_are_none_are_refused(accuracy):
     with pytest.raises(ValueError, match="finite"):
         RegularizedWeights(2, 0.025, 0.0).update(np.asarray(accuracy), NO_IMPROVEMENT)

@@ -7,12 +7,14 @@ import torch
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 
+MISSING = object()
+
 
 class FakeRollout:
     """Groups launched end one poll later, newest first, with what `outcome(task, number)` says.
 
-    `outcome` returns a list of (reward, acc) a rollout, or None for a failed group, or "running" for one that has not
-    ended by this poll.
+    `outcome` returns a list of (reward, acc), one per rollout, acc `MISSING` where the reward function named none; or
+    None for a failed group, or "running" for one that has not ended by this poll.
     """
 
     def __init__(self, outcome):
@@ -23,6 +25,8 @@ class FakeRollout:
         self.cleared = set()
         self.aborted = []
         self.step = 1
+        self.validation = {}
+        self.error = None
         self._numbers = itertools.count()
         self._started = []
 
@@ -49,16 +53,30 @@ class FakeRollout:
                 running.append((uid, task))
                 continue
             self.items[uid]["status"] = "failure" if result is None else "finished"
-            for session, (reward, acc) in enumerate(result or []):
-                key = f"{uid}_{session}_0"
-                self.items[key] = {"status": "success", "seq_len": 5}
-                info = {} if acc is None else {"acc": acc}
-                self.fields[key] = (torch.tensor([0.0, reward]), {"reward_extra_info": info})
+            if result is None and self.error:
+                self.items[uid]["mt_grpo_error"] = self.error
+            self._store(uid, result, self.items)
         self._started = running[::-1]
 
-    def kv_list(self):
-        self._finish()
-        return {"train": {key: dict(tag) for key, tag in self.items.items()}}
+    def _store(self, uid, result, items):
+        for session, (reward, acc) in enumerate(result or []):
+            key = f"{uid}_{session}_0"
+            items[key] = {"status": "success", "seq_len": 5}
+            info = {} if acc is MISSING else {"acc": acc}
+            self.fields[key] = (torch.tensor([0.0, reward]), {"reward_extra_info": info})
+
+    def kv_list(self, partition_id=None):
+        if partition_id is None:
+            self._finish()
+        return {
+            name: {key: dict(tag) for key, tag in items.items()}
+            for name, items in (("train", self.items), ("val", self.validation))
+        }
+
+    def validate(self, uid, result):
+        """A validation prompt that has ended, with what `outcome` would return."""
+        self.validation[uid] = {"is_prompt": True, "status": "finished" if result else "failure", "global_steps": 0}
+        self._store(uid, result, self.validation)
 
     def kv_batch_get(self, keys, partition_id, select_fields):
         assert select_fields == ["rm_scores", "extra_fields"]
@@ -69,7 +87,7 @@ class FakeRollout:
 
     def kv_clear(self, keys, partition_id):
         for key in keys:
-            self.items.pop(key, None)
+            (self.validation if partition_id == "val" else self.items).pop(key, None)
             self.cleared.add(key)
 
 

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.config import load_config
-from mt_grpo_recipe.verl_plugin import replay_buffer
+from mt_grpo_recipe.verl_plugin import failures, rollout_rewards
 from mt_grpo_recipe.verl_plugin.async_buffer import AsyncTaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch
 
@@ -21,7 +21,7 @@ def make_buffer(monkeypatch, outcome, window=BATCH, threshold=8, tasks=("a", "b"
     sampler = {"schedule": "streaming", "poll_interval_s": 1e-4, "quota": "stratified", **settings}
     config = load_config(OmegaConf.create({"sampler": sampler}))
     rollout = fake_queue.FakeRollout(outcome)
-    for module in (replay_buffer, verl_buffer):
+    for module in (rollout_rewards, failures, verl_buffer):
         monkeypatch.setattr(module, "tq", rollout)
     buffer = AsyncTaskReplayBuffer(
         window=window,
@@ -190,7 +190,8 @@ def test_a_restored_buffer_goes_on_with_what_the_queue_still_has(monkeypatch):
     rollout.items["old_0_0"] = {"status": "success", "seq_len": 5}
 
     restored, _ = make_buffer(monkeypatch, None, window=2 * BATCH, tasks=("a",))
-    monkeypatch.setattr(replay_buffer, "tq", rollout)
+    monkeypatch.setattr(rollout_rewards, "tq", rollout)
+    monkeypatch.setattr(failures, "tq", rollout)
     monkeypatch.setattr(verl_buffer, "tq", rollout)
     restored._launch = rollout.launch
     restored.controller.load_state_dict(buffer.controller.state_dict())

@@ -14,6 +14,7 @@ from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
 from verl.workers.rollout.replica import TokenOutput
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 
+from mt_grpo_recipe.verl_plugin.failures import ERROR
 from mt_grpo_recipe.verl_plugin.group_rollout import GroupRolloutWorker, whole_answers
 
 ANSWERS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14]]
@@ -114,18 +115,18 @@ def equip(worker, server, rewards):
 @pytest.fixture
 def stored(monkeypatch):
     """What went into the queue: rows by key, and the statuses of the groups."""
-    rows, statuses = {}, {}
+    rows, statuses, errors = {}, {}, {}
 
     async def put_batch(keys, fields, tags, partition_id):
         for i, key in enumerate(keys):
             rows[key] = ({name: fields[name][i] for name in fields.keys()}, tags[i], partition_id)  # noqa: SIM118
 
     async def put(key, partition_id, tag):
-        statuses[key] = tag["status"]
+        statuses[key], errors[key] = tag["status"], tag.get(ERROR)
 
     monkeypatch.setattr(tq, "async_kv_batch_put", put_batch)
     monkeypatch.setattr(tq, "async_kv_put", put)
-    return SimpleNamespace(rows=rows, statuses=statuses)
+    return SimpleNamespace(rows=rows, statuses=statuses, errors=errors)
 
 
 async def roll_out(server, rewards, trajectory=TRAIN):
@@ -220,6 +221,16 @@ def test_a_reward_that_raises_fails_its_group(stored, caplog):
     asyncio.run(roll_out(Server(), Raising()))
     assert stored.statuses == {"group": "failure"} and not stored.rows
     assert "no reward today" in caplog.text
+    assert stored.errors["group"].startswith("Traceback")
+    assert stored.errors["group"].endswith("ValueError: no reward today")
+
+
+@pytest.mark.parametrize("returned", [None, {"score": None}, {"points": 1.0}])
+def test_a_reward_function_that_returns_no_reward_fails_its_group(stored, returned):
+    rewards = Rewards()
+    rewards.manager.compute_score = lambda **_: returned
+    asyncio.run(roll_out(Server(), rewards))
+    assert stored.statuses == {"group": "failure"} and not stored.rows
 
 
 def test_an_aborted_group_ends_as_failed_without_noise(stored, caplog, monkeypatch):

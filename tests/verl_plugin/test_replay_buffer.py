@@ -1,6 +1,7 @@
 """The buffer over an imitated queue: what it launches, keeps, clears and reports."""
 
 import logging
+import math
 
 import fake_queue
 import numpy as np
@@ -10,9 +11,11 @@ from omegaconf import OmegaConf
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.config import load_config
-from mt_grpo_recipe.verl_plugin import replay_buffer
+from mt_grpo_recipe.verl_plugin import failures, rollout_rewards
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
 
+MISSING = fake_queue.MISSING
 RIGHT, WRONG, MALFORMED = (1.0, 1.0), (0.1, 0.0), (0.0, 0.0)
 MIXED = [RIGHT, WRONG, WRONG, RIGHT]
 
@@ -20,7 +23,7 @@ MIXED = [RIGHT, WRONG, WRONG, RIGHT]
 def make_buffer(monkeypatch, outcome, tasks=("a", "b"), batch_size=8, **settings):
     config = load_config(OmegaConf.create({"sampler": {"poll_interval_s": 1e-4, "quota": "stratified", **settings}}))
     rollout = fake_queue.FakeRollout(outcome)
-    for module in (replay_buffer, verl_buffer):
+    for module in (rollout_rewards, failures, verl_buffer):
         monkeypatch.setattr(module, "tq", rollout)
     buffer = TaskReplayBuffer(
         launch=rollout.launch,
@@ -72,7 +75,8 @@ def test_groups_are_chosen_and_ordered_by_launch_not_by_finish(monkeypatch):
         ("mixed", [RIGHT] * 4, False),
         ("spread", [WRONG, MALFORMED, WRONG, WRONG], True),
         ("spread", [WRONG] * 4, False),
-        ("spread", [(1.0, None), (0.1, None)] * 2, True),
+        ("spread", [(1.0, MISSING), (0.1, MISSING)] * 2, True),
+        ("mixed", [(1.0, MISSING), (0.1, MISSING)] * 2, True),
         ("mixed", [(1.0, None), (0.1, None)] * 2, True),
     ],
 )
@@ -221,3 +225,48 @@ def test_surplus_groups_are_waited_for_or_stopped_and_never_trained_on(monkeypat
     else:
         assert not rollout.aborted
         assert selection.finished_K.sum() == len(rollout.launched)
+
+
+@pytest.mark.parametrize(
+    "rollouts",
+    [
+        [RIGHT, WRONG, WRONG, RIGHT],
+        [(1.0, MISSING), (0.1, MISSING), (0.0, MISSING), (1.0, MISSING)],
+        [(1.0, None), WRONG, (0.1, MISSING), (1.0, MISSING)],
+        [(0.2, 1.0), (1.0, 0.0), (1.0, 0.5), (0.0, 1)],
+        [(float("nan"), 1.0), (float("nan"), None), WRONG, RIGHT],
+    ],
+)
+def test_validation_judges_a_rollout_as_training_does(monkeypatch, rollouts):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
+    rollout.validate("p", rollouts)
+    rollout.validate("q", None)
+    buffer.sample(global_steps=1, partition_id="val", batch_size=2)
+    assert buffer.take_validated() == {"p": [True, False, False, True]}
+    assert buffer.take_validated() == {}
+    if not math.isnan(rollouts[0][0]):  # A reward that is no number fails a group in training.
+        buffer, _ = make_buffer(monkeypatch, lambda task, number: rollouts, drop_uninformative=False, ratio=False)
+        sample(buffer)
+        assert buffer.controller.metrics()["accuracy"] == {"a": 0.5, "b": 0.5}
+
+
+def test_every_failed_group_is_recorded_with_its_exception_and_counted(monkeypatch, caplog):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: None, max_resample_rounds=1)
+    rollout.error = "Traceback\nKeyError: 'answer_key'"
+    for steps in (1, 2, 3):
+        with pytest.raises(EmptyBatch):
+            sample(buffer)
+        assert buffer.controller.failing_steps == steps
+        assert buffer.record.errors == {0: rollout.error, 1: rollout.error}
+    assert "(KeyError: 'answer_key')" in caplog.text
+    rollout.outcome = lambda task, number: MIXED if task else None
+    sample(buffer)
+    assert buffer.controller.failing_steps == 0
+    assert buffer.controller.metrics()["failing_steps"] == {"a": 4.0, "b": 0.0}
+
+
+def test_a_validation_batch_of_which_nothing_is_left_says_so(monkeypatch):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
+    rollout.validate("p", None)
+    with pytest.raises(EveryGroupFailed, match="All 1 prompts of a validation batch failed at step 4"):
+        buffer.sample(global_steps=4, partition_id="val", batch_size=1)

@@ -16,6 +16,7 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer, VerlBufferArguments
 
@@ -24,14 +25,20 @@ class Controller:
     """Reads `signal`, and keeps what it was told."""
 
     weights_K = np.array([0.75, 0.25])
+    tasks = ("a_b", "c")
+    failing_steps = 0
 
     def __init__(self, signal=Signal.NONE, loss_weights_K=None):
         self.reads = signal
         self.signals = []
+        self.skipped = 0
         self._loss_weights_K = loss_weights_K
 
     def update_weights(self, signal_K):
         self.signals.append(signal_K)
+
+    def skip_update(self):
+        self.skipped += 1
 
     def loss_weights_K(self, selection):
         return self._loss_weights_K
@@ -84,13 +91,15 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
         raise EmptyBatch
 
     monkeypatch.setattr(PPOTrainer, "_step_once", empty)
-    trainer = make_trainer(tmp_path, Controller(), kind)
+    controller = Controller()
+    trainer = make_trainer(tmp_path, controller, kind)
     trainer._update_metrics = []
     metrics, timing_s = {}, {"gen": 2.0}
     with caplog.at_level(logging.ERROR):
         batch = trainer._step_once(metrics, timing_s, 4)
     assert batch.keys == ["skipped5.0"] and rows.tags == {"skipped5.0": {"is_padding": True, "mt_grpo_skipped": True}}
     assert "Step 5 is skipped" in caplog.text
+    assert controller.skipped == 1 and not controller.signals
     assert trainer.sample_ended == [True] and trainer.actor_rollout_wg.saved == saved
     assert metrics["mt_grpo/skipped_update"] == 1.0 and metrics["mt_grpo/weight/a-b"] == 0.75
     assert timing_s == {"gen": 2.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 1.0}
@@ -101,6 +110,19 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
     logged = {}
     trainer._compute_metrics(batch, logged, timing_s, global_steps=5, epoch=0)
     assert logged == {"training/global_step": 5} | {f"timing_s/{name}": value for name, value in timing_s.items()}
+
+
+def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp_path, rows):
+    def empty(*_):
+        raise EmptyBatch
+
+    monkeypatch.setattr(PPOTrainer, "_step_once", empty)
+    controller = Controller()
+    controller.failing_steps = 3
+    trainer = make_trainer(tmp_path, controller)
+    trainer.replay_buffer.record.errors[1] = "KeyError: 'answer_key'"
+    with pytest.raises(EveryGroupFailed, match="Task 'c':\nKeyError: 'answer_key'"):
+        trainer._step_once({}, {}, 4)
 
 
 def test_the_loss_weights_of_the_tasks_are_written_and_logged(monkeypatch, tmp_path, rows):

@@ -1,0 +1,101 @@
+"""A task whose groups fail: it was not measured, so it moves no weight, and it is counted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.settings import (
+    RULES,
+    FixedSettings,
+    ImprovementAwareSettings,
+    MTGRPOConfig,
+    SequentialSettings,
+)
+
+TASKS = ["countdown", "zebra", "arc"]
+ARC = 2
+
+
+def make(weights):
+    return TaskController(TASKS, 12, MTGRPOConfig(weights=weights))
+
+
+def step(controller, drive, failing=(), accuracy_K=(0.5, 0.5, 0.5), signal_K=(0.1, 0.1, 0.1)):
+    """One step of a real sampler in which every group of the failing tasks fails."""
+
+    def answer(_, task):
+        return FAILED_GROUP if task in failing else GroupResult(Outcome.INFORMATIVE, accuracy_K[task], True)
+
+    run = drive(controller.begin_step(), answer, np.random.default_rng(0))
+    controller.observe(run.selection)
+    in_batch_K = run.selection.chosen_K > 0
+    controller.update_weights(np.where(in_batch_K, signal_K, math.nan))
+    return run.selection
+
+
+@pytest.mark.parametrize("first", [0, 3])
+@pytest.mark.parametrize("rule", ["improvement_aware", "regularized", "sec"])
+def test_the_weight_of_a_task_whose_groups_all_fail_stays_where_it_was(rule, first, drive):
+    controller = make(RULES[rule]())
+    for number in range(200):
+        step(controller, drive, failing=[ARC] if number >= first else [])
+        if number == first - 1:
+            expected_K = controller.weights_K
+    if first == 0:
+        expected_K = np.full(3, 1 / 3)
+    # The others are alike, so arc keeps its share; under sec they gain value from its start of zero.
+    if rule == "sec":
+        assert controller.state_dict()["weights"]["value"][ARC] == pytest.approx(0.1 * (1 - 0.5**first))
+    else:
+        assert controller.weights_K == pytest.approx(expected_K, abs=1e-6)
+    assert controller.metrics()["failing_steps"] == {"countdown": 0, "zebra": 0, "arc": 200 - first}
+
+
+def test_a_failing_task_has_no_part_in_the_pull_between_the_others(drive):
+    controller = make(ImprovementAwareSettings(trade_off=1.0))
+    for _ in range(20):
+        step(controller, drive, failing=[ARC], accuracy_K=(0.75, 0.25, 0.0))
+    weights_K = controller.weights_K
+    assert weights_K[0] < weights_K[ARC] < weights_K[1]
+    assert abs(controller.state_dict()["weights"]["logits"][ARC]) < 1e-9
+
+
+def test_a_task_of_which_some_groups_finish_is_measured(drive):
+    controller = make(ImprovementAwareSettings(trade_off=0.0))
+    step(controller, drive)
+    selection = step(controller, drive, failing=[ARC])
+    assert selection.failed_K[ARC] > 0 and controller.failing_steps_K.tolist() == [0, 0, 1]
+    step(controller, drive)
+    assert controller.failing_steps_K.tolist() == [0, 0, 0]
+
+
+def test_a_task_without_launches_stalls_at_its_last_accuracy(drive):
+    controller = make(ImprovementAwareSettings(trade_off=0.0))
+    step(controller, drive)
+    weight = controller.weights_K[ARC]
+    # Measured before, and not in this update: I_k = 0 beside 0.1 of the others, so its weight grows.
+    controller.update_weights(np.array([0.1, 0.1, math.nan]))
+    assert controller.weights_K[ARC] > weight
+
+
+def test_a_task_that_is_not_launched_neither_fails_once_more_nor_recovers(drive):
+    controller = make(FixedSettings(initial=[0.5, 0.5, 0.0]))
+    controller._failing_steps_K[ARC] = 2
+    step(controller, drive)
+    assert controller.failing_steps_K.tolist() == [0, 0, 2]
+
+
+def test_a_skipped_step_counts_for_a_stage_and_moves_no_other_rule():
+    sequential = make(SequentialSettings(stages=[["arc"], ["countdown", "zebra"]], stage_steps=2))
+    for expected in ([0, 0, 1], [0, 0, 1], [0.5, 0.5, 0]):
+        assert sequential.weights_K.tolist() == expected
+        sequential.skip_update()
+    improvement_aware = make(ImprovementAwareSettings())
+    before = improvement_aware.state_dict()
+    improvement_aware.skip_update()
+    assert improvement_aware.state_dict() == before
