@@ -1,7 +1,9 @@
 """What is refused before anything expensive starts, and in which words."""
 
+import importlib
 import inspect
 import logging
+import pkgutil
 
 import pytest
 
@@ -108,7 +110,8 @@ def test_all_refusals_are_told_at_once_and_numbered():
 def test_every_rule_is_one_that_is_applied():
     rules = {
         function
-        for _, function in inspect.getmembers(checks, inspect.isfunction)
+        for file in pkgutil.iter_modules(checks.__path__, f"{checks.__name__}.")
+        for _, function in inspect.getmembers(importlib.import_module(file.name), inspect.isfunction)
         if list(inspect.signature(function).parameters) == ["config", "mt_grpo"]
         and inspect.signature(function).return_annotation == "str | None"
     }

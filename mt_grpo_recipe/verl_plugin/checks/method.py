@@ -1,0 +1,44 @@
+"""What of the method verl's settings contradict: the group, its advantage, the loss."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.config import MTGRPOConfig
+
+
+def _group_size(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    rollout_n = config.actor_rollout_ref.rollout.n
+    if rollout_n >= 2:
+        return None
+    return (
+        f"actor_rollout_ref.rollout.n={rollout_n}: a group of one rollout has no advantage. Use 2 or more "
+        "(8 or 72 in the paper)."
+    )
+
+
+def _no_critic(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    estimator, critic = config.algorithm.adv_estimator, config.get("critic", {}).get("enable")
+    if estimator != "gae" and not critic:
+        return None
+    return (
+        f"algorithm.adv_estimator={estimator}, critic.enable={critic}: trainer mode mt_grpo has no critic. Use "
+        "algorithm.adv_estimator=mt_grpo and critic.enable=False."
+    )
+
+
+def _loss_applies_weights(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
+    if mt_grpo.loss_weighting == "none" or loss_mode == "mt_grpo":
+        return None
+    return (
+        f"mt_grpo.loss_weighting={mt_grpo.loss_weighting} needs actor_rollout_ref.actor.policy_loss.loss_mode=mt_grpo, "
+        f"the loss that applies the weights; it is {loss_mode}."
+    )
+
+
+RULES = (
+    _group_size,
+    _no_critic,
+    _loss_applies_weights,
+)
