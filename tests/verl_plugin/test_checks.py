@@ -39,6 +39,10 @@ def check(*overrides):
             ["mt_grpo.improvement.granularity=mini_batch", "actor_rollout_ref.actor.ppo_epochs=2"],
             r"granularity=mini_batch needs actor_rollout_ref\.actor\.ppo_epochs=1",
         ),
+        (
+            ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo"],
+            r"loss_mode=gspo trains another loss .* measures the change\. Use mt_grpo or vanilla, or a rule",
+        ),
         (["reward.reward_model.enable=True"], "the sampler needs each reward when a group ends"),
         (
             [
@@ -90,6 +94,17 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
 def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words(overrides, words):
     with pytest.raises(ConfigError, match=words):
         check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8", *overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"],
+        ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo", "mt_grpo.weights.rule=regularized"],
+    ],
+)
+def test_what_does_not_contradict_the_method_is_let_through(overrides):
+    check(*overrides)
 
 
 def test_all_refusals_are_told_at_once_and_numbered():

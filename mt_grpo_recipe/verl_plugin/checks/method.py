@@ -6,6 +6,9 @@ from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import MTGRPOConfig
 
+TOKEN_SURROGATES = ("mt_grpo", "vanilla")
+"""Policy losses that are the clipped surrogate per token, whose change I_k is."""
+
 
 def _group_size(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     rollout_n = config.actor_rollout_ref.rollout.n
@@ -27,6 +30,18 @@ def _no_critic(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     )
 
 
+def _improvement_of_the_loss(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
+    if mt_grpo.weights.rule != "improvement_aware" or loss_mode in TOKEN_SURROGATES:
+        return None
+    return (
+        f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} trains another loss than the clipped surrogate per "
+        "token, of which mt_grpo.weights.rule=improvement_aware measures the change. Use "
+        f"{' or '.join(TOKEN_SURROGATES)}, or a rule that does not read "
+        "the improvement: mt_grpo.weights.rule=regularized, sec, sequential or fixed."
+    )
+
+
 def _loss_applies_weights(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
     if mt_grpo.loss_weighting == "none" or loss_mode == "mt_grpo":
@@ -40,5 +55,6 @@ def _loss_applies_weights(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | No
 RULES = (
     _group_size,
     _no_critic,
+    _improvement_of_the_loss,
     _loss_applies_weights,
 )
