@@ -43,6 +43,10 @@ def check(*overrides):
             ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo"],
             r"loss_mode=gspo trains another loss .* measures the change\. Use mt_grpo or vanilla, or a rule",
         ),
+        (
+            ["algorithm.adv_estimator=reinforce_plus_plus"],
+            r"adv_estimator=reinforce_plus_plus with .*drop_uninformative=true: .* Use one of mt_grpo, grpo,",
+        ),
         (["reward.reward_model.enable=True"], "the sampler needs each reward when a group ends"),
         (
             [
@@ -101,6 +105,12 @@ def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words
     [
         ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"],
         ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo", "mt_grpo.weights.rule=regularized"],
+        ["algorithm.adv_estimator=rloo"],
+        [
+            "algorithm.adv_estimator=reinforce_plus_plus",
+            "mt_grpo.sampler.drop_uninformative=false",
+            "mt_grpo.sampler.ratio=false",
+        ],
     ],
 )
 def test_what_does_not_contradict_the_method_is_let_through(overrides):

@@ -9,6 +9,9 @@ from mt_grpo_recipe.config import MTGRPOConfig
 TOKEN_SURROGATES = ("mt_grpo", "vanilla")
 """Policy losses that are the clipped surrogate per token, whose change I_k is."""
 
+GROUP_RELATIVE = ("mt_grpo", "grpo", "grpo_vectorized", "rloo", "rloo_vectorized", "opo", "gpg")
+"""Advantage estimators that give zero to a group whose rewards are equal, and to no other."""
+
 
 def _group_size(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     rollout_n = config.actor_rollout_ref.rollout.n
@@ -27,6 +30,18 @@ def _no_critic(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     return (
         f"algorithm.adv_estimator={estimator}, critic.enable={critic}: trainer mode mt_grpo has no critic. Use "
         "algorithm.adv_estimator=mt_grpo and critic.enable=False."
+    )
+
+
+def _flat_groups_have_no_gradient(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    estimator = config.algorithm.adv_estimator
+    if not mt_grpo.sampler.drop_uninformative or estimator in GROUP_RELATIVE:
+        return None
+    return (
+        f"algorithm.adv_estimator={estimator} with mt_grpo.sampler.drop_uninformative=true: the sampler drops groups "
+        "whose rewards are equal and keeps the others, which is right only where the advantage is zero for the former "
+        f"and not for the latter. Use one of {', '.join(GROUP_RELATIVE)}, or "
+        "mt_grpo.sampler.drop_uninformative=false with mt_grpo.sampler.ratio=false."
     )
 
 
@@ -55,6 +70,7 @@ def _loss_applies_weights(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | No
 RULES = (
     _group_size,
     _no_critic,
+    _flat_groups_have_no_gradient,
     _improvement_of_the_loss,
     _loss_applies_weights,
 )
