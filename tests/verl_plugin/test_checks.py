@@ -14,10 +14,13 @@ from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
 GROUP_OF_8 = "actor_rollout_ref.rollout.n=8"
 BATCH_OF_32 = "data.train_batch_size=32"
+MINI_BATCH_OF_8 = "actor_rollout_ref.actor.ppo_mini_batch_size=8"
+PER_MINI_BATCH = "mt_grpo.improvement.granularity=mini_batch"
+COSINE = "actor_rollout_ref.actor.optim.lr_scheduler_type=cosine"
 
 
 def check(*overrides):
-    config = compose_config([GROUP_OF_8, BATCH_OF_32, *overrides])
+    config = compose_config([GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, *overrides])
     set_defaults(config)
     checks.check_training_config(config, load_config(config.mt_grpo))
     return config
@@ -58,25 +61,43 @@ def check(*overrides):
         ),
         (["trainer.max_actor_ckpt_to_keep=1"], r"a kill in between would leave none\. Use 2 or more"),
         (["skip.rollout_tq.enable=True"], r"skip\.rollout_tq\.enable"),
+        ([PER_MINI_BATCH, COSINE], r"granularity=mini_batch with .*lr_scheduler_type=cosine: .*Use a constant"),
+        ([PER_MINI_BATCH, "actor_rollout_ref.actor.optim.lr_warmup_steps=4"], r"optim\.lr_warmup_steps=4: "),
+        ([PER_MINI_BATCH, "actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=0.1"], r"lr_warmup_steps_ratio=0\.1: "),
         (
-            [
-                "actor_rollout_ref.actor.use_dynamic_bsz=False",
-                "actor_rollout_ref.actor.ppo_mini_batch_size=8",
-                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=48",
-            ],
-            r"ppo_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
+            ["actor_rollout_ref.actor.ppo_mini_batch_size=256"],
+            r"ppo_mini_batch_size=256 is larger than data\.train_batch_size=32: .* padded with 224 .*Use 32 or less",
         ),
-        (
-            [
-                "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=False",
-                "actor_rollout_ref.actor.ppo_mini_batch_size=8",
-                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=48",
-            ],
-            r"rollout\.log_prob_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
-        ),
+        (["trainer.n_gpus_per_node=3"], r"mini-batch of 64 rollouts .* cannot be shared out .* among 3 data-parallel"),
     ],
 )
 def test_contradictions_are_refused_in_plain_words(overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        check(*overrides)
+
+
+FIXED = "actor_rollout_ref.actor.use_dynamic_bsz=False"
+MICRO_BATCH = "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows"),
+    [
+        ([FIXED, f"{MICRO_BATCH}=48", "trainer.n_gpus_per_node=1"], 64),
+        ([FIXED, f"{MICRO_BATCH}=64"], 8),
+        ([FIXED, f"{MICRO_BATCH}=64", "trainer.nnodes=2"], 4),
+        ([FIXED, f"{MICRO_BATCH}=64", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"], 16),
+        (
+            [
+                "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=False",
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=48",
+            ],
+            8,
+        ),
+    ],
+)
+def test_micro_batches_must_divide_what_a_rank_has_of_a_mini_batch(overrides, rows):
+    words = rf"micro_batch_size_per_gpu=\d+ does not divide the {rows} rollouts of a mini-batch that each"
     with pytest.raises(ConfigError, match=words):
         check(*overrides)
 
@@ -97,7 +118,7 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
 )
 def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words(overrides, words):
     with pytest.raises(ConfigError, match=words):
-        check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8", *overrides)
+        check("+mt_grpo=mt_grpo_async", *overrides)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +127,11 @@ def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words
         ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"],
         ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo", "mt_grpo.weights.rule=regularized"],
         ["algorithm.adv_estimator=rloo"],
+        [COSINE],
+        [PER_MINI_BATCH],
+        [PER_MINI_BATCH, COSINE, "actor_rollout_ref.actor.ppo_mini_batch_size=32"],
+        [FIXED, f"{MICRO_BATCH}=8"],
+        [FIXED, f"{MICRO_BATCH}=16", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
         [
             "algorithm.adv_estimator=reinforce_plus_plus",
             "mt_grpo.sampler.drop_uninformative=false",
@@ -121,7 +147,6 @@ def test_all_refusals_are_told_at_once_and_numbered():
     with pytest.raises(ConfigError) as error:
         check(
             "+mt_grpo=mt_grpo_async",
-            "actor_rollout_ref.actor.ppo_mini_batch_size=8",
             "critic.enable=True",
             "skip.rollout_tq.enable=True",
             "trainer.v1.sampler.max_off_policy_strategy=wait",
@@ -145,9 +170,8 @@ def test_every_rule_is_one_that_is_applied():
 
 
 def test_checking_changes_nothing():
-    mini_batch = "actor_rollout_ref.actor.ppo_mini_batch_size=8"
     config = compose_config(
-        ["+mt_grpo=mt_grpo_async", GROUP_OF_8, BATCH_OF_32, mini_batch, "data.dataloader_num_workers=4"]
+        ["+mt_grpo=mt_grpo_async", GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, "data.dataloader_num_workers=4"]
     )
     before = config.copy()
     checks.check_training_config(config, load_config(config.mt_grpo))
@@ -159,7 +183,7 @@ def test_checking_changes_nothing():
 
 def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given(caplog):
     with caplog.at_level(logging.INFO):
-        config = check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8")
+        config = check("+mt_grpo=mt_grpo_async")
     assert config.trainer.v1.separate_async.parameter_sync_step == 4
     assert "trainer.v1.separate_async.parameter_sync_step is set to 4: data.train_batch_size over" in caplog.text
 
