@@ -17,6 +17,8 @@ import numpy as np
 from datasets import Features, List, Value
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
+from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer
+
 FILE_KINDS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 
 
@@ -59,6 +61,7 @@ class TaskDataset(RLHFDataset):
     """verl's dataset over any mixture of parquet and JSON files."""
 
     def _read_files_and_tokenize(self) -> None:
+        refuse_another_trainer(self.config)
         parts = []
         for name in self.data_files:
             kind = FILE_KINDS.get(Path(name).suffix)

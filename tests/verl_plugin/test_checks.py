@@ -6,10 +6,12 @@ import logging
 import pkgutil
 
 import pytest
+from omegaconf import OmegaConf
 
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin import checks
+from mt_grpo_recipe.verl_plugin.checks import options
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
 GROUP_OF_8 = "actor_rollout_ref.rollout.n=8"
@@ -50,6 +52,15 @@ def check(*overrides):
             ["algorithm.adv_estimator=reinforce_plus_plus"],
             r"adv_estimator=reinforce_plus_plus with .*drop_uninformative=true: .* Use one of mt_grpo, grpo,",
         ),
+        (["algorithm.filter_groups.enable=True"], r"filter_groups\.enable=True: .*drop_uninformative=true"),
+        (["custom_reward_function.path=a.py"], r"custom_reward_function\.path=a\.py: .*Use that"),
+        (["algorithm.use_pf_ppo=True"], r"use_pf_ppo=True: .*no critic"),
+        (["+data.sampler.class_path=a.py"], r"data\.sampler=.*task by task"),
+        (["+data.train_weights=[1,2]"], r"data\.train_weights=.*mt_grpo\.weights\.rule=fixed"),
+        (["trainer.critic_warmup=5"], r"critic_warmup=5: .*Use 0"),
+        (["trainer.v1.sampler.custom_sampler.path=a.py"], r"custom_sampler\.path=a\.py: .*Leave it out"),
+        (["trainer.v1.trainer_mode=sync"], r"trainer_mode=sync: no other trainer .*Use trainer\.use_v1=True"),
+        (["trainer.use_v1=False"], r"use_v1=False.*: no other trainer"),
         (["reward.reward_model.enable=True"], "the sampler needs each reward when a group ends"),
         (
             [
@@ -176,6 +187,37 @@ def test_checking_changes_nothing():
     before = config.copy()
     checks.check_training_config(config, load_config(config.mt_grpo))
     assert config == before
+
+
+# ---------------------------------------------------------------------- what has no effect
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.shuffle=False", "data.shuffle=False has no effect: every task goes through its rows in a seeded"),
+        ("data.seed=3", "data.seed=3 has no effect: the order of the rows is drawn from mt_grpo.seed"),
+        ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
+        ("trainer.total_epochs=2", "trainer.total_epochs=2 has no effect: a task sampler has no epochs"),
+        ("skip.rollout.enable=True", "stored rollouts are not replayed"),
+    ],
+)
+def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(override, words, caplog):
+    options.warn_of_options_without_effect(compose_config([]))
+    assert not caplog.records
+    options.warn_of_options_without_effect(compose_config([override]))
+    assert [words in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("override", ["trainer.use_v1=False", "trainer.v1.trainer_mode=sync"])
+def test_a_trainer_of_verls_own_is_refused_where_it_reads_the_data(override):
+    with pytest.raises(ConfigError, match=r"no other trainer than the plugin's reads the section mt_grpo"):
+        options.refuse_another_trainer(compose_config([override]).data)
+    options.refuse_another_trainer(compose_config([]).data)
+    alone = compose_config([override])
+    del alone.mt_grpo
+    options.refuse_another_trainer(alone.data)
+    options.refuse_another_trainer(OmegaConf.create({}))
 
 
 # ---------------------------------------------------------------------- what is set
