@@ -37,9 +37,18 @@ def common_type(first: Any, second: Any) -> Any:
     if isinstance(first, List) and isinstance(second, List):
         return List(common_type(first.feature, second.feature))
     if isinstance(first, Value) and isinstance(second, Value):
-        numbers = sorted(kind.dtype for kind in (first, second) if kind.dtype in ("float64", "int64"))
-        return Value("float64") if numbers == ["float64", "int64"] else Value("string")
+        return _common_value(first, second)
     raise ValueError(f"one file has {first} where another has {second}, which no column can hold together")
+
+
+def _common_value(first: Value, second: Value) -> Value:
+    """int64 for whole numbers of any width that it holds, float64 for other numbers, text for the rest."""
+    kinds = [kind.dtype for kind in (first, second)]
+    if not all(kind.startswith(("int", "uint", "float")) for kind in kinds):
+        return Value("string")
+    if not any(kind.startswith("float") for kind in kinds):
+        return Value("int64" if "uint64" not in kinds else "float64")
+    return Value("float64")
 
 
 def joined(parts: list[datasets.Dataset]) -> datasets.Dataset:
