@@ -170,10 +170,12 @@ class TrainingCommand:
     def check_settings(self) -> str:
         """Its settings agree with each other."""
         from mt_grpo_recipe.verl_plugin.checks import check_training_config
+        from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
         from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
         config, mt_grpo = self.config, self.mt_grpo
         set_defaults(config)
+        warn_of_options_without_effect(config)
         check_training_config(config, mt_grpo)
         sampler = mt_grpo.sampler
         kept = f"{sampler.informative} groups" if sampler.drop_uninformative else "every group"

@@ -221,7 +221,7 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "verl.single_controller.base.worker_group": {"WorkerGroup": ("_dispatch_info",)},
     "verl.utils.dataset.rl_dataset": {
-        "RLHFDataset": ("data_files", "dataframe", "max_samples", "seed", "shuffle"),
+        "RLHFDataset": ("config", "data_files", "dataframe", "max_samples", "seed", "shuffle"),
     },
     "transfer_queue": {"KVBatchMeta": ("keys", "tags", "partition_id")},
 }

@@ -17,6 +17,8 @@ import numpy as np
 from datasets import Features, List, Value
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
+from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer
+
 FILE_KINDS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 
 
@@ -35,9 +37,18 @@ def common_type(first: Any, second: Any) -> Any:
     if isinstance(first, List) and isinstance(second, List):
         return List(common_type(first.feature, second.feature))
     if isinstance(first, Value) and isinstance(second, Value):
-        numbers = sorted(kind.dtype for kind in (first, second) if kind.dtype in ("float64", "int64"))
-        return Value("float64") if numbers == ["float64", "int64"] else Value("string")
+        return _common_value(first, second)
     raise ValueError(f"one file has {first} where another has {second}, which no column can hold together")
+
+
+def _common_value(first: Value, second: Value) -> Value:
+    """int64 for whole numbers of any width that it holds, float64 for other numbers, text for the rest."""
+    kinds = [kind.dtype for kind in (first, second)]
+    if not all(kind.startswith(("int", "uint", "float")) for kind in kinds):
+        return Value("string")
+    if not any(kind.startswith("float") for kind in kinds):
+        return Value("int64" if "uint64" not in kinds else "float64")
+    return Value("float64")
 
 
 def joined(parts: list[datasets.Dataset]) -> datasets.Dataset:
@@ -59,6 +70,7 @@ class TaskDataset(RLHFDataset):
     """verl's dataset over any mixture of parquet and JSON files."""
 
     def _read_files_and_tokenize(self) -> None:
+        refuse_another_trainer(self.config)
         parts = []
         for name in self.data_files:
             kind = FILE_KINDS.get(Path(name).suffix)

@@ -24,6 +24,7 @@ from mt_grpo_recipe.config import load_config, naming_the_option, unread_setting
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
+from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
@@ -79,6 +80,7 @@ class TaskTrainer(PPOTrainer):
         if unread := unread_settings(self.mt_grpo):
             logger.info(unread)
         set_defaults(config)
+        warn_of_options_without_effect(config)
         checks.check_training_config(config, self.mt_grpo)
         check_nodes()
         super().__init__(config)

@@ -1,21 +1,28 @@
 """What is refused before anything expensive starts, and in which words."""
 
+import importlib
 import inspect
 import logging
+import pkgutil
 
 import pytest
+from omegaconf import OmegaConf
 
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin import checks
+from mt_grpo_recipe.verl_plugin.checks import options
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
 GROUP_OF_8 = "actor_rollout_ref.rollout.n=8"
 BATCH_OF_32 = "data.train_batch_size=32"
+MINI_BATCH_OF_8 = "actor_rollout_ref.actor.ppo_mini_batch_size=8"
+PER_MINI_BATCH = "mt_grpo.improvement.granularity=mini_batch"
+COSINE = "actor_rollout_ref.actor.optim.lr_scheduler_type=cosine"
 
 
 def check(*overrides):
-    config = compose_config([GROUP_OF_8, BATCH_OF_32, *overrides])
+    config = compose_config([GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, *overrides])
     set_defaults(config)
     checks.check_training_config(config, load_config(config.mt_grpo))
     return config
@@ -37,6 +44,23 @@ def check(*overrides):
             ["mt_grpo.improvement.granularity=mini_batch", "actor_rollout_ref.actor.ppo_epochs=2"],
             r"granularity=mini_batch needs actor_rollout_ref\.actor\.ppo_epochs=1",
         ),
+        (
+            ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo"],
+            r"loss_mode=gspo trains another loss .* measures the change\. Use mt_grpo or vanilla, or a rule",
+        ),
+        (
+            ["algorithm.adv_estimator=reinforce_plus_plus"],
+            r"adv_estimator=reinforce_plus_plus with .*drop_uninformative=true: .* Use one of mt_grpo, grpo,",
+        ),
+        (["algorithm.filter_groups.enable=True"], r"filter_groups\.enable=True: .*drop_uninformative=true"),
+        (["custom_reward_function.path=a.py"], r"custom_reward_function\.path=a\.py: .*Use that"),
+        (["algorithm.use_pf_ppo=True"], r"use_pf_ppo=True: .*no critic"),
+        (["+data.sampler.class_path=a.py"], r"data\.sampler=.*task by task"),
+        (["+data.train_weights=[1,2]"], r"data\.train_weights=.*mt_grpo\.weights\.rule=fixed"),
+        (["trainer.critic_warmup=5"], r"critic_warmup=5: .*Use 0"),
+        (["trainer.v1.sampler.custom_sampler.path=a.py"], r"custom_sampler\.path=a\.py: .*Leave it out"),
+        (["trainer.v1.trainer_mode=sync"], r"trainer_mode=sync: no other trainer .*Use trainer\.use_v1=True"),
+        (["trainer.use_v1=False"], r"use_v1=False.*: no other trainer"),
         (["reward.reward_model.enable=True"], "the sampler needs each reward when a group ends"),
         (
             [
@@ -48,25 +72,43 @@ def check(*overrides):
         ),
         (["trainer.max_actor_ckpt_to_keep=1"], r"a kill in between would leave none\. Use 2 or more"),
         (["skip.rollout_tq.enable=True"], r"skip\.rollout_tq\.enable"),
+        ([PER_MINI_BATCH, COSINE], r"granularity=mini_batch with .*lr_scheduler_type=cosine: .*Use a constant"),
+        ([PER_MINI_BATCH, "actor_rollout_ref.actor.optim.lr_warmup_steps=4"], r"optim\.lr_warmup_steps=4: "),
+        ([PER_MINI_BATCH, "actor_rollout_ref.actor.optim.lr_warmup_steps_ratio=0.1"], r"lr_warmup_steps_ratio=0\.1: "),
         (
-            [
-                "actor_rollout_ref.actor.use_dynamic_bsz=False",
-                "actor_rollout_ref.actor.ppo_mini_batch_size=8",
-                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=48",
-            ],
-            r"ppo_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
+            ["actor_rollout_ref.actor.ppo_mini_batch_size=256"],
+            r"ppo_mini_batch_size=256 is larger than data\.train_batch_size=32: .* padded with 224 .*Use 32 or less",
         ),
-        (
-            [
-                "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=False",
-                "actor_rollout_ref.actor.ppo_mini_batch_size=8",
-                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=48",
-            ],
-            r"rollout\.log_prob_micro_batch_size_per_gpu=48 does not divide a mini-batch of 64 rollouts",
-        ),
+        (["trainer.n_gpus_per_node=3"], r"mini-batch of 64 rollouts .* cannot be shared out .* among 3 data-parallel"),
     ],
 )
 def test_contradictions_are_refused_in_plain_words(overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        check(*overrides)
+
+
+FIXED = "actor_rollout_ref.actor.use_dynamic_bsz=False"
+MICRO_BATCH = "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "rows"),
+    [
+        ([FIXED, f"{MICRO_BATCH}=48", "trainer.n_gpus_per_node=1"], 64),
+        ([FIXED, f"{MICRO_BATCH}=64"], 8),
+        ([FIXED, f"{MICRO_BATCH}=64", "trainer.nnodes=2"], 4),
+        ([FIXED, f"{MICRO_BATCH}=64", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"], 16),
+        (
+            [
+                "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=False",
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=48",
+            ],
+            8,
+        ),
+    ],
+)
+def test_micro_batches_must_divide_what_a_rank_has_of_a_mini_batch(overrides, rows):
+    words = rf"micro_batch_size_per_gpu=\d+ does not divide the {rows} rollouts of a mini-batch that each"
     with pytest.raises(ConfigError, match=words):
         check(*overrides)
 
@@ -87,14 +129,35 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
 )
 def test_what_contradicts_rollouts_beside_the_training_is_refused_in_plain_words(overrides, words):
     with pytest.raises(ConfigError, match=words):
-        check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8", *overrides)
+        check("+mt_grpo=mt_grpo_async", *overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["actor_rollout_ref.actor.policy_loss.loss_mode=vanilla"],
+        ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo", "mt_grpo.weights.rule=regularized"],
+        ["algorithm.adv_estimator=rloo"],
+        [COSINE],
+        [PER_MINI_BATCH],
+        [PER_MINI_BATCH, COSINE, "actor_rollout_ref.actor.ppo_mini_batch_size=32"],
+        [FIXED, f"{MICRO_BATCH}=8"],
+        [FIXED, f"{MICRO_BATCH}=16", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
+        [
+            "algorithm.adv_estimator=reinforce_plus_plus",
+            "mt_grpo.sampler.drop_uninformative=false",
+            "mt_grpo.sampler.ratio=false",
+        ],
+    ],
+)
+def test_what_does_not_contradict_the_method_is_let_through(overrides):
+    check(*overrides)
 
 
 def test_all_refusals_are_told_at_once_and_numbered():
     with pytest.raises(ConfigError) as error:
         check(
             "+mt_grpo=mt_grpo_async",
-            "actor_rollout_ref.actor.ppo_mini_batch_size=8",
             "critic.enable=True",
             "skip.rollout_tq.enable=True",
             "trainer.v1.sampler.max_off_policy_strategy=wait",
@@ -108,7 +171,8 @@ def test_all_refusals_are_told_at_once_and_numbered():
 def test_every_rule_is_one_that_is_applied():
     rules = {
         function
-        for _, function in inspect.getmembers(checks, inspect.isfunction)
+        for file in pkgutil.iter_modules(checks.__path__, f"{checks.__name__}.")
+        for _, function in inspect.getmembers(importlib.import_module(file.name), inspect.isfunction)
         if list(inspect.signature(function).parameters) == ["config", "mt_grpo"]
         and inspect.signature(function).return_annotation == "str | None"
     }
@@ -117,13 +181,43 @@ def test_every_rule_is_one_that_is_applied():
 
 
 def test_checking_changes_nothing():
-    mini_batch = "actor_rollout_ref.actor.ppo_mini_batch_size=8"
     config = compose_config(
-        ["+mt_grpo=mt_grpo_async", GROUP_OF_8, BATCH_OF_32, mini_batch, "data.dataloader_num_workers=4"]
+        ["+mt_grpo=mt_grpo_async", GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, "data.dataloader_num_workers=4"]
     )
     before = config.copy()
     checks.check_training_config(config, load_config(config.mt_grpo))
     assert config == before
+
+
+# ---------------------------------------------------------------------- what has no effect
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.shuffle=False", "data.shuffle=False has no effect: every task goes through its rows in a seeded"),
+        ("data.seed=3", "data.seed=3 has no effect: the order of the rows is drawn from mt_grpo.seed"),
+        ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
+        ("trainer.total_epochs=2", "trainer.total_epochs=2 has no effect: a task sampler has no epochs"),
+        ("skip.rollout.enable=True", "stored rollouts are not replayed"),
+    ],
+)
+def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(override, words, caplog):
+    options.warn_of_options_without_effect(compose_config([]))
+    assert not caplog.records
+    options.warn_of_options_without_effect(compose_config([override]))
+    assert [words in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("override", ["trainer.use_v1=False", "trainer.v1.trainer_mode=sync"])
+def test_a_trainer_of_verls_own_is_refused_where_it_reads_the_data(override):
+    with pytest.raises(ConfigError, match=r"no other trainer than the plugin's reads the section mt_grpo"):
+        options.refuse_another_trainer(compose_config([override]).data)
+    options.refuse_another_trainer(compose_config([]).data)
+    alone = compose_config([override])
+    del alone.mt_grpo
+    options.refuse_another_trainer(alone.data)
+    options.refuse_another_trainer(OmegaConf.create({}))
 
 
 # ---------------------------------------------------------------------- what is set
@@ -131,7 +225,7 @@ def test_checking_changes_nothing():
 
 def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given(caplog):
     with caplog.at_level(logging.INFO):
-        config = check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=8")
+        config = check("+mt_grpo=mt_grpo_async")
     assert config.trainer.v1.separate_async.parameter_sync_step == 4
     assert "trainer.v1.separate_async.parameter_sync_step is set to 4: data.train_batch_size over" in caplog.text
 

@@ -83,6 +83,10 @@ def test_a_part_of_the_rows_is_the_first_ones_or_a_draw(read, config, first):
     [
         (Value("int64"), Value("int64"), Value("int64")),
         (Value("int64"), Value("float64"), Value("float64")),
+        (Value("int32"), Value("int64"), Value("int64")),
+        (Value("uint8"), Value("int16"), Value("int64")),
+        (Value("int32"), Value("float32"), Value("float64")),
+        (Value("bool"), Value("int64"), Value("string")),
         (Value("int64"), Value("string"), Value("string")),
         (None, Value("bool"), Value("bool")),
         (Value("null"), List(Value("string")), List(Value("string"))),

@@ -1,0 +1,103 @@
+"""Options of verl that a task sampler does not do: refused where a run would not be what was asked for, else said."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
+
+logger = logging.getLogger(__name__)
+MODES = ("mt_grpo", ASYNC_MODE)
+
+NOT_DONE = {
+    "algorithm.filter_groups.enable": (
+        "the sampler filters groups itself. Use mt_grpo.sampler.drop_uninformative=true, with "
+        "mt_grpo.sampler.informative=mixed or spread to say which groups stay"
+    ),
+    "algorithm.use_pf_ppo": "it reweights samples by a critic's advantages, and there is no critic. Leave it out",
+    "custom_reward_function.path": "verl's trainers of this kind read reward.custom_reward_function.path. Use that",
+    "reward_model.enable": "verl's trainers of this kind read reward.reward_model.enable. Use that",
+    "reward_model.reward_manager": "verl's trainers of this kind read reward.reward_manager.name. Use that",
+    "sandbox_fusion.url": "verl's trainers of this kind read reward.sandbox_fusion.url. Use that",
+    "data.sampler": "prompts are drawn task by task. Use mt_grpo.weights and mt_grpo.sampler, or leave out +mt_grpo",
+    "data.train_weights": (
+        "the shares of the tasks are mt_grpo.weights. Use mt_grpo.weights.rule=fixed with "
+        "mt_grpo.weights.initial=[...], in the order of mt_grpo.tasks"
+    ),
+    "trainer.critic_warmup": "without a critic those steps would generate and train nothing. Use 0",
+    "trainer.v1.sampler.custom_sampler.path": "the replay buffer is the plugin's. Leave it out, or +mt_grpo too",
+    "trainer.v1.sampler.custom_sampler.name": "the replay buffer is the plugin's. Leave it out, or +mt_grpo too",
+}
+"""Option -> why a value that asks for something cannot be had, and what to do."""
+
+NO_EFFECT = {
+    "data.shuffle": (True, "every task goes through its rows in a seeded random order; mt_grpo.seed chooses another"),
+    "data.seed": (None, "the order of the rows is drawn from mt_grpo.seed; set that"),
+    "trainer.v1.sampler.sync_refill_failed_groups": (
+        False,
+        "a group that fails is replaced in any case, as far as the budget of the step goes",
+    ),
+    "trainer.total_epochs": (30, "a task sampler has no epochs; trainer.total_training_steps says how long to train"),
+    "skip.rollout.enable": (False, "stored rollouts are not replayed, since no task can be asked for"),
+    "skip.async_rollout.enable": (False, "stored rollouts are not replayed, since no task can be asked for"),
+}
+"""Option -> (verl's default, what holds instead)."""
+
+
+def _not_done(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    given = {name: OmegaConf.select(config, name) for name in NOT_DONE}
+    refusals = [f"{name}={value}: {NOT_DONE[name]}." for name, value in given.items() if value]
+    return " ".join(refusals) or None
+
+
+def _trainer_of_ours(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    return _other_trainer(config.trainer)
+
+
+def _other_trainer(trainer: DictConfig) -> str | None:
+    if trainer.use_v1 and trainer.v1.trainer_mode in MODES:
+        return None
+    return (
+        f"trainer.use_v1={trainer.use_v1}, trainer.v1.trainer_mode={trainer.v1.trainer_mode}: no other trainer than "
+        "the plugin's reads the section mt_grpo, so that tasks would be neither weighted nor sampled. Use "
+        f"trainer.use_v1=True with trainer.v1.trainer_mode={' or '.join(MODES)}, or leave out +mt_grpo."
+    )
+
+
+def refuse_another_trainer(data: DictConfig) -> None:
+    """Refuse a trainer of verl's own beside `+mt_grpo`, from the one hook of the plugin that it calls at start.
+
+    Args:
+        data: section `data` of verl's training config, still in its place there; one that stands alone is let through.
+
+    Raises:
+        ConfigError: the config has a section `mt_grpo` and names a trainer that does not read it.
+    """
+    # OmegaConf has no public way from a section to the whole config; a section that stands alone is its own root.
+    config: Any = data._get_root()
+    if OmegaConf.select(config, "mt_grpo") is None:
+        return
+    if refusal := _other_trainer(config.trainer):
+        raise ConfigError(refusal)
+
+
+def warn_of_options_without_effect(config: DictConfig) -> None:
+    """Log one warning per option that was given and has no effect, with what holds instead.
+
+    Args:
+        config: verl's whole training config.
+    """
+    for name, (default, instead) in NO_EFFECT.items():
+        value = OmegaConf.select(config, name)
+        if value != default:
+            logger.warning("%s=%s has no effect: %s.", name, value, instead)
+
+
+RULES = (
+    _not_done,
+    _trainer_of_ours,
+)

@@ -1,0 +1,53 @@
+"""What the sampler needs of rollouts, rewards and checkpoints."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.config import MTGRPOConfig
+
+GROUP_ROLLOUT_MANAGER = "mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager"
+
+
+def _rewards_at_group_end(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    model = config.reward.reward_model
+    if not model.enable or model.enable_resource_pool:
+        return None
+    return (
+        "reward.reward_model.enable=True on the devices of the policy: the sampler needs each reward when a group "
+        "ends. Use a rule-based reward, or give the reward model machines of its own with "
+        "reward.reward_model.enable_resource_pool=True."
+    )
+
+
+def _abort_can_stop_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    manager = config.actor_rollout_ref.rollout.get("agent", {}).get("agent_loop_manager_class")
+    if not mt_grpo.sampler.aborts_surplus or manager == GROUP_ROLLOUT_MANAGER:
+        return None
+    return (
+        "mt_grpo.sampler.surplus=abort needs rollouts that can be stopped: add "
+        f"+actor_rollout_ref.rollout.agent.agent_loop_manager_class={GROUP_ROLLOUT_MANAGER}, or use drain."
+    )
+
+
+def _two_checkpoints(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    if config.trainer.get("max_actor_ckpt_to_keep") != 1:
+        return None
+    return (
+        "trainer.max_actor_ckpt_to_keep=1: verl removes the old checkpoint before the new one is complete, so a "
+        "kill in between would leave none. Use 2 or more."
+    )
+
+
+def _no_stored_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    if not config.skip.rollout_tq.enable:
+        return None
+    return "skip.rollout_tq.enable=True replays stored rollouts, which no task can be asked for: set it to False."
+
+
+RULES = (
+    _rewards_at_group_end,
+    _abort_can_stop_rollouts,
+    _two_checkpoints,
+    _no_stored_rollouts,
+)

@@ -1,0 +1,120 @@
+"""How a batch is cut for the updates: mini-batches, micro-batches, the learning rate."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.config import MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
+
+SCHEDULE_NAMES = ("lr_scheduler_type", "warmup_style", "lr_decay_style", "decay_type")
+"""Where verl's backends name the schedule of the learning rate."""
+WARM_UP_NAMES = ("lr_warmup_steps", "lr_warmup_steps_ratio")
+
+
+def _one_epoch_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    epochs = config.actor_rollout_ref.actor.ppo_epochs
+    if mt_grpo.improvement.granularity != "mini_batch" or epochs == 1:
+        return None
+    return (
+        "mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1; it is "
+        f"{epochs}. Use that, or mt_grpo.improvement.granularity=step."
+    )
+
+
+def _learning_rate_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    """verl moves its schedule once per call of the update, and here a step makes one call per mini-batch."""
+    actor = config.actor_rollout_ref.actor
+    optim = actor.optim
+    several = actor.ppo_mini_batch_size < config.data.train_batch_size
+    if mt_grpo.improvement.granularity != "mini_batch" or not several:
+        return None
+    given = [f"{name}={optim[name]}" for name in SCHEDULE_NAMES if optim.get(name) not in (None, "constant")]
+    given += [f"{name}={optim[name]}" for name in WARM_UP_NAMES if (optim.get(name) or 0) > 0]
+    if not given:
+        return None
+    return (
+        f"mt_grpo.improvement.granularity=mini_batch with actor_rollout_ref.actor.optim.{', '.join(given)}: verl's "
+        "schedule of the learning rate would advance with every mini-batch, while its length is counted in steps. Use "
+        "a constant learning rate without warm-up, or mt_grpo.improvement.granularity=step."
+    )
+
+
+def _a_mini_batch_fits_the_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    batch, mini_batch = config.data.train_batch_size, config.actor_rollout_ref.actor.ppo_mini_batch_size
+    # With rollouts beside the training a rule of its own asks for more: whole mini-batches.
+    if mini_batch <= batch or config.trainer.v1.trainer_mode == ASYNC_MODE:
+        return None
+    return (
+        f"actor_rollout_ref.actor.ppo_mini_batch_size={mini_batch} is larger than data.train_batch_size={batch}: every "
+        f"update would be padded with {mini_batch - batch} prompts without data. Use {batch} or less, best a divisor."
+    )
+
+
+def data_parallel_ranks(config: DictConfig) -> int:
+    """Ranks that each train on rows of their own: the devices of the training over those that share a row.
+
+    One for the backends whose number is not settled before they start (torchtitan, automodel), which every rule that
+    divides by it can bear: what does not divide a whole mini-batch does not divide a part of it.
+    """
+    actor, trainer = config.actor_rollout_ref.actor, config.trainer
+    devices = trainer.n_gpus_per_node * trainer.nnodes
+    if actor.strategy in ("fsdp", "fsdp2"):
+        ulysses = max(actor.ulysses_sequence_parallel_size, actor.fsdp_config.ulysses_sequence_parallel_size)
+        return max(1, devices // ulysses)
+    if actor.strategy == "veomni":
+        return max(1, devices // actor.veomni.ulysses_parallel_size)
+    if actor.strategy == "megatron" and not actor.megatron.get("dynamic_context_parallel", False):
+        parts = actor.megatron
+        model = parts.tensor_model_parallel_size * parts.pipeline_model_parallel_size * parts.context_parallel_size
+        return max(1, devices // model)
+    return 1
+
+
+def _ranks_share_a_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    mini_batch, n = config.actor_rollout_ref.actor.ppo_mini_batch_size, config.actor_rollout_ref.rollout.n
+    ranks = data_parallel_ranks(config)
+    if mini_batch * n % ranks == 0:
+        return None
+    return (
+        f"A mini-batch of {mini_batch * n} rollouts (actor_rollout_ref.actor.ppo_mini_batch_size {mini_batch} x "
+        f"rollout.n {n}) cannot be shared out evenly among {ranks} data-parallel ranks (trainer.n_gpus_per_node x "
+        "trainer.nnodes, over the sequence and model parallel sizes). Use a multiple of the ranks."
+    )
+
+
+def _micro_batches_divide(name: str, dynamic: bool, micro_batch: int | None, config: DictConfig) -> str | None:
+    """A short batch is padded to whole mini-batches; fixed micro-batches must be able to cut a rank's part of one."""
+    mini_batch, n = config.actor_rollout_ref.actor.ppo_mini_batch_size, config.actor_rollout_ref.rollout.n
+    ranks = data_parallel_ranks(config)
+    # Where ranks cannot share a mini-batch at all, that is what is refused.
+    if dynamic or not micro_batch or mini_batch * n % ranks or mini_batch * n // ranks % micro_batch == 0:
+        return None
+    return (
+        f"actor_rollout_ref.{name}={micro_batch} does not divide the {mini_batch * n // ranks} rollouts of a "
+        f"mini-batch that each data-parallel rank has (ppo_mini_batch_size {mini_batch} x rollout.n {n} / {ranks} "
+        "ranks), so a batch that fell short could not be trained on. Use "
+        "actor_rollout_ref.actor.use_dynamic_bsz=True, or a divisor."
+    )
+
+
+def _actor_micro_batches(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    actor = config.actor_rollout_ref.actor
+    name, micro_batch = "actor.ppo_micro_batch_size_per_gpu", actor.ppo_micro_batch_size_per_gpu
+    return _micro_batches_divide(name, actor.use_dynamic_bsz, micro_batch, config)
+
+
+def _log_prob_micro_batches(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    rollout = config.actor_rollout_ref.rollout
+    name, micro_batch = "rollout.log_prob_micro_batch_size_per_gpu", rollout.log_prob_micro_batch_size_per_gpu
+    return _micro_batches_divide(name, rollout.log_prob_use_dynamic_bsz, micro_batch, config)
+
+
+RULES = (
+    _one_epoch_per_mini_batch,
+    _learning_rate_per_mini_batch,
+    _a_mini_batch_fits_the_batch,
+    _ranks_share_a_mini_batch,
+    _actor_micro_batches,
+    _log_prob_micro_batches,
+)
