@@ -93,28 +93,31 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def cell(values: Sequence[float], sign: str = "") -> str:
-    """Mean ± half of its 95 % interval."""
+    """Mean ± half of its 95 % interval, which one value alone does not have."""
+    if len(values) == 1:
+        return f"{values[0]:{sign}.1f}"
     return f"{fmean(values):{sign}.1f} ± {half_width(values):.1f}"
 
 
 def by_method(runs: dict[str, list[Run]]) -> dict[str, dict[int, list[Run]]]:
-    """Method -> batch -> its runs by seed, methods in the order of compare.py."""
+    """Method -> batch -> its runs by seed, methods in the order of compare.py; those without runs are left out."""
     found: dict[str, dict[int, list[Run]]] = {}
     for method in METHODS:
         named = {name.rpartition("_b")[2]: name for name in runs if name.rpartition("_b")[0] == method}
         batches = {int(batch): sorted(runs[name], key=lambda run: run.seed or 0) for batch, name in named.items()}
-        found[method] = dict(sorted(batches.items()))
+        if batches:
+            found[method] = dict(sorted(batches.items()))
     return found
 
 
 def choice_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
-    """Worst task, mean over the budgets, by method and batch; the best batch of each method in bold."""
+    """Worst task, mean over the budgets, by method and batch."""
     batches = sorted({batch for by_batch in by_method(runs).values() for batch in by_batch})
     yield f"| method | {' | '.join(f'batch {batch}' for batch in batches)} |"
     yield f"| --- |{' ---: |' * len(batches)}"
     for method, by_batch in by_method(runs).items():
         means = {batch: fmean(_mean_over_budgets(run) for run in by_batch[batch]) for batch in by_batch}
-        cells = [f"**{means[b]:.1f}**" if means[b] == max(means.values()) else f"{means[b]:.1f}" for b in batches]
+        cells = [f"{means[batch]:.1f}" if batch in means else "" for batch in batches]
         yield f"| {method} | {' | '.join(cells)} |"
 
 
@@ -134,18 +137,19 @@ def accuracy_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
 
 
 def difference_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
-    """Ours less each other method, in points, paired by seed."""
-    yield f"| {OURS} less | points of | {' | '.join(f'{budget:,}' for budget in BUDGETS)} |"
+    """Ours less each other method, in points, over the seeds of both."""
+    yield f"| {OURS} less, pairs | points of | {' | '.join(f'{budget:,}' for budget in BUDGETS)} |"
     yield f"| --- | --- |{' ---: |' * len(BUDGETS)}"
     methods = {method: seeds for method, by_batch in by_method(runs).items() for seeds in by_batch.values()}
     for name, measure in MEASURES.items():
         for method in (method for method in methods if method != OURS):
-            pairs = list(zip(methods[OURS], methods[method], strict=True))
+            of_seed = {run.seed: run for run in methods[OURS]}
+            pairs = [(of_seed[run.seed], run) for run in methods[method] if run.seed in of_seed]
             apart = [
                 [at_groups(ours, measure, budget) - at_groups(other, measure, budget) for ours, other in pairs]
                 for budget in BUDGETS
             ]
-            yield f"| {method} | {name} | {' | '.join(cell(values, '+') for values in apart)} |"
+            yield f"| {method}, {len(pairs)} | {name} | {' | '.join(cell(values, '+') for values in apart)} |"
 
 
 def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:

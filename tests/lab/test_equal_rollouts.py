@@ -73,3 +73,23 @@ def test_every_run_is_trained_once_and_on_puzzles_of_its_stage():
         assert len(set(runs)) == len(runs)
     choose, report = compare.STAGES["choose"], compare.STAGES["report"]
     assert choose.puzzles != report.puzzles and not set(choose.seeds) & set(report.seeds)
+
+
+def test_the_tables_are_computed_from_the_logs():
+    readme = (LAB / "README.md").read_text(encoding="utf-8")
+    tables = equal_rollouts.tables(LAB / "compared" / "choose", LAB / "compared" / "report").split("\n\n")
+    assert len(tables) == 4
+    for table in tables:
+        assert table in readme
+
+
+def test_every_reported_run_has_the_batch_of_its_method():
+    runs = equal_rollouts.by_method(equal_rollouts.runs_by_method(LAB / "compared" / "report"))
+    assert {method: list(batches) for method, batches in runs.items()} == {
+        method: [batch] for method, batch in compare.CHOSEN.items()
+    }
+
+
+def test_one_value_has_no_interval():
+    assert equal_rollouts.cell([12.34], "+") == "+12.3"
+    assert equal_rollouts.cell([1.0, 2.0, 3.0]) == "2.0 ± 2.5"
