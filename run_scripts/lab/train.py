@@ -2,6 +2,7 @@
 
     python run_scripts/lab/train.py --method mt_grpo --seed 0 -o outputs/lab/mt_grpo-0 [VERL OVERRIDES...]
 
+With --rollouts it trains until these are spent, however many a step takes, validated each --validate-rollouts.
 The run's directory gets what `mt-grpo report` reads. A run that has finished is left as it is; any other starts anew.
 """
 
@@ -158,12 +159,32 @@ def run(lab: Laboratory, steps: int, validate_every: int) -> Iterator[dict[str, 
         yield {"step": step, "data": metrics}
 
 
+def run_for(lab: Laboratory, rollouts: int, validate_every: int) -> Iterator[dict[str, Any]]:
+    """Train until so many rollouts are generated; lines as `run` yields them.
+
+    It is validated before training, and after the first step at or past each multiple of `validate_every` rollouts.
+    """
+    yield {"step": 0, "data": lab.validate()}
+    step = spent = validated = 0
+    while spent < rollouts:
+        step += 1
+        metrics = lab.step()
+        spent = int(metrics[TOTAL_METRICS["total_rollouts"].name])
+        if spent // validate_every > validated:
+            metrics |= lab.validate()
+            validated = spent // validate_every
+        yield {"step": step, "data": metrics}
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", required=True, help="a file of mt_grpo_recipe/config/mt_grpo")
     parser.add_argument("--name", help="name of the method in the report (METHOD)")
     parser.add_argument("--seed", type=int, default=0, help="of quotas, puzzles and answers (%(default)s)")
-    parser.add_argument("--steps", type=int, default=80, help="(%(default)s)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, default=80, help="(%(default)s)")
+    length.add_argument("--rollouts", type=int, help="train for these instead; trainer.test_freq is not read then")
+    parser.add_argument("--validate-rollouts", type=int, default=1920, help="with --rollouts (%(default)s)")
     parser.add_argument("--data", type=Path, default=Path("outputs/mini/data"), help="(%(default)s)")
     parser.add_argument("-o", "--out", type=Path, required=True, help="directory of this run")
     parser.add_argument("overrides", nargs="*", help="overrides of verl's command line")
@@ -184,8 +205,12 @@ def main(arguments: list[str] | None = None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "run.json").write_text(json.dumps({"method": name, "seed": args.seed}) + "\n")
     OmegaConf.save(config, args.out / "config.yaml")
+    if args.rollouts:
+        lines = run_for(lab, args.rollouts, args.validate_rollouts)
+    else:
+        lines = run(lab, config.trainer.total_training_steps, config.trainer.test_freq)
     with (args.out / "metrics.jsonl").open("w") as log:
-        for line in run(lab, config.trainer.total_training_steps, config.trainer.test_freq):
+        for line in lines:
             print(json.dumps(line), file=log, flush=True)
             if WORST_TASK_ACCURACY.name in line["data"]:
                 worst, average = (line["data"][metric.name] for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY))

@@ -94,6 +94,16 @@ def test_how_often_a_run_is_validated_does_not_change_it(data, out, tmp_path):
     assert trained == often
 
 
+def test_a_budget_of_rollouts_ends_the_run_and_spaces_the_validations(data, tmp_path):
+    """Five groups of 8 rollouts a step: validated past 64 and 128 rollouts, ended past 150."""
+    options = ["--method", "grpo", "--data", str(data), "--rollouts", "150", "--validate-rollouts", "64"]
+    batch = ["data.train_batch_size=5", "actor_rollout_ref.actor.ppo_mini_batch_size=5"]
+    assert train.main([*options, "-o", str(tmp_path / "run"), *batch]) == 0
+    run = read_run(tmp_path / "run")
+    assert run.series("mt_grpo/total_rollouts").values.tolist() == [40, 80, 120, 160]
+    assert run.series("val-core/mt_grpo/worst_task_acc").steps.tolist() == [0, 2, 4]
+
+
 def test_a_setting_it_lacks_is_refused_before_anything_is_written(data, tmp_path, capsys):
     assert train.main([*arguments(data, tmp_path / "run", "grpo"), "algorithm.use_kl_in_reward=True"]) == 1
     assert "algorithm.use_kl_in_reward=True" in capsys.readouterr().err

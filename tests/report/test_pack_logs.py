@@ -30,6 +30,14 @@ def test_finished_runs_are_packed_with_their_numbers_and_others_left(tmp_path):
         assert data == {name: value for name, value in whole.records[step].items() if name in kept}
 
 
+def test_the_metrics_to_keep_can_be_named(tmp_path):
+    (write_run(tmp_path / "runs" / "done", seed=3, steps=20) / "finished").touch()
+    assert pack(tmp_path / "runs", "-o", tmp_path / "out", "--keep", "mt_grpo/weight/", "timing_s/step").returncode == 0
+    kept = {name for data in read_run(tmp_path / "out" / "done").records.values() for name in data}
+    assert "timing_s/step" in kept and any(name.startswith("mt_grpo/weight/") for name in kept)
+    assert all(name.startswith(("mt_grpo/weight/", "timing_s/step")) for name in kept)
+
+
 def test_what_a_killed_attempt_left_half_written_is_left_out_and_said(tmp_path):
     run = write_run(tmp_path / "runs" / "killed", seed=3, steps=20)
     (run / "finished").touch()
