@@ -175,10 +175,10 @@ class TrainingCommand:
 
         config, mt_grpo = self.config, self.mt_grpo
         set_defaults(config)
-        warn_of_options_without_effect(config)
+        warn_of_options_without_effect(config, mt_grpo)
         check_training_config(config, mt_grpo)
         sampler = mt_grpo.sampler
-        kept = f"{sampler.informative} groups" if sampler.drop_uninformative else "every group"
+        kept = f"informative groups ({sampler.informative})" if sampler.drop_uninformative else "every group"
         summary = f"rule {mt_grpo.weights.rule}, {sampler.schedule}, trains on {kept}, ratio {sampler.ratio}"
         return ". ".join(filter(None, (summary, unread_settings(mt_grpo))))
 

@@ -31,7 +31,7 @@ from mt_grpo_recipe.metrics import (
     ZERO_GRAD_RATE,
 )
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 
 class StateMismatch(ValueError):
@@ -69,6 +69,7 @@ class TaskController:
         self._totals = CostTotals()
         self._held: list[Group] = []
         self._launched_ahead_K = np.zeros(len(tasks), dtype=np.int64)
+        self._forgotten_K = np.zeros(len(tasks), dtype=np.int64)
         self._metrics: dict[str, dict[int, float]] = {}
         # Not saved: whoever resumes a run has restarted what failed.
         self._failing_steps_K = np.zeros(len(tasks), dtype=np.int64)
@@ -152,6 +153,8 @@ class TaskController:
 
     def forget(self, positions: Collection[int]) -> None:
         """Drop held groups, named by their positions in `held`: too old, or lost."""
+        dropped = [self._held[position].task for position in positions if self._held[position].result is not None]
+        self._forgotten_K += np.bincount(np.asarray(dropped, dtype=np.int64), minlength=len(self.tasks))
         self._held = [group for position, group in enumerate(self._held) if position not in positions]
 
     def observe(self, selection: Selection) -> None:
@@ -177,8 +180,9 @@ class TaskController:
         self._put(ACCURACY.key, step_accuracy_K, seen_K)
         self._put(GENERATED.key, selection.launched_K + self._launched_ahead_K)
         self._put(SHORTFALL.key, selection.shortfall_K)
-        for metric, values_K in step_costs(selection, self._carries_over).items():
+        for metric, values_K in step_costs(selection, self._carries_over, self._forgotten_K).items():
             self._put(metric.key, values_K)
+        self._forgotten_K = np.zeros_like(self._forgotten_K)
         self._count_failures(selection)
         self._totals.add(selection)
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
@@ -288,7 +292,7 @@ class TaskController:
         self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
         self._owed_K = np.asarray(state["owed"], dtype=np.float64)
         self._totals.load_state_dict(state["totals"])
-        # Groups of a mode that carries over are of no use to one that does not.
-        self._held = [Group.from_state(group) for group in state["held"]] if self._carries_over else []
-        self._launched_ahead_K = np.asarray(state["launched_ahead"], dtype=np.int64)
+        if self._carries_over:  # Groups of a mode that carries over are of no use to one that does not.
+            self._held = [Group.from_state(group) for group in state["held"]]
+            self._launched_ahead_K = np.asarray(state["launched_ahead"], dtype=np.int64)
         self._rng.bit_generator.state = state["rng"]

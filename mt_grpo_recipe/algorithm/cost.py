@@ -12,12 +12,15 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.selection import Selection
 
 
-def step_costs(selection: Selection, carries_over: bool) -> dict[metrics.Metric, FloatArray | IntArray]:
+def step_costs(
+    selection: Selection, carries_over: bool, forgotten_K: IntArray
+) -> dict[metrics.Metric, FloatArray | IntArray]:
     """Costs of a step by task, arrays of shape (K,). A group's rollouts and tokens count in the step in which it ended.
 
     Args:
         selection: what the step brought.
         carries_over: whether an informative group that was not chosen waits for the next step, or is lost.
+        forgotten_K: informative groups that waited, and were dropped before this step began, shape (K,).
     """
     groups, chosen = selection.groups, np.asarray(selection.launch_ids, dtype=np.int64)
     told = groups.told_now()
@@ -27,7 +30,7 @@ def step_costs(selection: Selection, carries_over: bool) -> dict[metrics.Metric,
     return {
         metrics.INFORMATIVE: selection.finished_K - selection.filtered_K,
         metrics.TRAINED: selection.chosen_K,
-        metrics.DISCARDED: nothing_K if carries_over else unchosen_K,
+        metrics.DISCARDED: forgotten_K if carries_over else unchosen_K,
         metrics.CARRIED: unchosen_K if carries_over else nothing_K,
         metrics.GENERATED_ROLLOUTS: groups.rollouts_K(told),
         metrics.TRAINED_ROLLOUTS: groups.rollouts_K(chosen),

@@ -1,4 +1,4 @@
-"""The buffer of asynchronous training: what is in flight, or good and not chosen, goes to the next mini-batch."""
+"""The buffer of asynchronous training: groups in flight, or informative and not chosen, go to the next mini-batch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
 
     def _keep(self, uids: set[str]) -> None:
         """Hold no other groups than these any longer."""
-        self.controller.forget([position for position, uid in enumerate(self._held) if uid not in uids])
+        self.controller.forget({position for position, uid in enumerate(self._held) if uid not in uids})
         self._held = [uid for uid in self._held if uid in uids]
 
     def _let_go(self, uids: set[str]) -> None:

@@ -46,7 +46,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def mend_marker(folder: Path) -> None:
+def repair_marker(folder: Path) -> None:
     """Name the newest checkpoint in verl's marker where a kill left the marker empty.
 
     verl empties the file before it writes the number, after all else of the checkpoint is on disk. A kill in between

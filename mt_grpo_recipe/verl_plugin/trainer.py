@@ -20,10 +20,10 @@ from verl.utils.debug import marked_timer
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.task_weights import Signal
-from mt_grpo_recipe.config import load_config, naming_the_option, unread_settings
+from mt_grpo_recipe.config import load_config, naming_the_option
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
-from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, mend_marker, read_state, write_state
+from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
@@ -77,10 +77,8 @@ class TaskTrainer(PPOTrainer):
         show_log_lines()
         checks.check_version()
         self.mt_grpo = load_config(config.get("mt_grpo"))
-        if unread := unread_settings(self.mt_grpo):
-            logger.info(unread)
         set_defaults(config)
-        warn_of_options_without_effect(config)
+        warn_of_options_without_effect(config, self.mt_grpo)
         checks.check_training_config(config, self.mt_grpo)
         check_nodes()
         super().__init__(config)
@@ -271,7 +269,7 @@ class TaskTrainer(PPOTrainer):
     def _load_checkpoint(self) -> None:
         folder = Path(self.config.trainer.default_local_dir)
         if self.config.trainer.resume_mode == "auto":
-            mend_marker(folder)
+            repair_marker(folder)
         super()._load_checkpoint()
         if self.global_steps > 0:
             self._load_state(read_state(self._checkpoint_folder()))

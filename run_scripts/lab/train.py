@@ -176,7 +176,8 @@ def run_for(lab: Laboratory, rollouts: int, validate_every: int) -> Iterator[dic
         yield {"step": step, "data": metrics}
 
 
-def main(arguments: list[str] | None = None) -> int:
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", required=True, help="a file of mt_grpo_recipe/config/mt_grpo")
     parser.add_argument("--name", help="name of the method in the report (METHOD)")
@@ -188,7 +189,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path("outputs/mini/data"), help="(%(default)s)")
     parser.add_argument("-o", "--out", type=Path, required=True, help="directory of this run")
     parser.add_argument("overrides", nargs="*", help="overrides of verl's command line")
-    args = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train one run, unless it has finished."""
+    args = read_arguments(arguments)
     name = args.name or args.method
     if (args.out / "finished").exists():
         print(f"{name}, seed {args.seed}: finished already, in {args.out}")

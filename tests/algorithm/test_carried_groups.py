@@ -100,6 +100,21 @@ def test_what_is_launched_ahead_brings_the_shares_to_the_weights_times_the_infla
     assert sorted(controller.launch_ahead(9)) == [0] * 6 + [1] * 3
 
 
+def test_an_informative_group_that_is_dropped_while_it_waits_is_discarded():
+    controller = TaskController(["a"], 1, MTGRPOConfig(sampler=StreamingSettings()), carries_over=True)
+    controller.launch_ahead(3)
+    for expected in (0, 1):
+        sampler = controller.begin_step()
+        for launch_id, group in enumerate(controller.held):
+            if group.result is None:
+                sampler.tell(launch_id, KEPT)
+        controller.observe(sampler.select())
+        assert controller.metrics()["discarded"] == {"a": expected}
+        assert [group.result for group in controller.held][:1] == [KEPT]
+        controller.forget({0})
+        controller.launch_ahead(3)
+
+
 def test_held_groups_survive_a_checkpoint_and_begin_the_next_step():
     config = MTGRPOConfig(sampler=StreamingSettings(quota="stratified"))
     controller = TaskController(["a", "b"], 2, config, carries_over=True)

@@ -9,8 +9,8 @@ from mt_grpo_recipe.verl_plugin.checkpoint import (
     MARKER,
     STATE_FILE,
     DecisionLog,
-    mend_marker,
     read_state,
+    repair_marker,
     write_state,
 )
 
@@ -38,23 +38,23 @@ def test_a_marker_left_empty_by_a_kill_names_the_newest_checkpoint(tmp_path, cap
     for step in (2, 10, 9):
         write_state(tmp_path / f"global_step_{step}", {})
     (tmp_path / MARKER).write_text("")
-    mend_marker(tmp_path)
+    repair_marker(tmp_path)
     assert (tmp_path / MARKER).read_text() == "10"
     assert "left empty by a kill" in caplog.text
 
 
 def test_a_marker_that_stands_or_was_never_there_is_left_alone(tmp_path):
     write_state(tmp_path / "global_step_4", {})
-    mend_marker(tmp_path)
+    repair_marker(tmp_path)
     assert not (tmp_path / MARKER).exists()
     (tmp_path / MARKER).write_text("2")
-    mend_marker(tmp_path)
+    repair_marker(tmp_path)
     assert (tmp_path / MARKER).read_text() == "2"
 
 
 def test_an_empty_marker_without_any_checkpoint_means_a_fresh_start(tmp_path):
     (tmp_path / MARKER).write_text("")
-    mend_marker(tmp_path)
+    repair_marker(tmp_path)
     assert not (tmp_path / MARKER).exists()
 
 

@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 from omegaconf import OmegaConf
 
-from mt_grpo_recipe.config import ConfigError, load_config
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.checks import options
@@ -203,9 +203,9 @@ def test_checking_changes_nothing():
     ],
 )
 def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(override, words, caplog):
-    options.warn_of_options_without_effect(compose_config([]))
+    options.warn_of_options_without_effect(compose_config([]), MTGRPOConfig())
     assert not caplog.records
-    options.warn_of_options_without_effect(compose_config([override]))
+    options.warn_of_options_without_effect(compose_config([override]), MTGRPOConfig())
     assert [words in record.message for record in caplog.records] == [True]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, unread_settings
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
 logger = logging.getLogger(__name__)
@@ -85,12 +85,15 @@ def refuse_another_trainer(data: DictConfig) -> None:
         raise ConfigError(refusal)
 
 
-def warn_of_options_without_effect(config: DictConfig) -> None:
+def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
     """Log one warning per option that was given and has no effect, with what holds instead.
 
     Args:
         config: verl's whole training config.
+        mt_grpo: the checked section `mt_grpo`.
     """
+    if unread := unread_settings(mt_grpo):
+        logger.info(unread)
     for name, (default, instead) in NO_EFFECT.items():
         value = OmegaConf.select(config, name)
         if value != default:
