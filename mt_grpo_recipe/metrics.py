@@ -99,7 +99,7 @@ TRAINED_OVER_INFORMATIVE = Metric(
 AGE = Metric("age", "mean age of the groups trained on; 0 is on-policy", "steps")
 ROUNDS = Metric("rounds", "rounds of generation", "rounds")
 FAILED_GROUPS = Metric("failed_groups", "groups whose rollout failed", "groups")
-SKIPPED_UPDATE = Metric("skipped_update", "1 where no group had a gradient and the policy was left as it is", "0 or 1")
+SKIPPED_UPDATE = Metric("skipped_update", "1 where no group was informative and the policy was left as it is", "0 or 1")
 HELD_GROUPS = Metric("held_groups", "groups in flight or in stock after the step (`mt_grpo_async`)", "groups")
 STALE_GROUPS = Metric("stale_groups", "groups dropped because they were too old (`mt_grpo_async`)", "groups")
 

@@ -73,7 +73,7 @@ class Stopwatch:
 
 
 class EmptyBatch(RuntimeError):
-    """The step's budget was spent and not one group carries a gradient."""
+    """The step's budget was spent and not one group is informative."""
 
 
 class TaskReplayBuffer(ReplayBuffer):
@@ -258,7 +258,7 @@ class TaskReplayBuffer(ReplayBuffer):
             EmptyBatch: there are none.
         """
         if not chosen:
-            raise EmptyBatch("no group of this step carries a gradient")
+            raise EmptyBatch("no group of this step is informative")
         batch = self._materialize_batch(PARTITION, chosen, dict(self.partitions[PARTITION]))
         position = {uid: i for i, uid in enumerate(chosen)}
         batch.reorder(

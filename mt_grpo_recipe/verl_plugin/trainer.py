@@ -160,7 +160,7 @@ class TaskTrainer(PPOTrainer):
             batch = super()._step_once(metrics, timing_raw, sample_batch_size)
         except EmptyBatch:
             logger.error(
-                "Step %d is skipped: after its whole budget no group carries a gradient. The policy is left as it is.",
+                "Step %d is skipped: after its whole budget no group is informative. The policy is left as it is.",
                 self.global_steps,
             )
             self.on_sample_end()

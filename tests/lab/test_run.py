@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -24,11 +25,19 @@ def out(data, tmp_path_factory):
     """A run in a process of its own, which must not load the training stack."""
     folder = tmp_path_factory.mktemp("lab") / "run"
     script = (
-        f"import sys; sys.path.insert(0, {str(Path(train.__file__).parent)!r}); import train; "
+        "import sys, train; "
         f"assert train.main({arguments(data, folder)!r}) == 0; "
         "loaded = {'verl', 'ray', 'vllm'} & set(sys.modules); assert not loaded, loaded"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    # A child of pytest does not have its `pythonpath`.
+    path = os.pathsep.join([str(Path(train.__file__).parent), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stderr
     return folder
 

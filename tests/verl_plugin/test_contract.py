@@ -1,6 +1,5 @@
 """The names of verl that the plugin stands on, and the four registrations."""
 
-import importlib.util
 import logging
 import os
 import shutil
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import uses_of_verl
 import verl
 from verl.trainer.ppo.core_algos import get_adv_estimator_fn, get_policy_loss_fn
 from verl.trainer.ppo.v1.trainer_base import get_trainer_cls
@@ -16,12 +16,8 @@ import mt_grpo_recipe
 from mt_grpo_recipe import verl_plugin
 from mt_grpo_recipe.verl_plugin import contract
 
-spec = importlib.util.spec_from_file_location("uses_of_verl", Path(__file__).with_name("uses_of_verl.py"))
-uses_of_verl = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(uses_of_verl)
-
 PACKAGE = Path(mt_grpo_recipe.__file__).parent
-SEARCHED = [*(PACKAGE / "verl_plugin").glob("*.py"), *(PACKAGE / "cpu").glob("*.py"), PACKAGE / "doctor.py"]
+SEARCHED = [*(PACKAGE / "verl_plugin").rglob("*.py"), *(PACKAGE / "cpu").glob("*.py"), PACKAGE / "doctor.py"]
 BASE = "verl.trainer.ppo.v1.trainer_base"
 REPLAY_BUFFER = "verl.trainer.ppo.v1.replay_buffer"
 

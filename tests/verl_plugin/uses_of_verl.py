@@ -37,6 +37,7 @@ LIBRARY_TYPES = (
 )
 LIBRARY = {name for kind in LIBRARY_TYPES for name in dir(kind)} | {
     *("remote", "options"),  # of a function or an actor of Ray's
+    "_get_root",  # of a config of OmegaConf's
     *("level", "check"),  # set on an object: a logger's, an argument's
     *("weight", "offsets"),  # of a torch module, of a nested tensor
 }
