@@ -79,7 +79,7 @@ from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 class Ours(PPOTrainer):
     def prepare_step(self):
         loss = agg_loss(loss_mat=0, loss_mask=0, loss_agg_mode="", batch_num_tokens=1)
-        return self.kl_ctrl_in_reward, self.config.trainer.anything, self.global_steps, tq.kv_list("train")
+        return self.kl_ctrl_in_reward, self.config.trainer.anything, self.global_steps, tq.kv_clear("train")
 
     def fit(self):
         self._start_profiling()
@@ -99,7 +99,7 @@ def test_names_that_are_not_listed_are_found():
         "ours.py: fit of PPOTrainer",
         "ours.py: kl_ctrl_in_reward of PPOTrainer",
         "ours.py: no_such_name, which neither we nor verl define, of PPOTrainer",
-        "ours.py: transfer_queue.kv_list",
+        "ours.py: transfer_queue.kv_clear",
         "ours.py: verl.trainer.ppo.core_algos.get_kl_controller",
     ]
 
