@@ -31,11 +31,14 @@ def _abort_can_stop_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str |
 
 
 def _two_checkpoints(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
-    if config.trainer.get("max_actor_ckpt_to_keep") != 1:
+    # The second is verl's old name for the first.
+    given = {"max_actor_ckpt_to_keep": 1, "remove_previous_ckpt_in_save": True}
+    name = next((name for name, value in given.items() if config.trainer.get(name) == value), None)
+    if name is None:
         return None
     return (
-        "trainer.max_actor_ckpt_to_keep=1: verl removes the old checkpoint before the new one is complete, so a "
-        "kill in between would leave none. Use 2 or more."
+        f"trainer.{name}={given[name]}: verl removes the old checkpoint before the new one is complete, so a "
+        "kill in between would leave none. Use trainer.max_actor_ckpt_to_keep=2 or more."
     )
 
 
