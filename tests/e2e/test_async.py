@@ -92,9 +92,9 @@ def test_a_resumed_run_goes_on_with_the_groups_in_flight_and_in_stock(mini_folde
     assert after["steps"] == before["steps"] + 1
     assert len(before["held"]) >= WINDOW
     assert "are not in its transfer_queue folder" not in (mini_folder / "output-5.log").read_text()
-    held_after = {group["uid"] for group in after["held"]}
-    kept_on = [group["uid"] for group in before["held"] if group["uid"] in held_after]
-    assert kept_on == [group["uid"] for group in after["held"]][: len(kept_on)]
+    assert len(before["held_uids"]) == len(before["held"]) and len(after["held_uids"]) == len(after["held"])
+    kept_on = [uid for uid in before["held_uids"] if uid in set(after["held_uids"])]
+    assert kept_on == after["held_uids"][: len(kept_on)]
     # Launch ids begin with the groups that were held and are not too old. They end in the batch or wait on;
     # how many do which is a matter of time.
     decision = json.loads((mini_folder / "checkpoints/decisions.jsonl").read_text().splitlines()[-1])
