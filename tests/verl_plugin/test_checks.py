@@ -90,17 +90,19 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
 
 FIXED = "actor_rollout_ref.actor.use_dynamic_bsz=False"
 MICRO_BATCH = "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu"
+EIGHT = "trainer.n_gpus_per_node=8"
 
 
 @pytest.mark.parametrize(
     ("overrides", "rows"),
     [
         ([FIXED, f"{MICRO_BATCH}=48", "trainer.n_gpus_per_node=1"], 64),
-        ([FIXED, f"{MICRO_BATCH}=64"], 8),
-        ([FIXED, f"{MICRO_BATCH}=64", "trainer.nnodes=2"], 4),
-        ([FIXED, f"{MICRO_BATCH}=64", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"], 16),
+        ([FIXED, f"{MICRO_BATCH}=64", EIGHT], 8),
+        ([FIXED, f"{MICRO_BATCH}=64", EIGHT, "trainer.nnodes=2"], 4),
+        ([FIXED, f"{MICRO_BATCH}=64", EIGHT, "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"], 16),
         (
             [
+                EIGHT,
                 "actor_rollout_ref.rollout.log_prob_use_dynamic_bsz=False",
                 "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=48",
             ],
