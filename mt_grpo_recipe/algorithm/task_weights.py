@@ -244,7 +244,7 @@ class SequentialWeights:
     Args:
         num_tasks: K.
         stages: task numbers of each stage.
-        stage_steps: updates a stage lasts; the last stage goes on for ever.
+        stage_steps: updates a stage lasts; the last stage never ends.
     """
 
     reads = Signal.NONE

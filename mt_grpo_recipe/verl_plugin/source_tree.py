@@ -131,7 +131,7 @@ class SourceTree:
                 stars.append(self._imported_module(owner.module, node))
             elif bound_name == name:
                 return self._imported(owner.module, node, name)
-        # A module that imports itself by a star would be followed for ever.
+        # A module that imports itself by a star would be followed without end.
         for star in stars:
             if star != owner.module and (found := self.find(star, name)) is not None:
                 return found

@@ -1,45 +1,12 @@
-"""What a step leaves in the logs: the metrics of its tasks, the sampler's seconds, the line of `decisions.jsonl`."""
+"""What a step leaves in the logs beside its metrics: the sampler's seconds, and the line of `decisions.jsonl`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.metrics import (
-    DECIDE_SECONDS,
-    FAILED_GROUPS,
-    POLL_SECONDS,
-    ROUNDS,
-    SKIPPED_UPDATE,
-    TASK_METRICS,
-    TOTAL_METRICS,
-)
+from mt_grpo_recipe.metrics import DECIDE_SECONDS, POLL_SECONDS
 from mt_grpo_recipe.verl_plugin.replay_buffer import StepRecord
-
-
-def step_metrics(
-    controller: TaskController, record: StepRecord, slugs: Mapping[str, str], skipped: bool
-) -> dict[str, float]:
-    """Metrics of a step, as verl logs them.
-
-    Args:
-        controller: has observed the step.
-        record: what the sampler did.
-        slugs: slug of each task.
-        skipped: whether the policy was left as it is.
-    """
-    metrics = {
-        TASK_METRICS[name].of(slugs[task]): value
-        for name, by_task in controller.metrics().items()
-        for task, value in by_task.items()
-    }
-    metrics.update({TOTAL_METRICS[name].name: value for name, value in controller.totals().items()})
-    metrics[ROUNDS.name] = record.selection.rounds
-    metrics[FAILED_GROUPS.name] = int(record.selection.failed_K.sum())
-    metrics[SKIPPED_UPDATE.name] = float(skipped)
-    return metrics
 
 
 def add_timings(timing_s: dict[str, float], record: StepRecord) -> None:

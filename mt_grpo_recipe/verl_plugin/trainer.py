@@ -19,6 +19,7 @@ from verl.utils.debug import marked_timer
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.step_metrics import step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
@@ -32,7 +33,7 @@ from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
 from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
-from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord, TaskReplayBuffer
+from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.skipped_step import (
     is_skipped,
     put_placeholder,
@@ -40,7 +41,7 @@ from mt_grpo_recipe.verl_plugin.skipped_step import (
     skipped_step_metrics,
     trained_rows,
 )
-from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision, step_metrics
+from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision
 from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, rows_of_tasks
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
 
@@ -166,10 +167,12 @@ class TaskTrainer(PPOTrainer):
             self.on_sample_end()
             self.controller.skip_update()
             batch = self._placeholder()
-        metrics.update(step_metrics(self.controller, self._record, self._slugs, is_skipped(batch)))
-        add_timings(timing_raw, self._record)
+        metrics.update(
+            step_metrics(self.controller, self.replay_buffer.record.selection, self._slugs, is_skipped(batch))
+        )
+        add_timings(timing_raw, self.replay_buffer.record)
         self._log_decision()
-        stop_if_nothing_finishes(self.global_steps, self.controller, self._record.errors)
+        stop_if_nothing_finishes(self.global_steps, self.controller, self.replay_buffer.record.errors)
         return batch
 
     def _placeholder(self) -> KVBatchMeta:
@@ -177,14 +180,9 @@ class TaskTrainer(PPOTrainer):
         return put_placeholder(self.global_steps, self.local_trigger_step)
 
     def _log_decision(self) -> None:
-        line = decision(self._step_weights_K, self._record, self.train_dataloader.given)
+        line = decision(self._step_weights_K, self.replay_buffer.record, self.train_dataloader.given)
         DecisionLog(Path(self.config.trainer.default_local_dir)).append(self.global_steps, line)
         self.train_dataloader.given.clear()
-
-    @property
-    def _record(self) -> StepRecord:
-        """What the sampler did in this step."""
-        return self.replay_buffer.record
 
     def _task_of_rows(self, batch: KVBatchMeta) -> dict[str, int]:
         """Key -> task of the batch's rows that are not verl's padding."""
@@ -192,7 +190,7 @@ class TaskTrainer(PPOTrainer):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)
-        weights_K = self.controller.loss_weights_K(self._record.selection)
+        weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
         if weights_K is None:
             return batch
         for task, weight in zip(self.tasks, weights_K.tolist(), strict=True):

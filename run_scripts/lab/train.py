@@ -31,16 +31,13 @@ from transformers.utils.logging import disable_progress_bar
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.selection import Selection
+from mt_grpo_recipe.algorithm.step_metrics import step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.metrics import (
     AVERAGE_ACCURACY,
-    FAILED_GROUPS,
     LOSS_WEIGHT,
-    ROUNDS,
-    SKIPPED_UPDATE,
     TASK_ACCURACY,
-    TASK_METRICS,
     TOTAL_METRICS,
     WORST_TASK_ACCURACY,
     task_slugs,
@@ -98,13 +95,7 @@ class Laboratory:
             with watch.measure("gen"):
                 selection, groups = fill_batch(self._controller, self._sampler, self._answer)
             metrics = self._learn(selection, groups, watch) if groups else {}
-        for name, by_task in self._controller.metrics().items():
-            metrics |= {TASK_METRICS[name].of(self._slugs[task]): value for task, value in by_task.items()}
-        metrics |= {TOTAL_METRICS[name].name: value for name, value in self._controller.totals().items()}
-        metrics[ROUNDS.name] = selection.rounds
-        metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
-        metrics[SKIPPED_UPDATE.name] = float(not groups)
-        return metrics | watch.seconds
+        return metrics | step_metrics(self._controller, selection, self._slugs, skipped=not groups) | watch.seconds
 
     def _answer(self, tasks: list[int]) -> list[Group]:
         puzzles = [self._order.draw(task) for task in tasks]

@@ -67,14 +67,18 @@ def test_a_step_by_hand():
     assert selection.target_share_K.tolist() == [0.5, 0.5]
 
 
+def wanted(sampler):
+    return sampler._wanted_K(sampler._tries_K()).tolist()
+
+
 def test_what_is_owed_is_made_up_for():
     # Nothing known: 2 tries for either; 3 informative groups of either are expected. Owed 2: 5 and max(1, 1.5).
-    assert make(owed=[2.0, -2.0])._wanted_K().tolist() == [5.0, 1.5]
+    assert wanted(make(owed=[2.0, -2.0])) == [5.0, 1.5]
     assert Counter(make(owed=[2.0, -2.0]).ask())[0] in (9, 10)
 
 
 def test_a_task_that_is_far_ahead_is_still_generated():
-    assert make(owed=[6.0, -6.0])._wanted_K().tolist() == [9.0, 1.5]
+    assert wanted(make(owed=[6.0, -6.0])) == [9.0, 1.5]
 
 
 def test_without_the_ratio_groups_are_generated_at_the_weights_and_nothing_is_owed():

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from mt_grpo_recipe.algorithm.step_metrics import step_metrics
 from mt_grpo_recipe.verl_plugin.replay_buffer import StepRecord
-from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision, step_metrics
+from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision
 
 SELECTION = SimpleNamespace(rounds=3, failed_K=np.array([1, 2]), quota_K=np.array([5, 3]), launch_ids=[0, 4, 2])
 RECORD = StepRecord(SELECTION, decide_s=0.25, poll_s=1.5)
@@ -16,7 +17,7 @@ def test_metrics_are_named_by_slug_with_the_counts_of_the_step():
         metrics=lambda: {"weight": {"a_b": 0.75, "c": 0.25}, "accuracy": {"c": 0.5}},
         totals=lambda: {"total_rollouts": 96, "trained_over_informative": 0.5},
     )
-    assert step_metrics(controller, RECORD, {"a_b": "a-b", "c": "c"}, skipped=True) == {
+    assert step_metrics(controller, SELECTION, {"a_b": "a-b", "c": "c"}, skipped=True) == {
         "mt_grpo/weight/a-b": 0.75,
         "mt_grpo/weight/c": 0.25,
         "mt_grpo/accuracy/c": 0.5,

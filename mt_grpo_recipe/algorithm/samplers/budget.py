@@ -60,9 +60,10 @@ class BudgetSampler:
         self._idle_K = idle_tasks(step.tracker) if keeps_shares else none_K > 0
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False
-        wanted_K = self._wanted_K()
+        tries_K = self._tries_K()
+        wanted_K = self._wanted_K(tries_K)
         self.quota_K = rounded_counts(wanted_K / wanted_K.sum(), max(1, round(float(wanted_K.sum()))))
-        self._launch_shares_K = wanted_K * self._tries_K() / (wanted_K @ self._tries_K())
+        self._launch_shares_K = wanted_K * tries_K / (wanted_K @ tries_K)
 
     def _tries_K(self) -> FloatArray:
         """m_k: groups to generate per informative one, shape (K,)."""
@@ -74,9 +75,9 @@ class BudgetSampler:
         tries_K = np.minimum((tracker.recent_finished_K + 1) / (informative_K + 0.5), settings.max_inflation)
         return np.where(self._idle_K, 1.0, tries_K)
 
-    def _wanted_K(self) -> FloatArray:
+    def _wanted_K(self, tries_K: FloatArray) -> FloatArray:
         """Informative groups wanted of each task, as far as the budget is expected to bring them, shape (K,)."""
-        fair_K = self._weights_K * self._step.batch_size / (self._weights_K @ self._tries_K())
+        fair_K = self._weights_K * self._step.batch_size / (self._weights_K @ tries_K)
         return np.where(self._idle_K, fair_K, np.maximum(fair_K + self._owed_K, LEAST_SHARE * fair_K))
 
     @property

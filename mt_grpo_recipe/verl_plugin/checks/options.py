@@ -35,8 +35,16 @@ NOT_DONE = {
 """Option -> why a value that asks for something cannot be had, and what to do."""
 
 NO_EFFECT = {
-    "data.shuffle": (True, "every task goes through its rows in a seeded random order; mt_grpo.seed chooses another"),
-    "data.seed": (None, "the order of the rows is drawn from mt_grpo.seed; set that"),
+    "data.shuffle": (
+        True,
+        "every task goes through its rows in a seeded random order; mt_grpo.seed chooses another (only the draw of "
+        "data.train_max_samples and data.val_max_samples still reads it)",
+    ),
+    "data.seed": (
+        None,
+        "the order of the rows is drawn from mt_grpo.seed; set that (only the draw of data.train_max_samples and "
+        "data.val_max_samples still reads it)",
+    ),
     "trainer.v1.sampler.sync_refill_failed_groups": (
         False,
         "a group that fails is replaced in any case, as far as the budget of the step goes",
