@@ -95,6 +95,8 @@ class Laboratory:
             with watch.measure("gen"):
                 selection, groups = fill_batch(self._controller, self._sampler, self._answer)
             metrics = self._learn(selection, groups, watch) if groups else {}
+            if not groups:
+                self._controller.skip_update()
         return metrics | step_metrics(self._controller, selection, self._slugs, skipped=not groups) | watch.seconds
 
     def _answer(self, tasks: list[int]) -> list[Group]:
