@@ -130,15 +130,14 @@ def _prepare_public(args: argparse.Namespace) -> int:
 
 
 def _check(paths: list[Path]) -> int:
-    import pyarrow.parquet as pq
     from rich.console import Console
     from rich.progress import Progress
 
-    from data_prep.check import check, report
+    from data_prep.check import check, count_rows, report
 
     with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("checking", total=sum(pq.read_metadata(path).num_rows for path in paths))
-        checked = check(paths, lambda count: progress.advance(bar, count))
+        bar = progress.add_task("checking", total=sum(map(count_rows, paths)))
+        checked = check(paths, lambda: progress.advance(bar))
     for file in checked:
         print(report(file))
     return 1 if any(file.faults for file in checked) else 0
