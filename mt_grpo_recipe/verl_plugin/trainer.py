@@ -34,6 +34,7 @@ from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
+from mt_grpo_recipe.verl_plugin.reward_workers import restarting_reward_workers
 from mt_grpo_recipe.verl_plugin.skipped_step import (
     is_skipped,
     put_placeholder,
@@ -83,6 +84,10 @@ class TaskTrainer(PPOTrainer):
         checks.check_training_config(config, self.mt_grpo)
         check_nodes()
         super().__init__(config)
+
+    def _setup(self) -> None:
+        with restarting_reward_workers(self):
+            super()._setup()
 
     # ------------------------------------------------------------------ data
 
