@@ -24,6 +24,7 @@ from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
+from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
@@ -195,6 +196,7 @@ class TaskTrainer(PPOTrainer):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)
+        batch = put_session_advantages(batch, self.config.algorithm)
         weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
         if weights_K is None:
             return batch
