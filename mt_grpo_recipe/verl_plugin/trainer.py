@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -25,6 +24,7 @@ from mt_grpo_recipe.config import load_config, naming_the_option
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
+from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
@@ -48,17 +48,6 @@ from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, rows_of_tasks
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
 
 logger = logging.getLogger(__name__)
-
-
-class VerlBufferArguments(TypedDict):
-    """What verl gives a replay buffer, by the names of `ReplayBuffer.__init__`."""
-
-    trainer_mode: str
-    trainer_config: DictConfig
-    max_off_policy_threshold: int | None
-    max_off_policy_strategy: str
-    sampler_kwargs: DictConfig
-    refill_fn: Callable[[int], Any]
 
 
 class TaskTrainer(PPOTrainer):
@@ -91,18 +80,6 @@ class TaskTrainer(PPOTrainer):
             super()._setup()
 
     # ------------------------------------------------------------------ data
-
-    def _verl_buffer_arguments(self, verl_mode: str) -> VerlBufferArguments:
-        """What the buffer of a trainer that does as verl's mode of this name gets from verl's settings."""
-        sampler = self.config.trainer.v1.sampler
-        return {
-            "trainer_mode": verl_mode,
-            "trainer_config": self.config.trainer.v1.get(verl_mode, {}),
-            "max_off_policy_threshold": sampler.max_off_policy_threshold,
-            "max_off_policy_strategy": sampler.max_off_policy_strategy,
-            "sampler_kwargs": sampler.sampler_kwargs,
-            "refill_fn": self._add_prompts_to_generate,
-        }
 
     def _init_dataloader(self) -> None:
         super()._init_dataloader()
@@ -253,8 +230,8 @@ class TaskTrainer(PPOTrainer):
     def _val_metrics_update(self, *args: Any, expected_acc_counts: Any, **kwargs: Any) -> dict:
         metrics = super()._val_metrics_update(*args, expected_acc_counts=expected_acc_counts, **kwargs)
         rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
-        correct_of = self.replay_buffer.take_validated()
-        accuracy_of = task_accuracy(self.val_dataloader.batches, correct_of, rollouts_of, self.mt_grpo.task_key)
+        accuracies_of = self.replay_buffer.take_validated()
+        accuracy_of = task_accuracy(self.val_dataloader.batches, accuracies_of, rollouts_of, self.mt_grpo.task_key)
         return metrics | accuracy_metrics(accuracy_of, self.tasks)
 
     # ------------------------------------------------------------------ checkpoints
@@ -302,4 +279,5 @@ class MTGRPOTrainer(TaskTrainer, PPOTrainerSync):
         self.trainer_mode = "sync"
 
     def _build_replay_buffer(self) -> TaskReplayBuffer:
-        return TaskReplayBuffer(self._launch, self._abort, self.mt_grpo.sampler, **self._verl_buffer_arguments("sync"))
+        given = verl_buffer_arguments(self.config, "sync", self._add_prompts_to_generate)
+        return TaskReplayBuffer(self._launch, self._abort, self.mt_grpo, **given)
