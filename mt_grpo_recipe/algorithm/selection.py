@@ -90,10 +90,9 @@ def selection_of(
         target_share_K: share that each task should have of the batch, shape (K,); None is that of its quota.
         owed_K: groups that each task is owed now, shape (K,).
     """
-    outcomes = groups.outcomes()
+    outcomes, spread, told = groups.outcomes(), groups.spread(), groups.told_now()
     left = (outcomes == Outcome.INFORMATIVE) | (outcomes == 0)
     left[chosen] = False
-    spread, told = groups.spread(), groups.told_now()
     finished, filtered = told & (outcomes != Outcome.FAILED), told & (outcomes == Outcome.FILTERED)
     return Selection(
         groups=groups,
