@@ -54,9 +54,20 @@ BATCH_SHARE = Metric(
 SHORTFALL = Metric(
     "shortfall", "groups that the batch lacks to the quota after the whole budget", "groups", per_task=True
 )
-ZERO_GRAD_RATE = Metric("zero_grad_rate", "share of the finished groups that carry no gradient", "share", per_task=True)
+ZERO_GRAD_RATE = Metric(
+    "zero_grad_rate", "share of the finished groups whose rewards are all equal: no gradient", "share", per_task=True
+)
+FILTERED_RATE = Metric(
+    "filtered_rate",
+    "share of the finished groups that the filter drops, whatever their rewards",
+    "share",
+    per_task=True,
+)
 ACCURACY = Metric(
-    "accuracy", "J_k: share of right rollouts over all finished groups, before the filter", "share", per_task=True
+    "accuracy",
+    "J_k: mean accuracy of the rollouts over all finished groups, before the filter",
+    "share",
+    per_task=True,
 )
 IMPROVEMENT = Metric(
     "improvement",
@@ -107,7 +118,9 @@ WORST_TASK_ACCURACY = Metric("worst_task_acc", "lowest accuracy of a trained tas
 AVERAGE_ACCURACY = Metric(
     "avg_acc", "mean accuracy over the trained tasks, each counting once", "share", family=VALIDATION
 )
-TASK_ACCURACY = Metric("acc", "share of right answers, held-out tasks too", "share", per_task=True, family=VALIDATION)
+TASK_ACCURACY = Metric(
+    "acc", "mean accuracy of the answers, held-out tasks too", "share", per_task=True, family=VALIDATION
+)
 
 DECIDE_SECONDS = Metric(
     "mt_grpo_decide", "drawing quotas, choosing what to generate and what to train on", "seconds", family=TIMING
@@ -123,6 +136,7 @@ METRICS = (
     BATCH_SHARE,
     SHORTFALL,
     ZERO_GRAD_RATE,
+    FILTERED_RATE,
     ACCURACY,
     IMPROVEMENT,
     ADVANTAGE,

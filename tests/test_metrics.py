@@ -77,7 +77,7 @@ def test_the_controller_logs_what_the_catalogue_lists_per_task(rule, signal):
     controller = TaskController(["a", "b"], 8, MTGRPOConfig(weights=RULES[rule]()))
     sampler = controller.begin_step()
     for launch_id in range(len(sampler.ask())):
-        sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True))
+        sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.5, spread=True))
     controller.observe(sampler.select())
     controller.update_weights(np.array([0.1, 0.2]))
     # The weight in the loss is not the controller's to log: the trainer does where there is one.
@@ -92,10 +92,11 @@ def test_real_training_runs_logged_what_the_catalogue_lists():
     task_of = {metric.of(task): metric for metric in METRICS for task in runs[0].tasks if metric.per_task}
     listed = task_of | {metric.name: metric for metric in METRICS if not metric.per_task}
     assert ours <= listed.keys()
-    # No run of the asynchronous mode or of a budget is among them, and they were made before costs were logged.
+    # No run of the asynchronous mode or of a budget is among them, and they were made before costs and filtered groups
+    # were logged.
     costs = METRICS[METRICS.index(metrics.INFORMATIVE) : METRICS.index(LOSS_WEIGHT)]
     totals = METRICS[METRICS.index(metrics.TOTAL_ROLLOUTS) : METRICS.index(metrics.ROUNDS)]
-    others = {HELD_GROUPS, STALE_GROUPS, metrics.FAILING_STEPS, *costs, *totals}
+    others = {HELD_GROUPS, STALE_GROUPS, metrics.FAILING_STEPS, metrics.FILTERED_RATE, *costs, *totals}
     assert {listed[name] for name in logged & listed.keys()} == set(METRICS) - others
 
 

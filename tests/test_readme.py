@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings, MTGRPOConfig
+from mt_grpo_recipe.algorithm.settings import (
+    RULES,
+    SCHEDULES,
+    GeneralSettings,
+    ImprovementSettings,
+    MTGRPOConfig,
+    RewardSettings,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mt_grpo_recipe"
@@ -94,7 +101,7 @@ def test_every_function_of_the_step_exists():
 
 def defaults():
     """Setting -> its default in every dataclass that has it, named as in a training config."""
-    parts = [("", GeneralSettings), ("improvement.", ImprovementSettings)]
+    parts = [("", GeneralSettings), ("improvement.", ImprovementSettings), ("rewards.", RewardSettings)]
     parts += [("weights.", rule) for rule in RULES.values()]
     parts += [("sampler.", schedule) for schedule in SCHEDULES.values()]
     found = {}

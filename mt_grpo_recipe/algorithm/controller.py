@@ -18,11 +18,13 @@ from mt_grpo_recipe.algorithm.quotas import stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
+from mt_grpo_recipe.algorithm.streaks import Streaks
 from mt_grpo_recipe.algorithm.task_weights import SequentialWeights, Signal, make_rule
 from mt_grpo_recipe.metrics import (
     ACCURACY,
     BATCH_SHARE,
     FAILING_STEPS,
+    FILTERED_RATE,
     GENERATED,
     OWED,
     SHORTFALL,
@@ -71,9 +73,7 @@ class TaskController:
         self._launched_ahead_K = np.zeros(len(tasks), dtype=np.int64)
         self._forgotten_K = np.zeros(len(tasks), dtype=np.int64)
         self._metrics: dict[str, dict[int, float]] = {}
-        # Not saved: whoever resumes a run has restarted what failed.
-        self._failing_steps_K = np.zeros(len(tasks), dtype=np.int64)
-        self._failing_steps = 0
+        self._streaks = Streaks(len(tasks))
 
     @property
     def weights_K(self) -> FloatArray:
@@ -81,14 +81,9 @@ class TaskController:
         return self._rule.weights_K
 
     @property
-    def failing_steps_K(self) -> IntArray:
-        """Steps in a row in which groups of the task failed and none finished, since the process began, shape (K,)."""
-        return self._failing_steps_K.copy()
-
-    @property
-    def failing_steps(self) -> int:
-        """Steps in a row in which groups failed and none of any task finished, since the process began."""
-        return self._failing_steps
+    def streaks(self) -> Streaks:
+        """Steps in a row in which groups failed, or all were filtered or wrong."""
+        return self._streaks
 
     @property
     def reads(self) -> Signal:
@@ -177,24 +172,17 @@ class TaskController:
         self._put(TARGET_SHARE.key, selection.target_share_K)
         self._put(BATCH_SHARE.key, gradient_K / max(int(gradient_K.sum()), 1))
         self._put(ZERO_GRAD_RATE.key, selection.zero_gradient_K / np.maximum(selection.finished_K, 1), seen_K)
+        self._put(FILTERED_RATE.key, selection.filtered_K / np.maximum(selection.finished_K, 1), seen_K)
         self._put(ACCURACY.key, step_accuracy_K, seen_K)
         self._put(GENERATED.key, selection.launched_K + self._launched_ahead_K)
         self._put(SHORTFALL.key, selection.shortfall_K)
         for metric, values_K in step_costs(selection, self._carries_over, self._forgotten_K).items():
             self._put(metric.key, values_K)
         self._forgotten_K = np.zeros_like(self._forgotten_K)
-        self._count_failures(selection)
+        self._streaks.observe(selection)
+        self._put(FAILING_STEPS.key, self._streaks.failing_K)
         self._totals.add(selection)
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
-
-    def _count_failures(self, selection: Selection) -> None:
-        failing_K = (selection.failed_K > 0) & (selection.finished_K == 0)
-        # A task of which no group ended neither failed once more nor recovered.
-        self._failing_steps_K[selection.finished_K > 0] = 0
-        self._failing_steps_K[failing_K] += 1
-        self._put(FAILING_STEPS.key, self._failing_steps_K)
-        all_failed = failing_K.any() and not selection.finished_K.any()
-        self._failing_steps = self._failing_steps + 1 if all_failed else 0
 
     def update_weights(self, signal_K: FloatArray) -> None:
         """Move z by one update of the rule.
@@ -211,7 +199,7 @@ class TaskController:
         measured_K = ~np.isnan(signal_K)
         if self.reads is not Signal.NONE:
             self._put(self.reads.value, signal_K, measured_K)
-        failing_K = (self._failing_steps_K > 0) & ~measured_K
+        failing_K = (self._streaks.failing_K > 0) & ~measured_K
         accuracy_K = np.where(failing_K, math.nan, self._accuracy_K)
         self._rule.update(accuracy_K, np.where(measured_K, signal_K, 0.0))
 

@@ -1,8 +1,8 @@
 """A group of rollouts on its way: launched, judged, chosen or left over.
 
-A group is the n rollouts of one prompt, and belongs to one task. It is *informative* if it may be trained on, and
-*carries a gradient* if its rewards differ as well; a group that is not informative is *filtered*. Letters: G rollouts
-of a group, K tasks, B groups per batch, n_k quota, c_k informative groups.
+A group is the n rollouts of one prompt, and belongs to one task. It has *spread* if its rewards differ; without spread
+it has no gradient. It is *informative* if it may be trained on, *filtered* if not, whatever its spread.
+Letters: G rollouts of a group, K tasks, B groups per batch, n_k quota, c_k informative groups.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class GroupResult(NamedTuple):
 
     outcome: Outcome
     accuracy: float
-    """Share of right rollouts, in [0, 1]; 0 for a failed group."""
-    carries_gradient: bool
-    """Informative, and the rewards are not all equal."""
+    """Mean accuracy of the rollouts, in [0, 1]: the share of right ones; 0 for a failed group."""
+    spread: bool
+    """The rewards are not all equal."""
     rollouts: int = 0
     """Rollouts generated; what a failed group cost is not known."""
     tokens: int = 0
@@ -76,23 +76,23 @@ class Group(NamedTuple):
 
 
 def judge(
-    rewards_G: Sequence[float], correct_G: Sequence[bool], settings: SamplerSettings, tokens: int = 0
+    rewards_G: Sequence[float], accuracy_G: Sequence[float], settings: SamplerSettings, tokens: int = 0
 ) -> GroupResult:
     """Say what came of a finished group.
 
     Args:
         rewards_G: reward of each rollout, length G; one that is not finite makes the group failed.
-        correct_G: whether each rollout is right, length G.
+        accuracy_G: accuracy of each rollout, length G: 1 right, 0 wrong, or between where rewards know neither; one
+            that is not finite makes the group failed.
         settings: `informative` and `drop_uninformative` are read.
         tokens: response tokens of all rollouts together.
     """
-    if not len(rewards_G) or not np.isfinite(rewards_G).all():
+    if not len(rewards_G) or not (np.isfinite(rewards_G).all() and np.isfinite(accuracy_G).all()):
         return FAILED_GROUP
-    spread = has_spread(rewards_G)
-    informative = any(correct_G) and not all(correct_G) if settings.informative == "mixed" else spread
-    outcome = Outcome.INFORMATIVE if informative or not settings.drop_uninformative else Outcome.FILTERED
-    carries_gradient = spread and outcome is Outcome.INFORMATIVE
-    return GroupResult(outcome, float(np.mean(correct_G)), carries_gradient, len(rewards_G), tokens)
+    accuracy, spread = float(np.mean(accuracy_G)), has_spread(rewards_G)
+    informative = not settings.drop_uninformative or (0 < accuracy < 1 if settings.tests_right else spread)
+    outcome = Outcome.INFORMATIVE if informative else Outcome.FILTERED
+    return GroupResult(outcome, accuracy, spread, len(rewards_G), tokens)
 
 
 class GroupLedger:
@@ -113,7 +113,7 @@ class GroupLedger:
         """An `Outcome` per group, 0 while it is in flight."""
         self.in_flight = 0
         self._accuracy_of = array("d")
-        self._carries_gradient_of = bytearray()
+        self._spread_of = bytearray()
         self._rollouts_of, self._tokens_of = array("q"), array("q")
         self.step = step
         self._carried = list(carried)
@@ -128,7 +128,7 @@ class GroupLedger:
         self.task_of.extend(tasks)
         self.outcome_of.extend(bytes(size))
         self._accuracy_of.frombytes(bytes(8 * size))
-        self._carries_gradient_of.extend(bytes(size))
+        self._spread_of.extend(bytes(size))
         self._rollouts_of.frombytes(bytes(8 * size))
         self._tokens_of.frombytes(bytes(8 * size))
         self.in_flight += size
@@ -144,7 +144,7 @@ class GroupLedger:
         (
             self.outcome_of[launch_id],
             self._accuracy_of[launch_id],
-            self._carries_gradient_of[launch_id],
+            self._spread_of[launch_id],
             self._rollouts_of[launch_id],
             self._tokens_of[launch_id],
         ) = result
@@ -159,7 +159,7 @@ class GroupLedger:
             result = GroupResult(
                 Outcome(outcome),
                 self._accuracy_of[launch_id],
-                bool(self._carries_gradient_of[launch_id]),
+                bool(self._spread_of[launch_id]),
                 self._rollouts_of[launch_id],
                 self._tokens_of[launch_id],
             )
@@ -173,9 +173,9 @@ class GroupLedger:
         """Outcome of each group; 0 while in flight."""
         return np.array(self.outcome_of, dtype=np.uint8)
 
-    def carry_gradient(self) -> BoolArray:
-        """Whether each group carries a gradient."""
-        return np.array(self._carries_gradient_of, dtype=np.bool_)
+    def spread(self) -> BoolArray:
+        """Whether the rewards of each group differ; False while it is in flight."""
+        return np.array(self._spread_of, dtype=np.bool_)
 
     def fresh(self) -> BoolArray:
         """Whether each group was launched in this step."""

@@ -17,19 +17,6 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 EQUAL_REWARDS_TOLERANCE = 1e-6
 """Rewards of a group closer than this are equal: the group has no gradient."""
 
-CORRECT_THRESHOLD = 1 - 1e-6
-"""A rollout counts as right from this accuracy on, or from this reward on where its reward function names none."""
-
-
-def is_correct(reward: float, accuracy: float | None) -> bool:
-    """Whether a rollout counts as right, in training and at validation.
-
-    Args:
-        reward: what it is trained on.
-        accuracy: what the reward function returned as `acc`; None where it returned none for this rollout.
-    """
-    return bool((reward if accuracy is None else accuracy) >= CORRECT_THRESHOLD)
-
 
 def has_spread(values: Sequence[float] | FloatArray) -> bool:
     """Whether the values of one group differ. Max minus min: a standard deviation of equal floats need not be zero."""

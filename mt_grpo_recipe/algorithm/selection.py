@@ -25,16 +25,18 @@ class Selection:
     """Share of the batch that each task should have: the quota's, where the batch has a fixed size."""
     chosen_K: IntArray
     chosen_gradient_K: IntArray
-    """Those of them that carry a gradient."""
+    """Those of them whose rewards differ, so that they carry a gradient."""
     launched_K: IntArray
     finished_K: IntArray
     """Groups that ended in this step, those that failed left out."""
     filtered_K: IntArray
+    filtered_spread_K: IntArray
+    """Of the filtered groups, those whose rewards differ: they have a gradient that nothing trains on."""
     zero_gradient_K: IntArray
-    """Of those that finished, the groups without a gradient: filtered, or let through with equal rewards."""
+    """Of those that finished, the groups whose rewards are all equal: without a gradient, filtered or let through."""
     failed_K: IntArray
     correct_K: FloatArray
-    """Sum over the groups that finished of their share of right rollouts; J_k is its mean."""
+    """Sum of the accuracies of the groups that finished; J_k is its mean."""
     rounds: int
     owed_K: FloatArray | None = None
     """Groups that each task is owed after this step, shape (K,); None where every step keeps its own shares."""
@@ -88,11 +90,10 @@ def selection_of(
         target_share_K: share that each task should have of the batch, shape (K,); None is that of its quota.
         owed_K: groups that each task is owed now, shape (K,).
     """
-    outcomes = groups.outcomes()
+    outcomes, spread, told = groups.outcomes(), groups.spread(), groups.told_now()
     left = (outcomes == Outcome.INFORMATIVE) | (outcomes == 0)
     left[chosen] = False
-    gradient, told = groups.carry_gradient(), groups.told_now()
-    finished = told & (outcomes != Outcome.FAILED)
+    finished, filtered = told & (outcomes != Outcome.FAILED), told & (outcomes == Outcome.FILTERED)
     return Selection(
         groups=groups,
         launch_ids=chosen.tolist(),
@@ -100,11 +101,12 @@ def selection_of(
         quota_K=quota_K,
         target_share_K=quota_K / quota_K.sum() if target_share_K is None else target_share_K,
         chosen_K=groups.count_K(chosen),
-        chosen_gradient_K=groups.count_K(chosen[gradient[chosen]]),
+        chosen_gradient_K=groups.count_K(chosen[spread[chosen]]),
         launched_K=groups.count_K(groups.fresh()),
         finished_K=groups.count_K(finished),
-        filtered_K=groups.count_K(told & (outcomes == Outcome.FILTERED)),
-        zero_gradient_K=groups.count_K(finished & ~gradient),
+        filtered_K=groups.count_K(filtered),
+        filtered_spread_K=groups.count_K(filtered & spread),
+        zero_gradient_K=groups.count_K(finished & ~spread),
         failed_K=groups.count_K(told & (outcomes == Outcome.FAILED)),
         correct_K=groups.correct_K(finished),
         rounds=rounds,

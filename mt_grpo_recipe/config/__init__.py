@@ -21,12 +21,15 @@ from mt_grpo_recipe.algorithm.settings import (
     GeneralSettings,
     ImprovementSettings,
     MTGRPOConfig,
+    RewardSettings,
     SettingError,
 )
 
 __all__ = ["ConfigError", "MTGRPOConfig", "load_config", "naming_the_option", "unread_settings"]
 
 Settings = TypeVar("Settings")
+
+SECTIONS = ("weights", "improvement", "sampler", "rewards")
 
 _FILTER = (
     "strict is mt_grpo.sampler.informative=mixed, lenient is mt_grpo.sampler.informative=spread, "
@@ -57,7 +60,8 @@ def naming_the_option(section: str = "") -> Iterator[None]:
     try:
         yield
     except SettingError as error:
-        prefix = "mt_grpo." if error.name.startswith(("weights.", "improvement.")) else f"mt_grpo.{section}"
+        spans = error.name.startswith(tuple(f"{name}." for name in SECTIONS))
+        prefix = "mt_grpo." if spans else f"mt_grpo.{section}"
         raise ConfigError(f"{prefix}{error.name}{error.problem}") from error
 
 
@@ -77,7 +81,7 @@ def load_config(section: Any) -> MTGRPOConfig:
         given: Any = OmegaConf.to_container(OmegaConf.create(section), resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(f"mt_grpo.{error.full_key or ''}: {str(error).splitlines()[0]}") from error
-    weights, improvement, sampler = (_section(given, name) for name in ("weights", "improvement", "sampler"))
+    weights, improvement, sampler, rewards = (_section(given, name) for name in SECTIONS)
     rule = _choose("weights.rule", weights.pop("rule", None) or "improvement_aware", RULES)
     schedule = _choose("sampler.schedule", sampler.pop("schedule", None) or "rounds", SCHEDULES)
     unread = UNREAD.get(schedule.schedule, ())
@@ -87,6 +91,7 @@ def load_config(section: Any) -> MTGRPOConfig:
         "weights": _read(rule, weights, "weights", "rule", RULES),
         "improvement": _read(ImprovementSettings, improvement, "improvement"),
         "sampler": _read(schedule, sampler, "sampler", "schedule", SCHEDULES),
+        "rewards": _read(RewardSettings, rewards, "rewards"),
     }
     general = _read(GeneralSettings, given, "")
     with naming_the_option():

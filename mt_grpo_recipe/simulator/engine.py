@@ -26,8 +26,8 @@ from mt_grpo_recipe.simulator.oracle import Oracle
 from mt_grpo_recipe.simulator.world import Groups, World
 
 SAMPLERS = ("rounds", "streaming", "dapo", "oracle", "budget", "lean", "dapo-streaming")
-KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
-LOST = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True)
+LOST = GroupResult(Outcome.FILTERED, 0.0, spread=False)
 
 
 def run_step(sampler: Sampler, groups: list[Groups], slots: int, drain: bool) -> tuple[Selection, float]:

@@ -89,7 +89,7 @@ class World:
 
     weights_K: FloatArray
     zero_grad_rates_K: FloatArray | None
-    """Share of groups without a gradient, in [0, 1], shape (K,); None where `success_rates` says it."""
+    """Share of groups that are filtered, in [0, 1], shape (K,); None where `success_rates` says it."""
     batch_size: int
     slots: int
     """Groups that the engine generates at a time; the others wait in order of launch."""

@@ -1,4 +1,8 @@
-"""Advantage estimator `mt_grpo`: group-relative, exactly zero for a group whose rewards are equal."""
+"""Advantage estimator `mt_grpo`: group-relative, exactly zero for a group whose rewards are equal.
+
+verl gives an estimator all rows alike. Where a session has several outputs, as those of multi-turn agent loops may, one
+session is one sample all the same, as in verl's own `grpo`: its last output says what it is worth.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from omegaconf import DictConfig
+from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.core_algos import register_adv_est
 
 from mt_grpo_recipe.algorithm.objective import group_advantages
 from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer
+from mt_grpo_recipe.verl_plugin.queue_rows import fetch, last_outputs, put, session_of_key, uid_of_key
+
+ESTIMATOR = "mt_grpo"
 
 
-@register_adv_est("mt_grpo")
+@register_adv_est(ESTIMATOR)
 def compute_mt_grpo_advantage(
     token_level_rewards: torch.Tensor,
     response_mask: torch.Tensor,
@@ -39,7 +47,42 @@ def compute_mt_grpo_advantage(
     if isinstance(config, DictConfig):
         refuse_another_trainer(config)
     with torch.no_grad():
-        scale_by_std = True if config is None else bool(config.get("norm_adv_by_std_in_grpo", True))
-        advantages_N = group_advantages(token_level_rewards.sum(-1), index, scale_by_std)
+        advantages_N = group_advantages(token_level_rewards.sum(-1), index, _scales_by_std(config or {}))
         advantages_NT = advantages_N.unsqueeze(-1) * response_mask
     return advantages_NT, advantages_NT
+
+
+def _scales_by_std(config: Any) -> bool:
+    return bool(config.get("norm_adv_by_std_in_grpo", True))
+
+
+def put_session_advantages(batch: KVBatchMeta, config: DictConfig) -> KVBatchMeta:
+    """Give all outputs of a session the advantage of its last one among those of its group.
+
+    A session whose last output has no token left in the mask has advantage zero, as in verl's `grpo`.
+
+    Args:
+        batch: rows with `response_mask` and rewards.
+        config: verl's section `algorithm`.
+
+    Returns:
+        The batch as the queue describes it after the write of `advantages` and `returns`; as it was where no session
+        has several outputs, or another estimator is used.
+    """
+    last = last_outputs(batch.keys)
+    if len(last) == len(batch.keys) or config.adv_estimator != ESTIMATOR:
+        return batch
+    # verl writes rewards per token only where they are not the scores.
+    data = fetch(last, "rm_scores", "token_level_rewards", "response_mask")
+    rewards = data["token_level_rewards" if "token_level_rewards" in data else "rm_scores"]
+    rewards_N = torch.stack([row.sum() for row in rewards.unbind()])
+    kept_N = torch.stack([row.any() for row in data["response_mask"].unbind()])
+    group_N = [uid_of_key(key) for key in last]
+    advantages_N = kept_N * group_advantages(rewards_N, group_N, _scales_by_std(config))
+    advantage_of = {session_of_key(key): advantage for key, advantage in zip(last, advantages_N, strict=True)}
+
+    mask = fetch(batch.keys, "response_mask")["response_mask"]
+    values_N = torch.stack([advantage_of[session_of_key(key)] for key in batch.keys])
+    values = values_N.repeat_interleave(mask.offsets().diff()) * mask.values()
+    advantages = torch.nested.nested_tensor_from_jagged(values, mask.offsets())
+    return put(batch, advantages=advantages, returns=advantages)

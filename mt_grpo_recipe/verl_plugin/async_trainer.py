@@ -17,6 +17,7 @@ from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
 
 from mt_grpo_recipe.metrics import is_step_metric
 from mt_grpo_recipe.verl_plugin.async_buffer import AsyncTaskReplayBuffer
+from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
 from mt_grpo_recipe.verl_plugin.trainer import TaskTrainer
 
 
@@ -64,8 +65,8 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
             window=window,
             launch=self._launch,
             abort=self._abort,
-            config=self.mt_grpo.sampler,
-            **self._verl_buffer_arguments("separate_async"),
+            config=self.mt_grpo,
+            **verl_buffer_arguments(self.config, "separate_async", self._add_prompts_to_generate),
         )
 
     def _setup(self) -> None:

@@ -95,12 +95,16 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
             "extra_fields",
         ),
         "AgentLoopOutput.as_dict": (),
+        "AgentLoopWorker._run_agent_loop": ("sampling_params", "trajectory", "agent_name", "trace"),
         "DictConfigWrap": ("config",),
         "ToolListWrap": ("tools",),
         "_agent_loop_registry": (),
     },
     "verl.experimental.agent_loop.single_turn_agent_loop": {"SingleTurnAgentLoop": ()},
-    "verl.experimental.reward_loop.reward_loop": {"RewardLoopWorker.compute_score_batch": ("data",)},
+    "verl.experimental.reward_loop.reward_loop": {
+        "RewardLoopWorker.compute_score_batch": ("data",),
+        "RewardLoopManager._init_reward_loop_workers": (),
+    },
     "verl.experimental.separation.engine_workers": {"DetachActorWorker.save_model_to_cpu": ("n",)},
     "verl.workers.engine_workers": {"ActorRolloutRefWorker.compute_log_prob": ("data",)},
     "verl.workers.rollout.llm_server": {
@@ -188,6 +192,7 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
             "val_dataloader",
             "replay_buffer",
             "agent_loop_manager",
+            "reward_loop_manager",
             "actor_rollout_wg",
         ),
     },
@@ -218,6 +223,7 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
         "AgentLoopMetrics": ("compute_score",),
         "AgentLoopOutput": ("prompt_ids", "response_ids", "num_turns", "reward_score", "metrics", "extra_fields"),
     },
+    "verl.experimental.reward_loop.reward_loop": {"RewardLoopManager": ("reward_loop_workers_class",)},
     "verl.workers.rollout.replica": {
         "TokenOutput": ("token_ids", "log_probs", "routed_experts", "num_preempted", "extra_fields"),
     },

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import transfer_queue as tq
+from transfer_queue import KVBatchMeta
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import Outcome
@@ -23,11 +25,18 @@ ERROR_LENGTH = 2000
 FAILING_STEPS_LIMIT = 3
 """Steps in a row after which a failing task is warned of, and after which a run without one finished group stops."""
 REASONS = {
-    "finished": "its rewards are not all finite numbers",
-    "failure": "the log of the rollout workers has its traceback",
+    "finished": "a reward or an `acc` of it is not a finite number",
+    "failure": "its exception was not handed on; the log of the rollout workers has it, with uid={uid}",
+    "pending": "it did not start within mt_grpo.sampler.stall_timeout_s",
     "running": "it did not end within mt_grpo.sampler.stall_timeout_s",
 }
 """Why a group failed that has no tag `ERROR`, by verl's status of it."""
+
+
+CORRECT_AND_RESUME = (
+    "Correct the cause below (an exception in the reward function, a reward or rollout worker that died) and start "
+    "again with trainer.resume_mode=auto: the checkpoints are kept."
+)
 
 
 class EveryGroupFailed(RuntimeError):
@@ -52,10 +61,48 @@ def first_errors(selection: Selection, uids: Sequence[str]) -> dict[int, str]:
     groups = selection.groups
     errors: dict[int, str] = {}
     for launch_id in np.flatnonzero((groups.outcomes() == Outcome.FAILED) & groups.told_now()):
-        tag = tags.get(uids[int(launch_id)], {})
-        error = tag.get(ERROR) or REASONS.get(tag.get("status"), REASONS["failure"])
-        errors.setdefault(groups.task_of[launch_id], error)
+        uid = uids[int(launch_id)]
+        errors.setdefault(groups.task_of[launch_id], _error_of(uid, tags.get(uid, {})))
     return errors
+
+
+def _error_of(uid: str, tag: Mapping[str, Any]) -> str:
+    """What is known of why a group failed: the end of its traceback, or a sentence."""
+    return tag.get(ERROR) or REASONS.get(tag.get("status", "failure"), REASONS["failure"]).format(uid=uid)
+
+
+def failed_groups(partition_id: str, uids: Collection[str]) -> dict[str, str]:
+    """Uid -> what is known of why it failed, of those among these groups that did; they are still in the queue."""
+    tags = tq.kv_list(partition_id=partition_id).get(partition_id, {})
+    return {uid: _error_of(uid, tags[uid]) for uid in uids if tags.get(uid, {}).get("status") == "failure"}
+
+
+def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Mapping[str, str]) -> None:
+    """Say how many prompts of a validation batch failed, and with what exception first.
+
+    Args:
+        step: the training step.
+        batch: the rows that are left.
+        num_prompts: prompts of the batch.
+        errors: as `failed_groups` gives them.
+
+    Raises:
+        EveryGroupFailed: no row is left, and verl cannot make a validation of none.
+    """
+    first = next(iter(errors.values()), "no rollout has an output")
+    if not batch.keys:
+        raise EveryGroupFailed(
+            f"All {num_prompts} prompts of a validation batch failed at step {step}. {CORRECT_AND_RESUME} The first "
+            f"failure:\n{first}"
+        )
+    if errors:
+        logger.warning(
+            "Validation at step %d: %d of %d prompts failed, and what they lack counts as wrong; the first: %s.",
+            step,
+            len(errors),
+            num_prompts,
+            first.splitlines()[-1],
+        )
 
 
 def log_shortfall(step: int, controller: TaskController, selection: Selection, errors: dict[int, str]) -> None:
@@ -82,7 +129,7 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
             ", ".join(failed) or "none",
         )
     for task, error in errors.items():
-        if controller.failing_steps_K[task] == FAILING_STEPS_LIMIT:
+        if controller.streaks.failing_K[task] == FAILING_STEPS_LIMIT:
             logger.error(
                 "Task %r: no group has finished for %d steps, all of them failed. Nothing of it is trained on and its "
                 "weight is left alone until one finishes. Correct its reward function or its server. The first "
@@ -105,12 +152,10 @@ def stop_if_nothing_finishes(step: int, controller: TaskController, errors: dict
     Raises:
         EveryGroupFailed: that many steps are reached; the message has the first failure of each task.
     """
-    if controller.failing_steps < FAILING_STEPS_LIMIT:
+    if controller.streaks.failing < FAILING_STEPS_LIMIT:
         return
     causes = "\n".join(f"Task {controller.tasks[task]!r}:\n{error}" for task, error in errors.items())
     raise EveryGroupFailed(
         f"Every group failed in {FAILING_STEPS_LIMIT} steps in a row, the last of them step {step}, so the run stops "
-        "rather than train on nothing. Correct the cause below (an exception in the reward function, a reward or "
-        "rollout worker that died) and start again with trainer.resume_mode=auto: the checkpoints are kept. The first "
-        f"failures of step {step}:\n{causes}"
+        f"rather than train on nothing. {CORRECT_AND_RESUME} The first failures of step {step}:\n{causes}"
     )

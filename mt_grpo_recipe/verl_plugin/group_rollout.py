@@ -104,6 +104,26 @@ class GroupRolloutWorker(_Worker):
             tag[ERROR] = current_error()
         await tq.async_kv_put(key=uid, partition_id=partition_id, tag=tag)
 
+    async def _run_agent_loop(
+        self,
+        sampling_params: dict[str, Any],
+        trajectory: dict[str, Any],
+        *,
+        agent_name: str,
+        trace: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """One rollout by verl's own loop, which logs an exception and does not say in the queue what it was."""
+        try:
+            return await super()._run_agent_loop(
+                sampling_params, trajectory, agent_name=agent_name, trace=trace, **kwargs
+            )
+        except Exception:
+            # The group runs until its other rollouts have ended; the queue keeps this beside its status.
+            partition_id = "val" if trajectory["validate"] else PARTITION
+            await tq.async_kv_put(key=kwargs["uid"], partition_id=partition_id, tag={ERROR: current_error()})
+            raise
+
     async def _run_group(self, prompt: dict, sampling_params: dict, validate: bool, partition_id: str) -> None:
         """Generate, score and store the rollouts of one prompt."""
         rollout = self.config.actor_rollout_ref.rollout

@@ -1,4 +1,7 @@
-"""What the rules that move the weights read, measured on the batch of an update: I_k, or the mean |A|."""
+"""What the rules that move the weights read, measured on the batch of an update: I_k, or the mean |A|.
+
+A sample is a session: where it has several outputs, their tokens count as those of one sequence.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from verl.workers.utils.padding import response_from_nested
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.objective import Clip, probe_rows, sequence_means, task_improvement, task_means
 from mt_grpo_recipe.config import MTGRPOConfig
-from mt_grpo_recipe.verl_plugin.queue_rows import fetch, take_rows
+from mt_grpo_recipe.verl_plugin.queue_rows import by_session, fetch, join_outputs, last_outputs, take_rows
 
 
 def data_parallel_ranks(workers: Any) -> int:
@@ -27,10 +30,11 @@ def mean_absolute_advantage(task_of_row: Mapping[str, int], num_tasks: int) -> F
         task_of_row: key -> task of the batch's rows, padding left out.
         num_tasks: K.
     """
-    data = fetch(list(task_of_row), "advantages", "response_mask")
-    mask_NT = data["response_mask"].to_padded_tensor(0)
-    means_N = sequence_means(data["advantages"].to_padded_tensor(0.0).abs(), mask_NT)
-    return task_means(means_N.double().numpy(), list(task_of_row.values()), num_tasks)
+    keys = by_session(task_of_row)
+    data = fetch(keys, "advantages", "response_mask")
+    mask_NT = join_outputs(data["response_mask"], keys).to_padded_tensor(0)
+    means_N = sequence_means(join_outputs(data["advantages"], keys).to_padded_tensor(0.0).abs(), mask_NT)
+    return task_means(means_N.double().numpy(), [task_of_row[key] for key in last_outputs(keys)], num_tasks)
 
 
 class ImprovementPass:
@@ -81,13 +85,15 @@ class ImprovementPass:
 
     def _change(self, task_of_row: Mapping[str, int]) -> FloatArray:
         """Change of the clipped surrogate from the old log-probabilities to the new, by task, shape (K,)."""
-        data = fetch(list(task_of_row), "log_probs", "old_log_probs", "advantages", "response_mask")
-        after = response_from_nested(data["log_probs"], data["response_mask"]).to_padded_tensor(0.0)
+        keys = by_session(task_of_row)
+        data = fetch(keys, "log_probs", "old_log_probs", "advantages", "response_mask")
+        mask = data["response_mask"]
+        after = join_outputs(response_from_nested(data["log_probs"], mask), keys).to_padded_tensor(0.0)
         return task_improvement(
-            log_ratio_NT=after - data["old_log_probs"].to_padded_tensor(0.0),
-            advantages_NT=data["advantages"].to_padded_tensor(0.0),
-            mask_NT=data["response_mask"].to_padded_tensor(0),
-            task_N=list(task_of_row.values()),
+            log_ratio_NT=after - join_outputs(data["old_log_probs"], keys).to_padded_tensor(0.0),
+            advantages_NT=join_outputs(data["advantages"], keys).to_padded_tensor(0.0),
+            mask_NT=join_outputs(mask, keys).to_padded_tensor(0),
+            task_N=[task_of_row[key] for key in last_outputs(keys)],
             num_tasks=self._num_tasks,
             clip=self._clip,
             reduction=self._settings.reduction,

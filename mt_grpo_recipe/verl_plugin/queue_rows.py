@@ -1,12 +1,13 @@
 """Rows of the transfer queue's training partition: their keys, their fields, slices of a batch of them.
 
-A row is one rollout, under the key `{uid}_{session}_{output}`; the uid is that of its group. verl adds padding rows,
-which belong to no group of the step.
+A row is one output of a rollout, under the key `{uid}_{session}_{output}`; the uid is that of its group, the session
+that of its rollout. Single-turn rollouts have one output, agent loops may have several; all carry the reward of the
+last one. verl adds padding rows, which belong to no group of the step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,44 @@ PARTITION = "train"
 def uid_of_key(key: str) -> str:
     """Group of the row with this key."""
     return key.split("_")[0]
+
+
+def session_of_key(key: str) -> str:
+    """Rollout of the row with this key, as `{uid}_{session}`."""
+    return key.rpartition("_")[0]
+
+
+def _output_of_key(key: str) -> int:
+    return int(key.rpartition("_")[2])
+
+
+def last_outputs(keys: Iterable[str]) -> list[str]:
+    """The key of each session's last output, in the order in which the sessions first appear."""
+    last: dict[str, str] = {}
+    for key in keys:
+        session = session_of_key(key)
+        last[session] = max(last.get(session, key), key, key=_output_of_key)
+    return list(last.values())
+
+
+def by_session(keys: Iterable[str]) -> list[str]:
+    """The keys with the outputs of each session together, in order, and the sessions in order of first appearance."""
+    sessions: dict[str, list[str]] = {}
+    for key in keys:
+        sessions.setdefault(session_of_key(key), []).append(key)
+    return [key for outputs in sessions.values() for key in sorted(outputs, key=_output_of_key)]
+
+
+def join_outputs(rows: Any, keys: Sequence[str]) -> torch.Tensor:
+    """One sequence per session instead of one per output: the tokens of its outputs one after the other.
+
+    Args:
+        rows: nested, shape (N, T*).
+        keys: of the rows, in the order of `by_session`.
+    """
+    sessions = [session_of_key(key) for key in keys]
+    ends = [row for row, session in enumerate(sessions, start=1) if row == len(keys) or session != sessions[row]]
+    return torch.nested.nested_tensor_from_jagged(rows.values(), rows.offsets()[[0, *ends]])
 
 
 def task_of_rows(batch: KVBatchMeta, task_of: Callable[[str], int | None]) -> dict[str, int]:
@@ -82,9 +121,13 @@ def put_loss_weights(batch: KVBatchMeta, task_of_row: Mapping[str, int], weights
     weights = torch.tensor(weight_N, dtype=torch.float32).repeat_interleave(offsets.diff())
     if "rollout_is_weights" in data:
         weights = weights * data["rollout_is_weights"].values()
-    nested = torch.nested.nested_tensor_from_jagged(weights, offsets)
-    fields = TensorDict({"rollout_is_weights": nested}, batch_size=len(batch))
-    return tq.kv_batch_put(keys=batch.keys, partition_id=PARTITION, fields=fields)
+    return put(batch, rollout_is_weights=torch.nested.nested_tensor_from_jagged(weights, offsets))
+
+
+def put(batch: KVBatchMeta, **fields: torch.Tensor) -> KVBatchMeta:
+    """Write fields of rows, nested tensors of shape (N, T*), and return the batch as the queue describes it then."""
+    columns = TensorDict(dict(fields), batch_size=len(batch))
+    return tq.kv_batch_put(keys=batch.keys, partition_id=PARTITION, fields=columns)
 
 
 def put_row_without_fields(key: str, tag: dict[str, Any]) -> KVBatchMeta:

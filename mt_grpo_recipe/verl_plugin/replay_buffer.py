@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -15,9 +17,10 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, judge
 from mt_grpo_recipe.algorithm.samplers import Sampler
 from mt_grpo_recipe.algorithm.selection import Selection
-from mt_grpo_recipe.algorithm.settings import SamplerSettings
-from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed, first_errors, log_shortfall
+from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.failures import check_validation, failed_groups, first_errors, log_shortfall
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
+from mt_grpo_recipe.verl_plugin.reward_warnings import RewardWarnings
 from mt_grpo_recipe.verl_plugin.rollout_rewards import judged_rollouts
 
 logger = logging.getLogger(__name__)
@@ -50,6 +53,8 @@ class Launches:
         self.id_of = {uid: launch_id for launch_id, uid in enumerate(self.uids)}
         self.waiting = set(waiting)
         """Uids of groups whose end was not seen yet."""
+        self.numbers_of: dict[str, list[float]] = {}
+        """The numbers that the rollouts of a group were judged by, by uid."""
 
     def add(self, uids: list[str]) -> None:
         """Book groups that were just launched, in order of launch."""
@@ -82,7 +87,7 @@ class TaskReplayBuffer(ReplayBuffer):
     Args:
         launch: task indices -> uids; submits one prompt of each task for generation, in that order.
         abort: stops the rollouts of the groups with these uids; used where the sampler aborts its surplus.
-        config: the sampler's settings.
+        config: the checked section `mt_grpo`.
         **kwargs: what verl gives a replay buffer.
     """
 
@@ -93,17 +98,19 @@ class TaskReplayBuffer(ReplayBuffer):
         self,
         launch: Callable[[list[int]], list[str]],
         abort: Callable[[list[str]], None],
-        config: SamplerSettings,
+        config: MTGRPOConfig,
         **kwargs: Any,
     ):
-        super().__init__(poll_interval=config.poll_interval_s, **kwargs)
+        super().__init__(poll_interval=config.sampler.poll_interval_s, **kwargs)
         self._launch = launch
         self._abort = abort
-        self._config = config
+        self._config, self._rewards = config.sampler, config.rewards
+        self._warnings = RewardWarnings(config)
         self._controller: TaskController | None = None
         self._record: StepRecord | None = None
         self._launches = Launches()
-        self._validated: dict[str, list[bool]] = {}
+        self._validated: dict[str, list[float]] = {}
+        self._failed_validation: dict[str, str] = {}
 
     @property
     def controller(self) -> TaskController:
@@ -147,27 +154,32 @@ class TaskReplayBuffer(ReplayBuffer):
         errors = first_errors(selection, self._launches.uids)
         self._record = StepRecord(selection, decide.total_s, poll.total_s, errors)
         log_shortfall(global_steps, self.controller, selection, errors)
+        self._warn_of_rewards(selection)
         return self._hand_over(selection), self._metrics()
 
     def _sample_validation(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
-        """verl's own choice of the rows; whether each rollout is right is kept for `take_validated`.
+        """verl's own choice of the rows; the accuracy of each rollout is kept for `take_validated`.
 
         Raises:
             EveryGroupFailed: there are no rows, of which verl cannot make a validation.
         """
         batch, metrics = super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
-        if not batch.keys:
-            raise EveryGroupFailed(
-                f"All {batch_size} prompts of a validation batch failed at step {global_steps}. The log of the rollout "
-                "workers has the traceback of each ('Group ... failed'). Correct the cause, such as an exception in "
-                "the reward function, and start again with trainer.resume_mode=auto: the checkpoints are kept."
-            )
-        for rollout in judged_rollouts(batch.keys, partition_id):
-            self._validated.setdefault(rollout.uid, []).append(rollout.correct)
+        check_validation(global_steps, batch, batch_size, self._failed_validation)
+        for rollout in judged_rollouts(batch.keys, partition_id, self._rewards):
+            accuracy = 0.0 if math.isnan(rollout.accuracy) else rollout.accuracy
+            self._validated.setdefault(rollout.uid, []).append(accuracy)
         return batch, metrics
 
-    def take_validated(self) -> dict[str, list[bool]]:
-        """Whether each rollout that ended is right, by uid of its prompt, of all validated since the last call."""
+    def _materialize_batch(
+        self, partition_id: str, selected_prompt_uids: list[str], partition_snapshot: dict[str, dict]
+    ) -> KVBatchMeta:
+        if partition_id != PARTITION:
+            # verl clears the prompts here, and with them what failed.
+            self._failed_validation = failed_groups(partition_id, selected_prompt_uids)
+        return super()._materialize_batch(partition_id, selected_prompt_uids, partition_snapshot)
+
+    def take_validated(self) -> dict[str, list[float]]:
+        """Accuracy of each rollout that ended, by uid of its prompt, of all validated since the last call."""
         validated, self._validated = self._validated, {}
         return validated
 
@@ -225,12 +237,15 @@ class TaskReplayBuffer(ReplayBuffer):
         """Read the rewards of groups that ended, and judge them."""
         failed = self.failure_keys[PARTITION] & set(uids)
         rewards: dict[str, list[float]] = {uid: [] for uid in uids if uid not in failed}
-        correct: dict[str, list[bool]] = {uid: [] for uid in rewards}
+        accuracy: dict[str, list[float]] = {uid: [] for uid in rewards}
         tokens = self._response_tokens(rewards.keys())
-        for rollout in judged_rollouts((k for k in self.partitions[PARTITION] if uid_of_key(k) in rewards), PARTITION):
+        keys = [key for key in self.partitions[PARTITION] if uid_of_key(key) in rewards]
+        for rollout in judged_rollouts(keys, PARTITION, self._rewards):
             rewards[rollout.uid].append(rollout.reward)
-            correct[rollout.uid].append(rollout.correct)
-        judged = {uid: judge(rewards_G, correct[uid], self._config, tokens[uid]) for uid, rewards_G in rewards.items()}
+            accuracy[rollout.uid].append(rollout.accuracy)
+            if math.isfinite(rollout.number):
+                self._launches.numbers_of.setdefault(rollout.uid, []).append(rollout.number)
+        judged = {uid: judge(rewards_G, accuracy[uid], self._config, tokens[uid]) for uid, rewards_G in rewards.items()}
         return dict.fromkeys(failed, FAILED_GROUP) | judged
 
     def _response_tokens(self, uids: Collection[str]) -> dict[str, int]:
@@ -240,6 +255,14 @@ class TaskReplayBuffer(ReplayBuffer):
             if (uid := uid_of_key(key)) in tokens:
                 tokens[uid] += tag.get("response_len", 0)
         return tokens
+
+    def _warn_of_rewards(self, selection: Selection) -> None:
+        """Say once what of the rewards of the step's groups does not fit the settings."""
+        numbers_of: dict[int, list[float]] = defaultdict(list)
+        for uid, numbers in self._launches.numbers_of.items():
+            numbers_of[selection.groups.task_of[self._launches.id_of[uid]]] += numbers
+        self._warnings.see(numbers_of)
+        self._warnings.say(self.controller)
 
     def _known(self) -> set[str]:
         """Every group of which the queue held anything at the last look."""

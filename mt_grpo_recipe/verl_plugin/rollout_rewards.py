@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import transfer_queue as tq
 
-from mt_grpo_recipe.algorithm.objective import is_correct
-from mt_grpo_recipe.verl_plugin.queue_rows import uid_of_key
+from mt_grpo_recipe.algorithm.accuracy import accuracy_of, judged_number
+from mt_grpo_recipe.algorithm.settings import RewardSettings
+from mt_grpo_recipe.verl_plugin.queue_rows import last_outputs, uid_of_key
 
 
 class JudgedRollout(NamedTuple):
@@ -17,15 +18,19 @@ class JudgedRollout(NamedTuple):
     uid: str
     """Of its group."""
     reward: float
-    correct: bool
+    number: float
+    """What it is judged by: `acc`, or the reward."""
+    accuracy: float
+    """In [0, 1]; NaN where the number is not finite."""
 
 
-def judged_rollouts(keys: Iterable[str], partition_id: str) -> list[JudgedRollout]:
+def judged_rollouts(keys: Iterable[str], partition_id: str, settings: RewardSettings) -> list[JudgedRollout]:
     """Judge the rollouts that these rows of the queue hold, one per session.
 
     Args:
         keys: of rows that have a reward.
         partition_id: part of the queue that they are in, "train" or "val".
+        settings: the section `mt_grpo.rewards`.
     """
     keys = last_outputs(keys)
     if not keys:
@@ -35,15 +40,6 @@ def judged_rollouts(keys: Iterable[str], partition_id: str) -> list[JudgedRollou
     for key, scores, extra in zip(keys, data["rm_scores"], data["extra_fields"], strict=True):
         reward = float(scores.sum())
         info = getattr(extra, "data", extra).get("reward_extra_info", {})
-        judged.append(JudgedRollout(uid_of_key(key), reward, is_correct(reward, info.get("acc"))))
+        number = judged_number(reward, info.get("acc"))
+        judged.append(JudgedRollout(uid_of_key(key), reward, number, accuracy_of(number, settings)))
     return judged
-
-
-def last_outputs(keys: Iterable[str]) -> list[str]:
-    """The key of each session's last output: a session may have several, and all carry the reward of the last one."""
-    last: dict[tuple[str, str], tuple[int, str]] = {}
-    for key in keys:
-        uid, session, output = key.split("_")
-        if int(output) >= last.get((uid, session), (-1, ""))[0]:
-            last[uid, session] = (int(output), key)
-    return [key for _, key in last.values()]

@@ -1,4 +1,4 @@
-"""A step that trains on nothing, because its whole budget brought no group with a gradient.
+"""A step that trains on nothing, because its whole budget brought no informative group.
 
 verl clears the rows of a step when it is over, and the queue refuses to clear none. So one row without data stands for
 the batch, marked by a tag, and is taken out wherever verl would read it.

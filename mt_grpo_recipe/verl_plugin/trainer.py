@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -24,6 +23,8 @@ from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
+from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
+from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
@@ -34,6 +35,7 @@ from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
+from mt_grpo_recipe.verl_plugin.reward_workers import restarting_reward_workers
 from mt_grpo_recipe.verl_plugin.skipped_step import (
     is_skipped,
     put_placeholder,
@@ -47,17 +49,6 @@ from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
 
 logger = logging.getLogger(__name__)
-
-
-class VerlBufferArguments(TypedDict):
-    """What verl gives a replay buffer, by the names of `ReplayBuffer.__init__`."""
-
-    trainer_mode: str
-    trainer_config: DictConfig
-    max_off_policy_threshold: int | None
-    max_off_policy_strategy: str
-    sampler_kwargs: DictConfig
-    refill_fn: Callable[[int], Any]
 
 
 class TaskTrainer(PPOTrainer):
@@ -85,19 +76,11 @@ class TaskTrainer(PPOTrainer):
         check_nodes()
         super().__init__(config)
 
-    # ------------------------------------------------------------------ data
+    def _setup(self) -> None:
+        with restarting_reward_workers(self):
+            super()._setup()
 
-    def _verl_buffer_arguments(self, verl_mode: str) -> VerlBufferArguments:
-        """What the buffer of a trainer that does as verl's mode of this name gets from verl's settings."""
-        sampler = self.config.trainer.v1.sampler
-        return {
-            "trainer_mode": verl_mode,
-            "trainer_config": self.config.trainer.v1.get(verl_mode, {}),
-            "max_off_policy_threshold": sampler.max_off_policy_threshold,
-            "max_off_policy_strategy": sampler.max_off_policy_strategy,
-            "sampler_kwargs": sampler.sampler_kwargs,
-            "refill_fn": self._add_prompts_to_generate,
-        }
+    # ------------------------------------------------------------------ data
 
     def _init_dataloader(self) -> None:
         super()._init_dataloader()
@@ -187,6 +170,7 @@ class TaskTrainer(PPOTrainer):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)
+        batch = put_session_advantages(batch, self.config.algorithm)
         weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
         if weights_K is None:
             return batch
@@ -243,8 +227,8 @@ class TaskTrainer(PPOTrainer):
     def _val_metrics_update(self, *args: Any, expected_acc_counts: Any, **kwargs: Any) -> dict:
         metrics = super()._val_metrics_update(*args, expected_acc_counts=expected_acc_counts, **kwargs)
         rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
-        correct_of = self.replay_buffer.take_validated()
-        accuracy_of = task_accuracy(self.val_dataloader.batches, correct_of, rollouts_of, self.mt_grpo.task_key)
+        accuracies_of = self.replay_buffer.take_validated()
+        accuracy_of = task_accuracy(self.val_dataloader.batches, accuracies_of, rollouts_of, self.mt_grpo.task_key)
         return metrics | accuracy_metrics(accuracy_of, self.tasks)
 
     # ------------------------------------------------------------------ checkpoints
@@ -293,4 +277,5 @@ class MTGRPOTrainer(TaskTrainer, PPOTrainerSync):
         self.trainer_mode = "sync"
 
     def _build_replay_buffer(self) -> TaskReplayBuffer:
-        return TaskReplayBuffer(self._launch, self._abort, self.mt_grpo.sampler, **self._verl_buffer_arguments("sync"))
+        given = verl_buffer_arguments(self.config, "sync", self._add_prompts_to_generate)
+        return TaskReplayBuffer(self._launch, self._abort, self.mt_grpo, **given)

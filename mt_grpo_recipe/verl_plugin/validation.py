@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -35,24 +35,24 @@ class RecordingLoader:
 
 def task_accuracy(
     batches: Iterable[Mapping[str, Any]],
-    correct_of: Mapping[str, Sequence[bool]],
+    accuracies_of: Mapping[str, Sequence[float]],
     rollouts_of: Mapping[str, int],
     task_key: Sequence[str],
 ) -> dict[str, float]:
-    """Share of right rollouts of each task, by task name; a rollout that failed counts as wrong, as in verl's `acc`.
+    """Mean accuracy of the rollouts of each task, by task name; one that failed counts as 0, as in verl's `acc`.
 
     Args:
         batches: validation batches, column name -> values of the rows; verl has added the column `uid`.
-        correct_of: uid of a prompt -> whether each of its rollouts that ended is right; none if all failed.
+        accuracies_of: uid of a prompt -> accuracy of each of its rollouts that ended; none if all failed.
         rollouts_of: uid of a prompt -> rollouts that were asked for.
         task_key: fields that name a row's task, as in `task_name`.
     """
-    right: Counter[str] = Counter()
+    right: defaultdict[str, float] = defaultdict(float)
     asked: Counter[str] = Counter()
     for batch in batches:
         for row, uid in enumerate(batch["uid"]):
             task = task_name({name: column[row] for name, column in batch.items()}, task_key)
-            right[task] += sum(correct_of.get(uid, ()))
+            right[task] += sum(accuracies_of.get(uid, ()))
             asked[task] += rollouts_of[uid]
     return {task: right[task] / asked[task] for task in asked}
 

@@ -19,7 +19,7 @@ from against_verl import runs_by_method
 from compare import GROUPS, METHODS, ROLLOUTS_PER_GROUP
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.metrics import GENERATED, TOTAL_METRICS, TRAINED, WEIGHT, ZERO_GRAD_RATE
+from mt_grpo_recipe.metrics import FILTERED_RATE, GENERATED, TOTAL_METRICS, TRAINED, WEIGHT, ZERO_GRAD_RATE, Metric
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, worst_accuracy
 from mt_grpo_recipe.report.read.log import Run, Series
 
@@ -63,16 +63,20 @@ def groups_to(run: Run, level: float) -> float:
 
 
 def gradient_counts(run: Run) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Groups with a gradient, of each step and task: generated, trained on, and due by z of those; (steps, K) each."""
+    """Groups with a gradient to train on: generated, trained on, and due by z of those, arrays of shape (steps, K)."""
 
-    def table(metric: str) -> FloatArray:
-        columns = [run.series(f"{metric}/{task}") for task in run.trained_tasks]
+    def table(metric: Metric) -> FloatArray:
+        columns = [run.series(metric.of(task)) for task in run.trained_tasks]
         return np.stack([np.interp(run.train_steps, series.steps, series.values) for series in columns], axis=1)
 
     # A task of which a step generated none has no rate; any stands in for it, times zero groups.
-    generated = table(GENERATED.name) * (1 - table(ZERO_GRAD_RATE.name))
-    trained = np.minimum(table(TRAINED.name), generated)
-    return generated, trained, table(WEIGHT.name) * trained.sum(1, keepdims=True)
+    lost = table(ZERO_GRAD_RATE)
+    if all(len(run.series(FILTERED_RATE.of(task))) for task in run.trained_tasks):
+        # Without this metric, the other one has the filtered groups in it.
+        lost = np.maximum(lost, table(FILTERED_RATE))
+    generated = table(GENERATED) * (1 - lost)
+    trained = np.minimum(table(TRAINED), generated)
+    return generated, trained, table(WEIGHT) * trained.sum(1, keepdims=True)
 
 
 def share_error(run: Run) -> float:

@@ -11,11 +11,12 @@ from puzzles import Puzzle
 from tokens import generate
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from mt_grpo_recipe.algorithm.accuracy import accuracy_of, judged_number
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import judge
-from mt_grpo_recipe.algorithm.objective import has_spread, is_correct
+from mt_grpo_recipe.algorithm.objective import has_spread
 from mt_grpo_recipe.algorithm.selection import Selection
-from mt_grpo_recipe.algorithm.settings import SamplerSettings
+from mt_grpo_recipe.algorithm.settings import RewardSettings, SamplerSettings
 from reward_fns import compute_score
 
 
@@ -27,12 +28,12 @@ class Group:
     answers_G: list[list[int]]
     """Token ids of each rollout."""
     rewards_G: list[float]
-    correct_G: list[bool]
+    accuracy_G: list[float]
 
     @property
     def accuracy(self) -> float:
-        """Share of right rollouts."""
-        return fmean(self.correct_G)
+        """Mean accuracy of the rollouts."""
+        return fmean(self.accuracy_G)
 
     @property
     def has_gradient(self) -> bool:
@@ -49,6 +50,7 @@ class Engine:
         tokenizer: the policy's.
         max_tokens: most tokens of an answer.
         generator: source of the draws.
+        rewards: the section `mt_grpo.rewards`.
         puzzles_at_once: puzzles in one forward pass at most.
     """
 
@@ -56,6 +58,7 @@ class Engine:
     tokenizer: PreTrainedTokenizerBase
     max_tokens: int
     generator: torch.Generator
+    rewards: RewardSettings
     puzzles_at_once: int = 64
 
     def roll_out(self, puzzles: Sequence[Puzzle], answers_each: int, temperature: float) -> list[Group]:
@@ -75,7 +78,7 @@ class Engine:
             puzzle,
             answers_G,
             [score["score"] for score in scores],
-            [is_correct(score["score"], score["acc"]) for score in scores],
+            [accuracy_of(judged_number(score["score"], score["acc"]), self.rewards) for score in scores],
         )
 
 
@@ -99,7 +102,7 @@ def fill_batch(
     while not sampler.done:
         for group in roll_out(sampler.ask()):
             tokens = sum(map(len, group.answers_G))
-            sampler.tell(len(groups), judge(group.rewards_G, group.correct_G, settings, tokens))
+            sampler.tell(len(groups), judge(group.rewards_G, group.accuracy_G, settings, tokens))
             groups.append(group)
     selection = sampler.select()
     controller.observe(selection)

@@ -84,7 +84,9 @@ class Laboratory:
         self._policy = Policy(model, config, len(self._tasks), mt_grpo.improvement.reduction)
         # Two streams of draws: how often a run is validated does not change what it trains on.
         self._engine, self._validation = (
-            Engine(model, tokenizer, config.data.max_response_length, torch.Generator().manual_seed(seed))
+            Engine(
+                model, tokenizer, config.data.max_response_length, torch.Generator().manual_seed(seed), mt_grpo.rewards
+            )
             for seed in (2 * self._rollout.seed, 2 * self._rollout.seed + 1)
         )
 

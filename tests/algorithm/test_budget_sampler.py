@@ -17,8 +17,8 @@ from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler, idle_tasks
 from mt_grpo_recipe.algorithm.settings import BudgetSettings, FixedSettings, MTGRPOConfig, SettingError
 
-KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True, rollouts=8, tokens=80)
-FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False, rollouts=8, tokens=40)
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True, rollouts=8, tokens=80)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, spread=False, rollouts=8, tokens=40)
 
 
 def make(weights=(0.5, 0.5), budget=12, tracker=None, owed=None, **given):

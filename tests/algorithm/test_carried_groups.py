@@ -16,8 +16,8 @@ from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
 from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig, RoundsSettings, StreamingSettings
 
-KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
-FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, spread=False)
 FAILED = FAILED_GROUP
 
 
@@ -122,7 +122,7 @@ def test_held_groups_survive_a_checkpoint_and_begin_the_next_step():
     sampler = controller.begin_step()
     tasks = [group.task for group in controller.held]
     for launch_id in range(4):
-        sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.1 * (launch_id + 1), carries_gradient=True))
+        sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.1 * (launch_id + 1), spread=True))
     assert sampler.done
     selection = sampler.select()
     controller.observe(selection)

@@ -34,11 +34,11 @@ def make(tasks=None, batch_size=8, **settings):
 
 
 def result(kept, accuracy=0.5):
-    return GroupResult(Outcome.INFORMATIVE if kept else Outcome.FILTERED, accuracy, carries_gradient=kept)
+    return GroupResult(Outcome.INFORMATIVE if kept else Outcome.FILTERED, accuracy, spread=kept)
 
 
-def selection(quota, chosen, finished, filtered, correct, failed=(0, 0, 0), flat=(0, 0, 0)):
-    """What a step brought, given by task; `flat` groups were let through, and chosen, with equal rewards."""
+def selection(quota, chosen, finished, filtered, correct, failed=(0, 0, 0), flat=(0, 0, 0), spread=(0, 0, 0)):
+    """What a step brought, by task: `flat` groups chosen with equal rewards, `spread` filtered with unequal ones."""
     quota_K, chosen_K, finished_K = np.array(quota), np.array(chosen), np.array(finished)
     groups = GroupLedger(len(quota))
     groups.launch(np.repeat(np.arange(len(quota)), chosen_K).tolist())
@@ -53,7 +53,8 @@ def selection(quota, chosen, finished, filtered, correct, failed=(0, 0, 0), flat
         launched_K=finished_K + np.array(failed),
         finished_K=finished_K,
         filtered_K=np.array(filtered),
-        zero_gradient_K=np.array(filtered) + np.array(flat),
+        filtered_spread_K=np.array(spread),
+        zero_gradient_K=np.array(filtered) - np.array(spread) + np.array(flat),
         failed_K=np.array(failed),
         correct_K=np.array(correct, dtype=np.float64),
         rounds=1,
@@ -242,6 +243,16 @@ def test_groups_without_a_gradient_that_no_filter_took_are_told_apart():
     # 1 of 4, 2 of 2, 0 of 2 are flat; what is left of the batch is 3, 0 and 2 of 5.
     assert controller.metrics()["zero_grad_rate"] == {"countdown": 0.25, "zebra": 1.0, "arc": 0.0}
     assert controller.metrics()["batch_share"] == {"countdown": 0.6, "zebra": 0.0, "arc": 0.4}
+
+
+def test_a_group_that_is_filtered_although_its_rewards_differ_is_not_called_without_a_gradient():
+    controller = make()
+    controller.begin_step()
+    step = selection([4, 2, 2], [2, 0, 0], [6, 4, 2], [4, 4, 2], correct=[1.0, 0.0, 2.0], spread=(1, 4, 0))
+    controller.observe(step)
+    assert controller.metrics()["filtered_rate"] == {"countdown": 4 / 6, "zebra": 1.0, "arc": 1.0}
+    assert controller.metrics()["zero_grad_rate"] == {"countdown": 3 / 6, "zebra": 0.0, "arc": 1.0}
+    assert controller.metrics()["batch_share"] == {"countdown": 1.0, "zebra": 0.0, "arc": 0.0}
 
 
 @pytest.mark.parametrize(("schedule", "kind"), [("rounds", RoundsSampler), ("streaming", StreamingSampler)])

@@ -69,9 +69,9 @@ def test_a_task_of_which_some_groups_finish_is_measured(drive):
     controller = make(ImprovementAwareSettings(trade_off=0.0))
     step(controller, drive)
     selection = step(controller, drive, failing=[ARC])
-    assert selection.failed_K[ARC] > 0 and controller.failing_steps_K.tolist() == [0, 0, 1]
+    assert selection.failed_K[ARC] > 0 and controller.streaks.failing_K.tolist() == [0, 0, 1]
     step(controller, drive)
-    assert controller.failing_steps_K.tolist() == [0, 0, 0]
+    assert controller.streaks.failing_K.tolist() == [0, 0, 0]
 
 
 def test_a_task_without_launches_stalls_at_its_last_accuracy(drive):
@@ -85,9 +85,9 @@ def test_a_task_without_launches_stalls_at_its_last_accuracy(drive):
 
 def test_a_task_that_is_not_launched_neither_fails_once_more_nor_recovers(drive):
     controller = make(FixedSettings(initial=[0.5, 0.5, 0.0]))
-    controller._failing_steps_K[ARC] = 2
+    controller.streaks.failing_K[ARC] = 2
     step(controller, drive)
-    assert controller.failing_steps_K.tolist() == [0, 0, 2]
+    assert controller.streaks.failing_K.tolist() == [0, 0, 2]
 
 
 def test_a_skipped_step_counts_for_a_stage_and_moves_no_other_rule():

@@ -15,8 +15,8 @@ from mt_grpo_recipe.algorithm.quotas import draw_quotas, rounded_counts, stratif
 from mt_grpo_recipe.algorithm.selection import select_groups
 from mt_grpo_recipe.algorithm.settings import RoundsSettings
 
-KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
-FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, spread=False)
 FAILED = FAILED_GROUP
 
 
@@ -41,20 +41,25 @@ def test_what_is_informative(rewards, correct, mixed, spread):
     assert judge(rewards, correct, RoundsSettings(drop_uninformative=False, ratio=False)).outcome == kept.outcome
 
 
-def test_a_result_holds_the_accuracy_and_whether_there_is_a_gradient():
+def test_a_result_holds_the_accuracy_and_whether_the_rewards_differ():
     keep_all = RoundsSettings(drop_uninformative=False, ratio=False)
     assert judge([1.0, 0.1, 0.1, 1.0], [True, False, False, True], RoundsSettings())[:3] == (
         Outcome.INFORMATIVE,
         0.5,
         True,
     )
-    # Filtered: nothing is trained on, whatever the rewards are.
-    assert judge([0.1, 0.0], [False, False], RoundsSettings())[:3] == (Outcome.FILTERED, 0.0, False)
+    # Filtered although the rewards differ, and filtered because they do not.
+    assert judge([0.1, 0.0], [False, False], RoundsSettings())[:3] == (Outcome.FILTERED, 0.0, True)
+    assert judge([0.1, 0.1], [False, False], RoundsSettings())[:3] == (Outcome.FILTERED, 0.0, False)
     # Let through with equal rewards, or with unequal ones.
     assert judge([1.0, 1.0], [True, True], keep_all)[:3] == (Outcome.INFORMATIVE, 1.0, False)
     assert judge([0.1, 0.0], [False, False], keep_all)[:3] == (Outcome.INFORMATIVE, 0.0, True)
     # Some right and some wrong, and rewards that do not say so.
     assert judge([0.5, 0.5], [True, False], RoundsSettings())[:3] == (Outcome.INFORMATIVE, 0.5, False)
+    # Rewards that know no right and wrong.
+    graded = judge([2.0, 9.0], [0.25, 0.875], RoundsSettings(informative="spread"))
+    assert graded[:3] == (Outcome.INFORMATIVE, 0.5625, True)
+    assert judge([1.0, 0.0], [1.0, math.nan], RoundsSettings()) == FAILED_GROUP
     assert judge([], [], RoundsSettings()) == FAILED_GROUP
     assert judge([1.0, 0.1], [True, False], RoundsSettings(), tokens=33)[3:] == (2, 33)
 
@@ -142,7 +147,7 @@ def test_the_ledger_tells_carried_groups_from_those_of_its_step():
     ledger = GroupLedger(2, carried=[Group(1, 3, KEPT), Group(0, 4, None)], step=5)
     ledger.launch([1])
     ledger.tell(1, FILTERED)
-    ledger.tell(2, GroupResult(Outcome.INFORMATIVE, 0.25, carries_gradient=False))
+    ledger.tell(2, GroupResult(Outcome.INFORMATIVE, 0.25, spread=False))
     assert ledger.fresh().tolist() == [False, False, True]
     # The first one ended, and was counted, in an earlier step.
     assert ledger.told_now().tolist() == [False, True, True]

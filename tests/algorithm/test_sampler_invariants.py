@@ -16,8 +16,8 @@ from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.samplers import Step, make_sampler
 from mt_grpo_recipe.algorithm.settings import SCHEDULES, MTGRPOConfig, RoundsSettings, StreamingSettings
 
-KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
-FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, spread=False)
 FAILED = FAILED_GROUP
 SOAK_STEPS = int(os.environ.get("MT_GRPO_SOAK_STEPS", "2000"))
 """Steps of the adversarial run; 100000 take minutes."""

@@ -14,8 +14,8 @@ from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
 
-KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, carries_gradient=True)
-FILTERED = GroupResult(Outcome.FILTERED, 0.0, carries_gradient=False)
+KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True)
+FILTERED = GroupResult(Outcome.FILTERED, 0.0, spread=False)
 FAILED = FAILED_GROUP
 
 

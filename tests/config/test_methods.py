@@ -8,7 +8,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
 
 import mt_grpo_recipe.config
-from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings
+from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings, RewardSettings
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin.checks import check_training_config
@@ -58,6 +58,7 @@ def test_the_yaml_lists_every_setting_and_leaves_each_at_its_default():
     names = {
         "weights": {"rule"} | {field.name for rule in RULES.values() for field in fields(rule)},
         "improvement": {field.name for field in fields(ImprovementSettings)},
+        "rewards": {field.name for field in fields(RewardSettings)},
         # `filter` is there only to be refused with its new names.
         "sampler": {"schedule", "filter"}
         | {field.name for schedule in SCHEDULES.values() for field in fields(schedule)},

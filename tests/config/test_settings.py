@@ -61,6 +61,18 @@ def test_a_missing_section_says_what_to_add():
         ({"weights": {"stages": [["a"]]}}, r"weights\.stages.*would have no effect"),
         ({"weights": {"rule": "sequential", "stages": [["a"]], "stage_steps": 0}}, r"weights\.stage_steps"),
         ({"weights": {"rule": "sec"}, "improvement": {"granularity": "mini_batch"}}, r"improvement\.granularity"),
+        ({"rewards": {"correct_at": math.nan}}, r"mt_grpo\.rewards\.correct_at=nan.*finite"),
+        ({"rewards": {"range": [1, 0]}, "sampler": {"informative": "spread"}}, r"rewards\.range=\[1.*worst one first"),
+        ({"rewards": {"range": [0, 5, 9]}, "sampler": {"informative": "spread"}}, r"rewards\.range"),
+        (
+            {"rewards": {"range": [0, 1], "correct_at": 0.5}, "sampler": {"informative": "spread"}},
+            r"rewards\.correct_at=0\.5.*left out with rewards\.range",
+        ),
+        ({"rewards": {"range": [0, 1]}}, r"mt_grpo\.sampler\.informative='mixed'.*spread with rewards\.range"),
+        (
+            {"rewards": {"threshold": 1}},
+            r"mt_grpo\.rewards\.threshold is unknown; there are mt_grpo\.rewards\.correct_at",
+        ),
         ({"improvement": {"reduction": "max"}}, r"improvement\.reduction"),
         ({"sampler": {"ratio_from_step": 0}}, r"sampler\.ratio_from_step"),
         ({"improvement": {"granularity": "token"}}, r"improvement\.granularity"),

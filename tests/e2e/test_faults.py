@@ -1,4 +1,4 @@
-"""A real run in which all around the sampler misbehaves: it ends each step, says what was missing, and goes on."""
+"""Real runs in which what is around the sampler misbehaves: they say what is missing and go on, or stop and say why."""
 
 import json
 import os
@@ -53,15 +53,29 @@ def write(path, puzzles_of):
     pq.write_table(pa.Table.from_pylist(rows), path)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Metrics by step, and what the run printed: two steps on five tasks of the same puzzles."""
-    folder = tmp_path_factory.mktemp("faults")
-    (train,), (test,) = (list(split.values()) for split in draw({"arc-mini": 81}, test=1))
-    shares = {SINGLE: train[:1], SOUND: train[1:21], RAISES: train[21:41], NAN: train[41:61], KEYS: train[61:]}
-    write(folder / "train.parquet", shares)
-    write(folder / "test.parquet", {SOUND: test})
-    (folder / "reward.py").write_text(REWARD)
+ALL_RAISE = """
+def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
+    return float(extra_info["answer_key"] == solution_str)
+"""
+DIES = """
+import os
+from pathlib import Path
+
+from reward_fns import compute_score as sound
+
+DIED = Path(__file__).with_name("died")
+
+
+def compute_score(*args, **kwargs):
+    if not DIED.exists():
+        DIED.touch()
+        os._exit(9)
+    return sound(*args, **kwargs)
+"""
+
+
+def train(folder, *overrides):
+    """Train on the files in `folder`; the finished process, and what it printed."""
     command = [
         *(sys.executable, "-m", "verl.trainer.main_ppo", "hydra.searchpath=[pkg://mt_grpo_recipe.config]"),
         *("+platform=cpu", "+mt_grpo=mt_grpo_stream", "+experiment=mini"),
@@ -73,6 +87,7 @@ def run(tmp_path_factory):
         *("trainer.total_training_steps=2", "trainer.save_freq=2", "trainer.test_freq=2"),
         *("trainer.val_before_train=False", f"trainer.default_local_dir={folder}/checkpoints"),
         f"hydra.run.dir={folder}/hydra",
+        *overrides,
     ]
     result = subprocess.run(
         command,
@@ -83,12 +98,27 @@ def run(tmp_path_factory):
         timeout=900,
         check=False,
     )
-    output = result.stdout + result.stderr
+    return result, result.stdout + result.stderr
+
+
+def steps_logged(folder):
+    """Metrics by step."""
+    return {row["step"]: row["data"] for row in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Metrics by step, and what the run printed: two steps on five tasks of the same puzzles."""
+    folder = tmp_path_factory.mktemp("faults")
+    (train_puzzles,), (test,) = (list(split.values()) for split in draw({"arc-mini": 81}, test=1))
+    places = {SINGLE: (0, 1), SOUND: (1, 21), RAISES: (21, 41), NAN: (41, 61), KEYS: (61, None)}
+    write(folder / "train.parquet", {task: train_puzzles[slice(*place)] for task, place in places.items()})
+    write(folder / "test.parquet", {SOUND: test})
+    (folder / "reward.py").write_text(REWARD)
+    result, output = train(folder)
     assert result.returncode == 0, output[-5000:]
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    steps = {row["step"]: row["data"] for row in map(json.loads, lines)}
     decisions = [json.loads(line) for line in (folder / "checkpoints/decisions.jsonl").read_text().splitlines()]
-    return steps, decisions, output
+    return steps_logged(folder), decisions, output
 
 
 def test_tasks_of_any_name_are_told_apart_in_the_metrics(run):
@@ -125,3 +155,40 @@ def test_a_task_of_one_row_repeats_it(run):
     for decision in decisions:
         assert decision["quota"][tasks.index(SINGLE)] > 1
         assert decision["rows"].count(0) > 1
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twenty puzzles of one task to train on, and one to validate on."""
+    (train_puzzles,), (test,) = (list(split.values()) for split in draw({"arc-mini": 20}, test=1))
+    write(tmp_path / "train.parquet", {SOUND: train_puzzles})
+    write(tmp_path / "test.parquet", {SOUND: test})
+    return tmp_path
+
+
+def test_a_run_whose_every_reward_raises_stops_with_an_error_that_names_the_exception(folder):
+    (folder / "reward.py").write_text(ALL_RAISE)
+    few = ("mt_grpo.sampler.max_resample_rounds=0", "trainer.total_training_steps=9", "trainer.save_freq=1")
+    result, output = train(folder, *few)
+    assert result.returncode != 0
+    assert "Every group failed in 3 steps in a row, the last of them step 3" in output
+    assert "Traceback (most recent call last)" in output and "KeyError: 'answer_key'" in output
+    assert (folder / "checkpoints/latest_checkpointed_iteration.txt").read_text().strip() == "2"
+
+
+def test_a_validation_whose_every_reward_raises_names_the_exception_as_well(folder):
+    (folder / "reward.py").write_text(ALL_RAISE)
+    result, output = train(folder, "trainer.val_before_train=True")
+    assert result.returncode != 0
+    assert "of a validation batch failed at step 0" in output and "KeyError: 'answer_key'" in output
+
+
+def test_a_reward_worker_that_dies_comes_back(folder):
+    (folder / "reward.py").write_text(DIES)
+    result, output = train(folder)
+    assert result.returncode == 0, output[-5000:]
+    assert (folder / "died").exists()
+    steps = steps_logged(folder)
+    # What the worker had in hand when it died was scored by its successor.
+    assert all(steps[step]["mt_grpo/failed_groups"] == 0 for step in (1, 2))
+    assert all(steps[step]["mt_grpo/generated_rollouts/" + METRIC_NAMES[SOUND]] > 0 for step in (1, 2))

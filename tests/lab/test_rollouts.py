@@ -7,6 +7,7 @@ from composing import compose_settings
 from rollouts import Engine, Group, fill_batch
 
 from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.settings import RewardSettings
 
 TASKS = ["countdown-mini", "arc-mini", "zebra-mini"]
 
@@ -49,12 +50,12 @@ def test_without_a_filter_flat_groups_are_trained_on_and_counted(groups_of):
 
 
 def test_answers_are_scored_by_the_reward_functions(model, tokenizer, puzzles):
-    engine = Engine(model, tokenizer, 32, torch.Generator().manual_seed(0), puzzles_at_once=3)
+    engine = Engine(model, tokenizer, 32, torch.Generator().manual_seed(0), RewardSettings(), puzzles_at_once=3)
     asked = puzzles["zebra-mini"][:4] + puzzles["countdown-mini"][:3]
     groups = engine.roll_out(asked, 8, 1.0)
     assert [group.puzzle for group in groups] == asked
     rewards = np.array([group.rewards_G for group in groups])
-    correct = np.array([group.correct_G for group in groups])
+    correct = np.array([group.accuracy_G for group in groups])
     assert rewards.shape == (7, 8) and set(rewards.flat) <= {0.0, 0.1, 1.0}
     assert ((rewards == 1.0) == correct).all() and 0 < correct.mean() < 1
     assert groups[0].accuracy == correct[0].mean()

@@ -27,6 +27,8 @@ class FakeRollout:
         self.step = 1
         self.validation = {}
         self.error = None
+        self.outputs_of = {}
+        """Session -> number of its outputs, which all carry the reward of the session; one by default."""
         self._numbers = itertools.count()
         self._started = []
 
@@ -60,10 +62,11 @@ class FakeRollout:
 
     def _store(self, uid, result, items):
         for session, (reward, acc) in enumerate(result or []):
-            key = f"{uid}_{session}_0"
-            items[key] = {"status": "success", "seq_len": 5}
             info = {} if acc is MISSING else {"acc": acc}
-            self.fields[key] = (torch.tensor([0.0, reward]), {"reward_extra_info": info})
+            for output in range(self.outputs_of.get(session, 1)):
+                key = f"{uid}_{session}_{output}"
+                items[key] = {"status": "success", "seq_len": 5, "response_len": 3}
+                self.fields[key] = (torch.tensor([0.0, reward]), {"reward_extra_info": info})
 
     def kv_list(self, partition_id=None):
         if partition_id is None:

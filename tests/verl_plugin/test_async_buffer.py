@@ -27,7 +27,7 @@ def make_buffer(monkeypatch, outcome, window=BATCH, threshold=8, tasks=("a", "b"
         window=window,
         launch=rollout.launch,
         abort=rollout.abort,
-        config=config.sampler,
+        config=config,
         trainer_mode="separate_async",
         trainer_config=OmegaConf.create({}),
         max_off_policy_threshold=threshold,

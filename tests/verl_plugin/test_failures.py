@@ -33,7 +33,8 @@ def step_of(*results):
 
 
 def controller(failing_steps_K=(0, 0), failing_steps=0):
-    return SimpleNamespace(tasks=["a", "b"], failing_steps_K=np.array(failing_steps_K), failing_steps=failing_steps)
+    streaks = SimpleNamespace(failing_K=np.array(failing_steps_K), failing=failing_steps)
+    return SimpleNamespace(tasks=["a", "b"], streaks=streaks)
 
 
 def test_the_text_of_an_exception_ends_with_its_name_and_has_a_bounded_length():
@@ -57,10 +58,10 @@ def test_the_first_failure_of_each_task_is_found_whatever_failed(monkeypatch):
     }
     monkeypatch.setattr(failures, "tq", rollout)
     errors = first_errors(step_of((0, FAILED), (0, FAILED), (1, FAILED), (1, GOOD)), ["u0", "u1", "u2", "u3"])
-    assert errors == {0: TRACEBACK, 1: "its rewards are not all finite numbers"}
+    assert errors == {0: TRACEBACK, 1: "a reward or an `acc` of it is not a finite number"}
     rollout.items = {"u0": {"status": "failure"}, "u1": {"status": "running"}}
     errors = first_errors(step_of((0, FAILED), (1, FAILED)), ["u0", "u1"])
-    assert "the log of the rollout workers" in errors[0] and "stall_timeout_s" in errors[1]
+    assert errors[0].endswith("the log of the rollout workers has it, with uid=u0") and "stall_timeout_s" in errors[1]
 
 
 def test_a_step_says_how_many_groups_of_which_task_failed_and_why(caplog):

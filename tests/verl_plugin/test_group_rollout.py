@@ -225,6 +225,28 @@ def test_a_reward_that_raises_fails_its_group(stored, caplog):
     assert stored.errors["group"].endswith("ValueError: no reward today")
 
 
+@pytest.mark.parametrize(("trajectory", "partition"), [(TRAIN, "train"), ({"validate": True}, "val")])
+def test_a_rollout_of_verls_own_loop_that_fails_says_in_the_queue_why(monkeypatch, trajectory, partition):
+    tags = {}
+
+    async def put(key, partition_id, tag):
+        # As in the queue, a tag is added to what is there.
+        tags.setdefault((partition_id, key), {}).update(tag)
+
+    async def run(self, sampling_params, trajectory, *, agent_name, trace, session_id, **kwargs):
+        if session_id == 1:
+            raise KeyError("no such tool")
+
+    monkeypatch.setattr(tq, "async_kv_put", put)
+    monkeypatch.setattr(AgentLoopWorkerTQ.__ray_actor_class__, "_run_agent_loop", run)
+    worker = equip(object.__new__(GroupRolloutWorker), Server(), Rewards())
+    worker._loop, worker._default_loop = SimpleNamespace(), "single_turn_agent"
+    asyncio.run(worker._run_prompt({**prompt(), "agent_name": "tool_agent"}, {"temperature": 1.0}, trajectory))
+    (tag,) = tags.values()
+    assert (partition, "group") in tags and tag["status"] == "failure"
+    assert tag[ERROR].startswith("Traceback") and tag[ERROR].endswith("KeyError: 'no such tool'")
+
+
 @pytest.mark.parametrize("returned", [None, {"score": None}, {"points": 1.0}])
 def test_a_reward_function_that_returns_no_reward_fails_its_group(stored, returned):
     rewards = Rewards()

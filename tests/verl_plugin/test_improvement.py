@@ -63,6 +63,18 @@ def test_improvement_of_each_task(batch, workers, reduction, expected):
     assert math.isnan(improvement_K[2])
 
 
+def test_the_outputs_of_a_session_are_one_sample(rows):
+    rows.add("a_0_1", advantages=[1.0], old_log_probs=[-0.5], response_mask=[1])
+    rows.add("a_1_0", advantages=[-1.0], old_log_probs=[-0.25], response_mask=[1])
+    rows.add("a_0_0", advantages=[1.0, 1.0], old_log_probs=[-0.5, -1.0], response_mask=[1, 1])
+    task_of_row = dict.fromkeys(["a_0_1", "a_1_0", "a_0_0"], 0)
+    workers = Workers(rows, {"a_0_1": [1.07], "a_1_0": [0.9], "a_0_0": [1.1, 2.0]})
+    batch = KVBatchMeta(partition_id="train", keys=list(task_of_row), tags=[{}] * 3)
+    # Session 0: (0.1 + 0.28 + 0.07) / 3 = 0.15; session 1: 0.1. By row it would be (0.19 + 0.07 + 0.1) / 3 = 0.12.
+    assert make_pass(1).measure(workers, batch, task_of_row, step=1) == pytest.approx([0.125], abs=1e-6)
+    assert make_pass(1, reduction="sum").measure(workers, batch, task_of_row, step=1) == pytest.approx([0.25], abs=1e-6)
+
+
 def test_the_forward_pass_is_over_the_whole_batch_at_the_temperature_of_the_rollouts(batch, workers):
     make_pass().measure(workers, batch, TASK_OF_ROW, step=1)
     (request,) = workers.requests

@@ -3,45 +3,13 @@
 import logging
 import math
 
-import fake_queue
 import numpy as np
 import pytest
-import verl.trainer.ppo.v1.replay_buffer as verl_buffer
-from omegaconf import OmegaConf
+from buffers import MALFORMED, MISSING, MIXED, RIGHT, WRONG, make_buffer, sample
 
-from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.config import load_config
-from mt_grpo_recipe.verl_plugin import failures, rollout_rewards
+from mt_grpo_recipe.verl_plugin import failures
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
-from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
-
-MISSING = fake_queue.MISSING
-RIGHT, WRONG, MALFORMED = (1.0, 1.0), (0.1, 0.0), (0.0, 0.0)
-MIXED = [RIGHT, WRONG, WRONG, RIGHT]
-
-
-def make_buffer(monkeypatch, outcome, tasks=("a", "b"), batch_size=8, **settings):
-    config = load_config(OmegaConf.create({"sampler": {"poll_interval_s": 1e-4, "quota": "stratified", **settings}}))
-    rollout = fake_queue.FakeRollout(outcome)
-    for module in (rollout_rewards, failures, verl_buffer):
-        monkeypatch.setattr(module, "tq", rollout)
-    buffer = TaskReplayBuffer(
-        launch=rollout.launch,
-        abort=rollout.abort,
-        config=config.sampler,
-        trainer_mode="sync",
-        trainer_config=OmegaConf.create({}),
-        max_off_policy_threshold=8,
-        max_off_policy_strategy="drop",
-        sampler_kwargs=OmegaConf.create({}),
-        refill_fn=None,
-    )
-    buffer.controller = TaskController(list(tasks), batch_size, config)
-    return buffer, rollout
-
-
-def sample(buffer):
-    return buffer.sample(global_steps=1, partition_id="train", batch_size=buffer.controller.batch_size)[0]
+from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch
 
 
 def shares(buffer, batch):
@@ -242,7 +210,7 @@ def test_validation_judges_a_rollout_as_training_does(monkeypatch, rollouts):
     rollout.validate("p", rollouts)
     rollout.validate("q", None)
     buffer.sample(global_steps=1, partition_id="val", batch_size=2)
-    assert buffer.take_validated() == {"p": [True, False, False, True]}
+    assert buffer.take_validated() == {"p": [1.0, 0.0, 0.0, 1.0]}
     assert buffer.take_validated() == {}
     if not math.isnan(rollouts[0][0]):  # A reward that is no number fails a group in training.
         buffer, _ = make_buffer(monkeypatch, lambda task, number: rollouts, drop_uninformative=False, ratio=False)
@@ -256,17 +224,28 @@ def test_every_failed_group_is_recorded_with_its_exception_and_counted(monkeypat
     for steps in (1, 2, 3):
         with pytest.raises(EmptyBatch):
             sample(buffer)
-        assert buffer.controller.failing_steps == steps
+        assert buffer.controller.streaks.failing == steps
         assert buffer.record.errors == {0: rollout.error, 1: rollout.error}
     assert "(KeyError: 'answer_key')" in caplog.text
     rollout.outcome = lambda task, number: MIXED if task else None
     sample(buffer)
-    assert buffer.controller.failing_steps == 0
+    assert buffer.controller.streaks.failing == 0
     assert buffer.controller.metrics()["failing_steps"] == {"a": 4.0, "b": 0.0}
 
 
-def test_a_validation_batch_of_which_nothing_is_left_says_so(monkeypatch):
+def test_a_validation_batch_of_which_nothing_is_left_names_the_first_exception(monkeypatch):
     buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
     rollout.validate("p", None)
-    with pytest.raises(EveryGroupFailed, match="All 1 prompts of a validation batch failed at step 4"):
+    rollout.validation["p"][failures.ERROR] = "Traceback\nKeyError: 'answer_key'"
+    with pytest.raises(EveryGroupFailed, match="All 1 prompts of a validation batch failed at step 4") as raised:
         buffer.sample(global_steps=4, partition_id="val", batch_size=1)
+    assert str(raised.value).endswith("\nKeyError: 'answer_key'")
+
+
+def test_validation_prompts_that_failed_are_counted_and_named(monkeypatch, caplog):
+    buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
+    rollout.validate("p", [RIGHT, WRONG])
+    rollout.validate("q", None)
+    buffer.sample(global_steps=4, partition_id="val", batch_size=2)
+    assert "Validation at step 4: 1 of 2 prompts failed" in caplog.text and "uid=q" in caplog.text
+    assert buffer.take_validated() == {"p": [1.0, 0.0]}

@@ -13,12 +13,14 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
+from mt_grpo_recipe.algorithm.streaks import Streaks
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
+from mt_grpo_recipe.verl_plugin.buffer_arguments import VerlBufferArguments
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
-from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer, VerlBufferArguments
+from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
 
 class Controller:
@@ -26,7 +28,7 @@ class Controller:
 
     weights_K = np.array([0.75, 0.25])
     tasks = ("a_b", "c")
-    failing_steps = 0
+    streaks = Streaks(2)
 
     def __init__(self, signal=Signal.NONE, loss_weights_K=None):
         self.reads = signal
@@ -55,6 +57,7 @@ def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
     trainer = object.__new__(kind)
     trainer.config = OmegaConf.create(
         {
+            "algorithm": {"adv_estimator": "mt_grpo"},
             "trainer": {"default_local_dir": str(tmp_path)},
             "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 1}, "rollout": {"n": 2}},
         }
@@ -118,7 +121,8 @@ def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp
 
     monkeypatch.setattr(PPOTrainer, "_step_once", empty)
     controller = Controller()
-    controller.failing_steps = 3
+    controller.streaks = Streaks(2)
+    controller.streaks.failing = 3
     trainer = make_trainer(tmp_path, controller)
     trainer.replay_buffer.record.errors[1] = "KeyError: 'answer_key'"
     with pytest.raises(EveryGroupFailed, match="Task 'c':\nKeyError: 'answer_key'"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mt_grpo_recipe.algorithm.settings.bounds import SettingError, require, require_at_least, require_choice
+from mt_grpo_recipe.algorithm.settings.rewards import RewardSettings
 from mt_grpo_recipe.algorithm.settings.sampler import (
     SCHEDULES,
     BatchSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "ImprovementSettings",
     "MTGRPOConfig",
     "RegularizedSettings",
+    "RewardSettings",
     "RoundsSettings",
     "RuleSettings",
     "SamplerSettings",
@@ -73,7 +75,7 @@ class ImprovementSettings:
 
 @dataclass
 class GeneralSettings:
-    """What concerns neither the rule, nor the improvement, nor the sampler."""
+    """What concerns neither the rule, nor the improvement, nor the sampler, nor the rewards."""
 
     task_key: list[str] = field(default_factory=lambda: ["extra_info.task"])
     """Fields that name a row's task, joined with "-"."""
@@ -103,6 +105,7 @@ class MTGRPOConfig(GeneralSettings):
     weights: RuleSettings = field(default_factory=ImprovementAwareSettings)
     improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
     sampler: SamplerSettings = field(default_factory=RoundsSettings)
+    rewards: RewardSettings = field(default_factory=RewardSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -126,4 +129,10 @@ class MTGRPOConfig(GeneralSettings):
             "loss_weighting",
             "task",
             "none or residual with sampler.ratio=true (the batch already holds the shares z)",
+        )
+        require(
+            not (self.rewards.range is not None and self.sampler.tests_right),
+            "sampler.informative",
+            "mixed",
+            "spread with rewards.range, which knows no right and wrong",
         )

@@ -57,6 +57,11 @@ class SamplerSettings:
         )
 
     @property
+    def tests_right(self) -> bool:
+        """Whether the filter asks which rollouts are right; otherwise their rewards decide, or nothing is dropped."""
+        return self.drop_uninformative and self.informative == "mixed"
+
+    @property
     def fills_by_task(self) -> bool:
         """Whether each task has places of its own in the batch; otherwise any informative group takes any place."""
         return self.ratio or not self.drop_uninformative

@@ -1,0 +1,47 @@
+"""Steps in a row in which something is amiss with a task's groups; none of it is saved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mt_grpo_recipe.algorithm.arrays import IntArray
+from mt_grpo_recipe.algorithm.selection import Selection
+
+
+class Streaks:
+    """Counts steps in a row, of each task and over all, since the process began: a resumed run begins anew.
+
+    A step in which no group of a task ended leaves the task's counts as they are.
+
+    Args:
+        num_tasks: K.
+    """
+
+    def __init__(self, num_tasks: int):
+        self.failing_K = np.zeros(num_tasks, dtype=np.int64)
+        """Steps in which groups of the task failed and none finished, shape (K,)."""
+        self.failing = 0
+        """Steps in which groups failed and none of any task finished."""
+        self.dropped_K = np.zeros(num_tasks, dtype=np.int64)
+        """Steps in which groups of the task finished and all of them were filtered, shape (K,)."""
+        self.dropped_spread_K = np.zeros(num_tasks, dtype=np.int64)
+        """Groups of those steps whose rewards differ, shape (K,)."""
+        self.wrong_K = np.zeros(num_tasks, dtype=np.int64)
+        """Steps in which groups of the task finished and every rollout had accuracy 0, shape (K,)."""
+
+    def observe(self, selection: Selection) -> None:
+        """Count a step."""
+        finished_K = selection.finished_K > 0
+        failing_K = (selection.failed_K > 0) & ~finished_K
+        self.failing_K = _count(self.failing_K, failing_K, finished_K)
+        self.failing = self.failing + 1 if failing_K.any() and not finished_K.any() else 0
+        kept_K = selection.finished_K > selection.filtered_K
+        self.dropped_K = _count(self.dropped_K, finished_K & ~kept_K, kept_K)
+        self.dropped_spread_K = np.where(kept_K, 0, self.dropped_spread_K + selection.filtered_spread_K)
+        right_K = selection.correct_K > 0
+        self.wrong_K = _count(self.wrong_K, finished_K & ~right_K, right_K)
+
+
+def _count(count_K: IntArray, more_K: np.ndarray, over_K: np.ndarray) -> IntArray:
+    """The counts after a step: one more where it goes on, zero where it is over, as they were elsewhere."""
+    return np.where(over_K, 0, count_K + more_K)
