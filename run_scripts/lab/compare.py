@@ -21,7 +21,7 @@ LAB = Path(__file__).resolve().parent
 ROLLOUTS_PER_GROUP = 8
 GROUPS = 2400
 """Groups that each run generates, at least."""
-BATCHES = (6, 12, 24)
+BATCHES = (3, 6, 12, 24)
 METHODS: dict[str, tuple[str, list[str]]] = {
     "grpo": ("grpo", []),
     "dapo_stream": ("dapo", ["mt_grpo.sampler.schedule=streaming"]),
@@ -54,7 +54,7 @@ class Stage:
 
 
 STAGES = {
-    "choose": Stage(puzzles=1, seeds=(100,), batches=dict.fromkeys(METHODS, BATCHES), validate_groups=480),
+    "choose": Stage(puzzles=1, seeds=(100, 101), batches=dict.fromkeys(METHODS, BATCHES), validate_groups=480),
     "report": Stage(
         puzzles=0,
         seeds=tuple(range(6)),

@@ -71,7 +71,7 @@ def gradient_counts(run: Run) -> tuple[FloatArray, FloatArray, FloatArray]:
 
     # A task of which a step generated none has no rate; any stands in for it, times zero groups.
     lost = table(ZERO_GRAD_RATE)
-    if all(len(run.series(FILTERED_RATE.of(task))) for task in run.trained_tasks):
+    if all(run.series(FILTERED_RATE.of(task)).steps.size for task in run.trained_tasks):
         # Without this metric, the other one has the filtered groups in it.
         lost = np.maximum(lost, table(FILTERED_RATE))
     generated = table(GENERATED) * (1 - lost)
