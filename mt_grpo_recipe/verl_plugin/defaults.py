@@ -11,6 +11,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 logger = logging.getLogger(__name__)
 ASYNC_MODE = "mt_grpo_async"
 
+COUNTED_IN_STEPS = ("total_training_steps", "lr_warmup_steps", "lr_decay_steps", "lr_wsd_decay_steps")
+"""Lengths in the optimiser's section that the schedule of the learning rate is made of, in one backend or another."""
+
 
 def set_defaults(config: DictConfig) -> None:
     """Set what a task sampler needs, and what is left open.
@@ -33,6 +36,27 @@ def set_defaults(config: DictConfig) -> None:
             mini_batches_per_sync(config),
             "data.train_batch_size over actor_rollout_ref.actor.ppo_mini_batch_size, as it was not given",
         )
+
+
+def stretch_learning_rate(config: DictConfig, updates_per_step: int) -> None:
+    """Let the schedule of the learning rate take as many steps as it would with one call of verl's update per step.
+
+    verl advances it once per call. A step that makes one call per mini-batch needs all lengths in mini-batches.
+
+    Args:
+        config: verl's whole training config, with the number of training steps filled in; changed in place.
+        updates_per_step: calls in a step whose batch is full. Shorter ones make fewer, and the schedule takes longer.
+    """
+    optim = config.actor_rollout_ref.actor.optim
+    for name in COUNTED_IN_STEPS:
+        steps = optim.get(name)
+        if updates_per_step > 1 and steps and steps > 0:
+            _set(
+                config,
+                f"actor_rollout_ref.actor.optim.{name}",
+                steps * updates_per_step,
+                f"the learning rate advances with each of the {updates_per_step} mini-batches of a step",
+            )
 
 
 def mini_batches_per_sync(config: DictConfig) -> int:

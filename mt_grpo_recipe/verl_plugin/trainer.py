@@ -27,7 +27,7 @@ from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
 from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
-from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
 from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
@@ -102,6 +102,10 @@ class TaskTrainer(PPOTrainer):
         clip = clip_bounds(actor_rollout.actor)
         self._improvement = ImprovementPass(self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks))
         self._run_all_steps()
+        if self.mt_grpo.improvement.granularity == "mini_batch":
+            stretch_learning_rate(
+                self.config, self.config.data.train_batch_size // actor_rollout.actor.ppo_mini_batch_size
+            )
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
 
     def _run_all_steps(self) -> None:

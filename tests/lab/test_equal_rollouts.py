@@ -63,6 +63,15 @@ def test_groups_without_a_gradient_do_not_count_as_trained_on(run):
     assert (trained <= generated).all()
 
 
+def test_filtered_groups_are_lost_even_if_they_have_a_gradient(tmp_path):
+    line = step_log(1, 400, (0.5, 0.5), (100, 100), (200, 200), (50, 150))
+    line["data"] |= {"mt_grpo/filtered_rate/a": 0.5, "mt_grpo/filtered_rate/b": 0.0}
+    (tmp_path / "run.json").write_text(json.dumps({"method": "dapo_b6", "seed": 0}))
+    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
+    generated, trained, _ = equal_rollouts.gradient_counts(read_run(tmp_path))
+    assert generated.tolist() == [[100, 50]] and trained.tolist() == [[100, 50]]
+
+
 def test_the_interval_of_a_mean():
     assert equal_rollouts.half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3))
 

@@ -35,7 +35,9 @@ def test_filtered_groups_are_left_out_and_count_in_the_accuracy(method, groups_o
     assert {group.puzzle.task for group in groups} == {"countdown-mini"}
     metrics = controller.metrics()
     assert metrics["accuracy"] == dict(zip(TASKS, [0.5, 0.0, 1.0], strict=True))
-    assert metrics["zero_grad_rate"] == dict(zip(TASKS, [0.0, 1.0, 1.0], strict=True))
+    assert metrics["filtered_rate"] == dict(zip(TASKS, [0.0, 1.0, 1.0], strict=True))
+    # Wrong answers of which one is not well-formed have unequal rewards.
+    assert metrics["zero_grad_rate"] == dict(zip(TASKS, [0.0, 0.0, 1.0], strict=True))
     assert metrics["batch_share"]["countdown-mini"] == 1
 
 

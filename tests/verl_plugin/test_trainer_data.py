@@ -116,3 +116,23 @@ def test_validation_rows_without_a_task_are_refused_at_start_with_file_and_row(s
         row["extra_info"]["task"] = None
     with pytest.raises(ConfigError, match=r"/test\.parquet: 10 of 50 rows name no task; the first is row 40"):
         start(validation=faulty)
+
+
+@pytest.mark.parametrize(
+    ("granularity", "steps", "warm_up"),
+    [("step", 3, 2), ("mini_batch", 6, 4)],
+)
+def test_the_learning_rate_takes_the_steps_it_was_given(start, granularity, steps, warm_up):
+    # Batches of 4 in mini-batches of 2: two calls of verl's update per step, and its schedule advances once per call.
+    trainer = start(
+        f"mt_grpo.improvement.granularity={granularity}",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=2",
+        "actor_rollout_ref.actor.optim.lr_warmup_steps=2",
+    )
+    optim = trainer.config.actor_rollout_ref.actor.optim
+    assert (optim.total_training_steps, optim.lr_warmup_steps) == (steps, warm_up)
+
+
+def test_a_warm_up_that_was_not_given_is_left_to_its_ratio(start):
+    trainer = start("mt_grpo.improvement.granularity=mini_batch", "actor_rollout_ref.actor.ppo_mini_batch_size=2")
+    assert trainer.config.actor_rollout_ref.actor.optim.lr_warmup_steps == -1

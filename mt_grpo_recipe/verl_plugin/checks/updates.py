@@ -1,4 +1,4 @@
-"""How a batch is cut for the updates: mini-batches, micro-batches, the learning rate."""
+"""How a batch is cut for the updates: mini-batches and micro-batches."""
 
 from __future__ import annotations
 
@@ -6,10 +6,6 @@ from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
-
-SCHEDULE_NAMES = ("lr_scheduler_type", "warmup_style", "lr_decay_style", "decay_type")
-"""Where verl's backends name the schedule of the learning rate."""
-WARM_UP_NAMES = ("lr_warmup_steps", "lr_warmup_steps_ratio")
 
 
 def _one_epoch_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
@@ -19,24 +15,6 @@ def _one_epoch_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str 
     return (
         "mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1; it is "
         f"{epochs}. Use that, or mt_grpo.improvement.granularity=step."
-    )
-
-
-def _learning_rate_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
-    """verl moves its schedule once per call of the update, and here a step makes one call per mini-batch."""
-    actor = config.actor_rollout_ref.actor
-    optim = actor.optim
-    several = actor.ppo_mini_batch_size < config.data.train_batch_size
-    if mt_grpo.improvement.granularity != "mini_batch" or not several:
-        return None
-    given = [f"{name}={optim[name]}" for name in SCHEDULE_NAMES if optim.get(name) not in (None, "constant")]
-    given += [f"{name}={optim[name]}" for name in WARM_UP_NAMES if (optim.get(name) or 0) > 0]
-    if not given:
-        return None
-    return (
-        f"mt_grpo.improvement.granularity=mini_batch with actor_rollout_ref.actor.optim.{', '.join(given)}: verl's "
-        "schedule of the learning rate would advance with every mini-batch, while its length is counted in steps. Use "
-        "a constant learning rate without warm-up, or mt_grpo.improvement.granularity=step."
     )
 
 
@@ -112,7 +90,6 @@ def _log_prob_micro_batches(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | 
 
 RULES = (
     _one_epoch_per_mini_batch,
-    _learning_rate_per_mini_batch,
     _a_mini_batch_fits_the_batch,
     _ranks_share_a_mini_batch,
     _actor_micro_batches,
