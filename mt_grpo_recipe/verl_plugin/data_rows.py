@@ -50,7 +50,7 @@ def task_names(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], sourc
 def drawn_rows(names: Sequence[str], count: int, seed: int) -> list[int]:
     """Numbers of the rows to keep, in order: each task keeps its share, and one row at least.
 
-    A seeded order of a task's rows decides which: the same seed keeps the same rows, and a larger count adds to them.
+    The first rows of a task in a seeded order are kept: the same seed keeps the same ones.
 
     Args:
         names: task of every row.
@@ -75,10 +75,8 @@ def drawn_rows(names: Sequence[str], count: int, seed: int) -> list[int]:
     tasks = np.asarray(names, dtype=object)
     kept: list[int] = []
     for number, (task, wanted) in enumerate(zip(sizes, counts_K, strict=True)):
-        order = np.random.default_rng(np.random.SeedSequence([seed, 3, number])).permutation(
-            np.flatnonzero(tasks == task)
-        )
-        kept += order[:wanted].tolist()
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 3, number]))
+        kept += rng.permutation(np.flatnonzero(tasks == task))[:wanted].tolist()
     return sorted(kept)
 
 
