@@ -79,8 +79,7 @@ run_paper() {
     fi
     start_run "$out" "$name" 42
   fi
-  python -m verl.trainer.main_ppo \
-    'hydra.searchpath=[pkg://mt_grpo_recipe.config]' "${row[@]:1}" \
+  python -m verl.trainer.main_ppo "${row[@]:1}" \
     ${MODEL:+actor_rollout_ref.model.path="$MODEL"} \
     data.train_files="$data/train.parquet" \
     data.val_files="$data/test.parquet" \

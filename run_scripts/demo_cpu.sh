@@ -24,8 +24,7 @@ done
 mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1000 --test 64 --seed 0 -o "$out/data"
 wait_for_turn
 start_run "$out" "$method" 0
-python -m verl.trainer.main_ppo \
-  'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
+python -m verl.trainer.main_ppo +platform=cpu "+mt_grpo=$method" +experiment=mini \
   data.train_files="$out/data/train.parquet" \
   data.val_files="$out/data/test.parquet" \
   actor_rollout_ref.model.path="$PWD/run_scripts/tiny_model/checkpoint" \
