@@ -48,6 +48,16 @@ start_run() {
   export VERL_FILE_LOGGER_PATH="$1/metrics-$(date +%Y%m%d-%H%M%S).jsonl"
 }
 
+# watch_training DIR PID: show the run in DIR until the training run PID has ended; if it failed, say why, and exit. The
+# training run is in the background, where Ctrl-C does not reach it: it is stopped with this script.
+watch_training() {
+  # shellcheck disable=SC2064
+  trap "kill $2 2>/dev/null || true" EXIT
+  mt-grpo watch "$1" --pid "$2"
+  wait "$2" || fail_with_log "$1/train.log"
+  trap - EXIT
+}
+
 # fail_with_log FILE: show why a training run stopped, and exit.
 fail_with_log() {
   echo "error: training stopped; the end of $1:" >&2
