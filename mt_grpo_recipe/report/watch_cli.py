@@ -111,9 +111,15 @@ def _show_live(path: Path, states: Iterator[Run | None], console: Console) -> No
 
 def _print_lines(path: Path, states: Iterator[Run | None], console: Console) -> None:
     printed = -1  # Step 0 is the validation before training.
-    for watched in states:
+    for number, watched in enumerate(states):
         if watched is None:
+            if number == 0:
+                console.print(_waiting(path), soft_wrap=True, markup=False)
             continue
         for step in [step for step in watched.records if step > printed]:
             console.print(step_line(watched, step), soft_wrap=True, markup=False)
             printed = step
+
+
+def _waiting(path: Path) -> str:
+    return f"Waiting for the first step of {path}; a training run takes a minute or more to start."

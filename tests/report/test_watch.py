@@ -145,8 +145,8 @@ def test_nothing_there_several_runs_and_no_step_are_refused(tmp_path, watch):
 def test_outside_a_terminal_each_step_gets_its_line_as_it_comes(growing, watch):
     lines = synthetic_lines(tasks=("arc", "zebra"), steps=3, test_freq=2)
     status, text = watch(growing(lines))
-    printed = text.splitlines()
-    assert status == 0
+    waiting, *printed = text.splitlines()
+    assert status == 0 and waiting.startswith("Waiting for the first step of")
     assert [line.split(",")[0].split(" |")[0] for line in printed] == ["step 0", *(f"step {n} of 3" for n in (1, 2, 3))]
     data = lines[1]["data"]
     seconds = data["timing_s/step"]
@@ -186,14 +186,15 @@ def test_it_ends_with_the_process_even_before_the_first_step(tmp_path, watch):
     (tmp_path / "run").mkdir()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert watch(tmp_path / "run", "--pid", ended.pid) == (0, "")
+    status, text = watch(tmp_path / "run", "--pid", ended.pid)
+    assert status == 0 and text.startswith("Waiting for the first step of") and len(text.splitlines()) == 1
 
 
 def test_what_the_process_wrote_last_is_shown(growing, watch, monkeypatch):
     lines = synthetic_lines(steps=9)[:3]
     alive = iter([True, True, True, False])
     monkeypatch.setattr(watch_cli, "_is_alive", lambda pid: next(alive))
-    assert [line.split(",")[0] for line in watch(growing(lines), "--pid", "1")[1].splitlines()][1:] == [
+    assert [line.split(",")[0] for line in watch(growing(lines), "--pid", "1")[1].splitlines()][2:] == [
         "step 1 of 9",
         "step 2 of 9",
     ]
