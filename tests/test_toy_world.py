@@ -44,6 +44,7 @@ def test_a_number_of_steps_that_shows_nothing_is_refused(capsys):
     assert "--steps takes 10 or more" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_it_imports_neither_verl_nor_ray():
     code = "import sys, toy_world; sys.exit(bool({'verl', 'ray', 'vllm'} & set(sys.modules)))"
     folder = Path(toy_world.__file__).parent
