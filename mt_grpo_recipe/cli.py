@@ -13,6 +13,7 @@ COMMANDS = {
         "say what is wrong with this machine or a training command, and how to fix it",
     ),
     "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
+    "watch": ("mt_grpo_recipe.report.watch_cli", "a run while it trains: a live view, or one line per step"),
     "show": ("mt_grpo_recipe.report.show_cli", "one run as a table in the terminal and as one picture"),
     "report": ("mt_grpo_recipe.report.cli", "figures and tables from the logs of any runs"),
 }

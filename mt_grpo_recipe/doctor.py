@@ -27,7 +27,6 @@ from mt_grpo_recipe.cpu import requested as cpu_requested
 if TYPE_CHECKING:
     from mt_grpo_recipe.verl_plugin.data_rows import Contents
 
-SEARCH_PATH = "hydra.searchpath=[pkg://mt_grpo_recipe.config]"
 SHARED_MEMORY_GIB = 1.0
 
 
@@ -134,13 +133,14 @@ def check_cluster() -> str:
 
 def compose_config(overrides: list[str]) -> DictConfig:
     """Compose verl's training config as `python -m verl.trainer.main_ppo OVERRIDES` would."""
-    overrides = [o for o in overrides if not o.startswith("hydra.searchpath=")]
+    import verl  # noqa: F401 (it loads the plugin, which shows Hydra where the methods are)
+
     if not any(o.startswith("+mt_grpo=") for o in overrides):
         overrides = ["+mt_grpo=mt_grpo", *overrides]
     if cpu_requested() and not any(o.startswith("+platform=") for o in overrides):
         overrides = ["+platform=cpu", *overrides]
     with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose("ppo_trainer", overrides=[SEARCH_PATH, *overrides])
+        return compose("ppo_trainer", overrides=overrides)
 
 
 class TrainingCommand:

@@ -113,6 +113,7 @@ FAILED_GROUPS = Metric("failed_groups", "groups whose rollout failed", "groups")
 SKIPPED_UPDATE = Metric("skipped_update", "1 where no group was informative and the policy was left as it is", "0 or 1")
 HELD_GROUPS = Metric("held_groups", "groups in flight or in stock after the step (`mt_grpo_async`)", "groups")
 STALE_GROUPS = Metric("stale_groups", "groups dropped because they were too old (`mt_grpo_async`)", "groups")
+STEPS_LEFT = Metric("steps_left", "steps until the end of the run", "steps")
 
 WORST_TASK_ACCURACY = Metric("worst_task_acc", "lowest accuracy of a trained task", "share", family=VALIDATION)
 AVERAGE_ACCURACY = Metric(
@@ -161,6 +162,7 @@ METRICS = (
     SKIPPED_UPDATE,
     HELD_GROUPS,
     STALE_GROUPS,
+    STEPS_LEFT,
     WORST_TASK_ACCURACY,
     AVERAGE_ACCURACY,
     TASK_ACCURACY,

@@ -48,6 +48,16 @@ start_run() {
   export VERL_FILE_LOGGER_PATH="$1/metrics-$(date +%Y%m%d-%H%M%S).jsonl"
 }
 
+# watch_training DIR PID: show the run in DIR until the training run PID has ended; if it failed, say why, and exit. The
+# training run is in the background, where Ctrl-C does not reach it: it is stopped with this script.
+watch_training() {
+  # shellcheck disable=SC2064
+  trap "kill $2 2>/dev/null || true" EXIT
+  mt-grpo watch "$1" --pid "$2"
+  wait "$2" || fail_with_log "$1/train.log"
+  trap - EXIT
+}
+
 # fail_with_log FILE: show why a training run stopped, and exit.
 fail_with_log() {
   echo "error: training stopped; the end of $1:" >&2
@@ -79,8 +89,7 @@ run_paper() {
     fi
     start_run "$out" "$name" 42
   fi
-  python -m verl.trainer.main_ppo \
-    'hydra.searchpath=[pkg://mt_grpo_recipe.config]' "${row[@]:1}" \
+  python -m verl.trainer.main_ppo "${row[@]:1}" \
     ${MODEL:+actor_rollout_ref.model.path="$MODEL"} \
     data.train_files="$data/train.parquet" \
     data.val_files="$data/test.parquet" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # MT-GRPO on three tasks, from nothing, on a machine without a GPU: installs, makes data, trains a tiny model with real
-# verl, Ray and vLLM, then prints a table and draws a picture.
+# verl, Ray and vLLM, which can be watched, then prints a table and draws a picture.
 #
 #   bash run_scripts/demo_cpu.sh [VERL OVERRIDES...]      e.g.  trainer.total_training_steps=60 +mt_grpo=dapo
 #   MT_GRPO_DEMO_DIR=DIR    where everything goes (default: outputs/demo-<date>)
@@ -24,8 +24,7 @@ done
 mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1000 --test 64 --seed 0 -o "$out/data"
 wait_for_turn
 start_run "$out" "$method" 0
-python -m verl.trainer.main_ppo \
-  'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
+python -m verl.trainer.main_ppo +platform=cpu "+mt_grpo=$method" +experiment=mini \
   data.train_files="$out/data/train.parquet" \
   data.val_files="$out/data/test.parquet" \
   actor_rollout_ref.model.path="$PWD/run_scripts/tiny_model/checkpoint" \
@@ -34,5 +33,6 @@ python -m verl.trainer.main_ppo \
   trainer.resume_mode=disable \
   trainer.default_local_dir="$out/checkpoints" \
   hydra.run.dir="$out/hydra" \
-  "${overrides[@]}" >"$out/train.log" 2>&1 9>&- || fail_with_log "$out/train.log"
+  "${overrides[@]}" >"$out/train.log" 2>&1 9>&- &
+watch_training "$out" $!
 mt-grpo show "$out" -o "$out/demo.png"

@@ -1,4 +1,4 @@
-"""Hydra configs (`hydra.searchpath=[pkg://mt_grpo_recipe.config] +mt_grpo=<method>`), and how they become settings.
+"""Hydra configs (`+mt_grpo=<method>`), and how they become settings.
 
 The section `mt_grpo` is flat: `weights` and `sampler` list the fields of every rule and schedule, and null leaves a
 field at its default. A value for a field that the chosen rule or schedule does not read is refused.
@@ -73,10 +73,7 @@ def load_config(section: Any) -> MTGRPOConfig:
             the chosen rule or schedule does not read.
     """
     if section is None:
-        raise ConfigError(
-            "The config has no section `mt_grpo`. Add to the command line: "
-            "hydra.searchpath=[pkg://mt_grpo_recipe.config] +mt_grpo=mt_grpo"
-        )
+        raise ConfigError("The config has no section `mt_grpo`. Add to the command line: +mt_grpo=mt_grpo")
     try:
         given: Any = OmegaConf.to_container(OmegaConf.create(section), resolve=True)
     except OmegaConfBaseException as error:

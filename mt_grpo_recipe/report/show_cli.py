@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mt_grpo_recipe.report.read.log import Run, RunLogError, find_runs, read_run
+from mt_grpo_recipe.report.read.log import find_run, read_run
 from mt_grpo_recipe.report.show.one_run import run_notes, run_table
 from mt_grpo_recipe.report.show.one_run_picture import draw_run
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         RunLogError: there is no run, it has no log that can be read, or there are several.
     """
-    shown = _read_one(Path(args.run))
+    shown = read_run(find_run(Path(args.run)))
     picture = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -49,15 +49,6 @@ def run(args: argparse.Namespace) -> int:
         console.print(f"metrics: {file.resolve()}", soft_wrap=True, markup=False)
     console.print(f"picture: {picture.resolve()}", soft_wrap=True, markup=False)
     return 0
-
-
-def _read_one(path: Path) -> Run:
-    runs = find_runs(path)
-    if len(runs) > 1:
-        raise RunLogError(
-            f"{path} holds {len(runs)} runs: show one of them, such as {runs[0]}, or compare all with `mt-grpo report`"
-        )
-    return read_run(runs[0])
 
 
 def _picture(text: str) -> Path:

@@ -1,4 +1,5 @@
-"""Entry point `mt_grpo` of group `verl.plugins`: registers estimator, loss and trainer with verl 0.9.1.
+"""Entry point `mt_grpo` of group `verl.plugins`: registers estimator, loss and trainer with verl 0.9.1, and the
+package's configs with Hydra.
 
 verl imports this package in every process and hides its failures at level DEBUG, so failures are reported here.
 """
@@ -10,6 +11,7 @@ import logging
 from mt_grpo_recipe.cpu import register_platform
 from mt_grpo_recipe.plugin_loading import loud_import
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
+from mt_grpo_recipe.verl_plugin.search_path import register_search_path
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ def register() -> None:
         # The platform has to be known before the trainer's imports ask verl for the device.
         register_platform()
         from mt_grpo_recipe.verl_plugin import advantage, async_trainer, policy_loss, trainer  # noqa: F401
+
+        register_search_path()
 
 
 register()

@@ -21,7 +21,7 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.step_metrics import step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option
-from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, task_slugs
+from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, STEPS_LEFT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
@@ -154,6 +154,7 @@ class TaskTrainer(PPOTrainer):
         metrics.update(
             step_metrics(self.controller, self.replay_buffer.record.selection, self._slugs, is_skipped(batch))
         )
+        metrics[STEPS_LEFT.name] = self.total_training_steps - self.global_steps
         add_timings(timing_raw, self.replay_buffer.record)
         self._log_decision()
         stop_if_nothing_finishes(self.global_steps, self.controller, self.replay_buffer.record.errors)

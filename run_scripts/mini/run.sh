@@ -33,8 +33,7 @@ case $method in
 esac
 wait_for_turn
 start_run "$out" "$name" "$seed"
-python -m verl.trainer.main_ppo \
-  'hydra.searchpath=[pkg://mt_grpo_recipe.config]' +platform=cpu "+mt_grpo=$method" +experiment=mini \
+python -m verl.trainer.main_ppo +platform=cpu "+mt_grpo=$method" +experiment=mini \
   data.train_files="$data/train.parquet" \
   data.val_files="$data/test.parquet" \
   actor_rollout_ref.model.path="$PWD/run_scripts/mini/warm_model" \

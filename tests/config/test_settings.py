@@ -27,7 +27,7 @@ def test_an_empty_section_is_the_papers_three_task_setting():
 
 
 def test_a_missing_section_says_what_to_add():
-    with pytest.raises(ConfigError, match=r"hydra\.searchpath=\[pkg://mt_grpo_recipe\.config\] \+mt_grpo=mt_grpo"):
+    with pytest.raises(ConfigError, match=r"Add to the command line: \+mt_grpo=mt_grpo"):
         load_config(None)
 
 

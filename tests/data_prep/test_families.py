@@ -106,6 +106,7 @@ def trait(puzzle, family: str) -> float:
     return len(re.findall(r"^\d+\. ", puzzle.prompt, flags=re.MULTILINE))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", RELEASED)
 def test_rows_are_like_the_released_ones(task):
     family, size = task.split("-")

@@ -12,6 +12,8 @@ from data_prep import arc, parts
 from data_prep.parts import Parts
 from data_prep.prepare import Contents, prepare
 
+pytestmark = pytest.mark.slow
+
 WANTED = {"countdown-mini": 20, "zebra-mini": 15, "zebra-easy": 10, "arc-easy": 20, "rg:leg_counting": 10}
 SLOW = ["--tasks", "zebra:mini,arc:easy", "--train", "280", "--test", "20", "--seed", "1"]
 

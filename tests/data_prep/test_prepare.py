@@ -23,6 +23,8 @@ from data_prep.tasks import TASKS, items, parse_tasks, stream
 from reward_fns import compute_score
 from reward_fns.rg import unpack_entry
 
+pytestmark = pytest.mark.slow
+
 MIXED = {"countdown-mini": 12, "arc-mini": 12, "zebra-mini": 6}
 
 

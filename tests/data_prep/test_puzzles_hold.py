@@ -13,6 +13,8 @@ from reasoning_gym.arc.arc_1d_tasks import ARC_1D_TASKS
 from data_prep.prepare import Contents, prepare
 from data_prep.tasks import stream
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", ARC_1D_TASKS)
 def test_every_arc_rule_is_applied_as_it_is_meant(name):

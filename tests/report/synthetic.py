@@ -40,7 +40,7 @@ def synthetic_lines(
     for step in range(1, steps + 1):
         accuracy_K = np.clip(ceiling_K * (1 - np.exp(-speed_K * step)) + rng.normal(0, 0.015, k), 0.01, 0.99)
         z_K = np.exp(logits_K) / np.exp(logits_K).sum()
-        data = _training_step(step, tasks, accuracy_K, z_K, batch_size, rng)
+        data = _training_step(step, steps - step, tasks, accuracy_K, z_K, batch_size, rng)
         if step % test_freq == 0 or step == steps:
             data |= {"timing_s/testing": 20.0} | _validation(tasks, accuracy_K)
         lines.append({"step": step, "data": data})
@@ -50,6 +50,7 @@ def synthetic_lines(
 
 def _training_step(
     step: int,
+    steps_left: int,
     tasks: Sequence[str],
     accuracy_K: np.ndarray,
     z_K: np.ndarray,
@@ -62,6 +63,7 @@ def _training_step(
     chosen_K = quota_K - short_K
     generated_K = np.ceil(quota_K / (1 - np.minimum(zero_K, 0.8))).astype(int) + 1
     data = {
+        "mt_grpo/steps_left": float(steps_left),
         "mt_grpo/rounds": float(1 + int(zero_K.max() > 0.6)),
         "timing_s/step": float(9 + 0.06 * generated_K.sum() + rng.exponential(0.5)),
         "timing_s/gen": float(5 + 0.05 * generated_K.sum()),

@@ -11,6 +11,8 @@ import pytest
 
 from mt_grpo_recipe.cli import main
 
+pytestmark = pytest.mark.slow
+
 MINI = Path(__file__).resolve().parents[2] / "run_scripts" / "mini"
 TEXT = (MINI / "RESULTS.md").read_text(encoding="utf-8")
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")

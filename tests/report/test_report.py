@@ -22,6 +22,8 @@ from mt_grpo_recipe.report.show.pictures import write_picture
 from mt_grpo_recipe.report.show.style import styled
 from mt_grpo_recipe.report.show.tables import Column, Table, show, to_csv, to_markdown, without_empty
 
+pytestmark = pytest.mark.slow
+
 
 def command(*arguments):
     parser = argparse.ArgumentParser()

@@ -101,7 +101,7 @@ def test_a_folder_of_one_run_shows_it_and_of_several_names_one(tmp_path, show):
     assert show(tmp_path / "runs").startswith("mt_grpo, seed 1: 3 training steps")
     write_run(tmp_path / "runs" / "b", seed=2, steps=3)
     first = tmp_path / "runs" / "a"
-    assert f"holds 2 runs: show one of them, such as {first}, or compare all" in str(refusal(tmp_path / "runs"))
+    assert f"holds 2 runs: name one of them, such as {first}, or compare all" in str(refusal(tmp_path / "runs"))
 
 
 @pytest.mark.parametrize("kept", [1, 2, 4])

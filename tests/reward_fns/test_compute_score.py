@@ -236,6 +236,7 @@ def test_verl_s_way_of_calling_works():
     assert [type(value) for value in result.values()] == [float, float, float]
 
 
+@pytest.mark.slow
 def test_verl_loads_it_by_the_documented_flags():
     from omegaconf import OmegaConf
     from verl.trainer.ppo.reward import get_custom_reward_fn

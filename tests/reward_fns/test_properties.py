@@ -13,6 +13,8 @@ from independent import NUMBERS, ROWS, TARGET
 from reward_fns import compute_score, extract_answer, maths, rg
 from reward_fns.scoring import arithmetic
 
+pytestmark = pytest.mark.slow
+
 # Pieces that are likelier than single characters to reach the interesting branches.
 WORDS = r"\boxed{ \boxed { } \{ <answer> </answer> Assistant: <|im_start|>assistant <|im_end|> carol Carol"
 SYMBOLS = r"3 8 8 12 24 1 0 + - * / ( ) = . ** \times \div \cdot \frac{ \left( \right)"

@@ -12,6 +12,8 @@ from reasoning_gym.factory import DATASETS
 from reward_fns import compute_score
 from reward_fns.rg import PARSED_AS_EXPRESSIONS, PARSED_AS_LISTS, is_safe, pack_entry, unpack_entry
 
+pytestmark = pytest.mark.slow
+
 
 def row(dataset, **settings):
     entry = reasoning_gym.create_dataset(dataset, size=1, seed=1, **settings)[0]

@@ -69,6 +69,7 @@ def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
     selection = SimpleNamespace(rounds=2, failed_K=np.array([0, 1]), quota_K=np.array([3, 1]), launch_ids=[0])
     trainer.replay_buffer = SimpleNamespace(record=StepRecord(selection, 0.5, 1.0), task_of={"u": 0, "v": 1}.get)
     trainer.global_steps, trainer.local_trigger_step, trainer.timing_raw = 5, 0, {}
+    trainer.total_training_steps = 20
     trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": [0]}, saved=[])
     trainer.actor_rollout_wg.save_model_to_cpu = trainer.actor_rollout_wg.saved.append
     trainer.sample_ended = []
@@ -105,6 +106,7 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
     assert controller.skipped == 1 and not controller.signals
     assert trainer.sample_ended == [True] and trainer.actor_rollout_wg.saved == saved
     assert metrics["mt_grpo/skipped_update"] == 1.0 and metrics["mt_grpo/weight/a-b"] == 0.75
+    assert metrics["mt_grpo/steps_left"] == 15
     assert timing_s == {"gen": 2.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 1.0}
     line = json.loads((tmp_path / "decisions.jsonl").read_text())
     assert line == {"step": 5, "weights": [0.75, 0.25], "quota": [3, 1], "rows": [7, 8], "chosen": [0]}

@@ -163,6 +163,20 @@ def find_runs(path: Path) -> list[Path]:
     return below or [path]
 
 
+def find_run(path: Path) -> Path:
+    """The one run at a path, as `find_runs` finds it.
+
+    Raises:
+        RunLogError: there is nothing at the path, or there are several runs.
+    """
+    runs = find_runs(path)
+    if len(runs) > 1:
+        raise RunLogError(
+            f"{path} holds {len(runs)} runs: name one of them, such as {runs[0]}, or compare all with `mt-grpo report`"
+        )
+    return runs[0]
+
+
 def _runs_below(directory: Path) -> list[Path]:
     if log_files(directory):
         return [directory]

@@ -18,11 +18,9 @@ from mt_grpo_recipe.metrics import (
 )
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
 from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, share_of
+from mt_grpo_recipe.report.measure.progress import LAST_STEPS
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.one_run_picture import run_title
-
-LAST_STEPS = 10
-"""Shares and rates are means over this many last steps: one batch alone is too small to read them off."""
 
 
 def run_table(run: Run) -> Table:

@@ -110,6 +110,12 @@ def _number(value: float, mean: float, kind: Kind) -> str:
     return f"{value:.2f}"
 
 
+def duration(seconds: float) -> str:
+    """Write seconds for people: "5.1 s", "3.0 min", "2.5 h"."""
+    size, unit = _time_unit(seconds)
+    return f"{seconds / size:.1f} {unit}"
+
+
 def _time_unit(seconds: float) -> tuple[float, str]:
     return (1.0, "s") if seconds < 120 else (60.0, "min") if seconds < 7200 else (3600.0, "h")
 

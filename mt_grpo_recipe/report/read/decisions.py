@@ -1,0 +1,29 @@
+"""The log of decisions beside a run's checkpoints: it has a step before the metrics of that step are logged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+DECISIONS = "decisions.jsonl"
+PLACES = (DECISIONS, f"checkpoints/{DECISIONS}")
+"""Where it stands in a run's directory: the scripts keep checkpoints in a folder of their own."""
+TAIL = 1 << 20
+"""Bytes read from the end: more than any line has."""
+
+
+def last_decided_step(run: Path) -> int | None:
+    """The last step that the log of decisions has; None where there is no such log, or no whole line in it.
+
+    Args:
+        run: a run's directory, or a log file in it.
+    """
+    directory = run if run.is_dir() else run.parent
+    for place in PLACES:
+        file = directory / place
+        if file.is_file():
+            with file.open("rb") as log:
+                log.seek(max(0, file.stat().st_size - TAIL))
+                whole = log.read().split(b"\n")[:-1]
+            return json.loads(whole[-1])["step"] if whole else None
+    return None

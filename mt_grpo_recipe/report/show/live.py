@@ -1,0 +1,156 @@
+"""A run while it trains: a view for the terminal, and one line per step."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from mt_grpo_recipe.metrics import ACCURACY, AVERAGE_ACCURACY, WEIGHT, WORST_TASK_ACCURACY
+from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, worst_accuracy
+from mt_grpo_recipe.report.measure.progress import (
+    LAST_STEPS,
+    Progress,
+    TaskProgress,
+    progress_of,
+    seconds_for,
+    total_steps,
+)
+from mt_grpo_recipe.report.read.decisions import last_decided_step
+from mt_grpo_recipe.report.read.joining import STEP_SECONDS
+from mt_grpo_recipe.report.read.log import Run, Series
+from mt_grpo_recipe.report.show.tables import EMPTY, duration
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+COURSE_WIDTH = 16
+COURSE_FROM = 110
+"""Columns that a terminal needs for the course of z beside the numbers."""
+BAR_WIDTH = 40
+EXPLAINED = (
+    "z: weight in the last step, and its course from the first. "
+    f"Means over the last {LAST_STEPS} steps: share of the batch asked for (target) and got (batch), accuracy on "
+    "training prompts, prompts without a gradient (zero-grad). All in per cent. "
+    "Rollouts generated and trained on are counted since the run began."
+)
+
+
+def run_view(run: Run, width: int) -> RenderableType:
+    """Where a run is: head, a row per task, what was validated, and how to read it.
+
+    Args:
+        run: the run.
+        width: columns of the terminal; where they are few, the course of z is left out.
+    """
+    progress = progress_of(run)
+    parts: list[RenderableType] = [Text(head(run, progress), style="bold")]
+    if progress.total:
+        parts.append(ProgressBar(total=progress.total, completed=progress.step, width=BAR_WIDTH))
+    parts.append(_task_table(progress, with_course=width >= COURSE_FROM))
+    parts += [Text(line) for line in _remarks(run, progress)]
+    parts.append(Text(EXPLAINED, style="dim"))
+    return Group(*parts)
+
+
+def head(run: Run, progress: Progress) -> str:
+    """One line: the run, its step, the pace and the time left."""
+    of = "" if progress.total is None else f" of {progress.total}"
+    return ", ".join([f"{run.name}: step {progress.step}{of}", *_pace(progress.step_seconds, progress.seconds_left)])
+
+
+def _pace(step_seconds: float, seconds_left: float) -> list[str]:
+    pace = [] if math.isnan(step_seconds) else [f"{duration(step_seconds)} per step"]
+    if math.isnan(seconds_left):
+        return pace
+    return [*pace, f"about {duration(seconds_left)} left" if seconds_left else "finished"]
+
+
+def step_line(run: Run, step: int) -> str:
+    """One line on a step: its seconds, the time left, weight and training accuracy of each task, what was validated.
+
+    Args:
+        run: the run.
+        step: a step that its log has; 0 is the validation before training.
+    """
+    data = run.records[step]
+    total = total_steps(run, step)
+    parts = [f"step {step}" + ("" if total is None else f" of {total}")]
+    parts += _pace(data.get(STEP_SECONDS, math.nan), math.nan if total is None else seconds_for(run, total - step))
+    line = [", ".join(parts)]
+    for task in run.trained_tasks:
+        if WEIGHT.of(task) in data:
+            accuracy = _percent(data.get(ACCURACY.of(task), math.nan))
+            line.append(f"{task}: z {_percent(data[WEIGHT.of(task)])}, accuracy {accuracy}")
+    if WORST_TASK_ACCURACY.name in data:
+        worst, average = (data[metric.name] for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY))
+        line.append(f"validated: worst task {_percent(worst)}, average {_percent(average)}")
+    return " | ".join(line)
+
+
+def _task_table(progress: Progress, with_course: bool) -> Table:
+    marks = [_mark(task) for task in progress.tasks]
+    headers = ["z", *["course of z"] * with_course, "target", "batch", "accuracy", "zero-grad", "generated", "trained"]
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("task", overflow="fold")
+    for header in headers:
+        table.add_column(header, justify="left" if header == "course of z" else "right")
+    if any(marks):
+        table.add_column("")
+    top = max((float(task.weights.values.max()) for task in progress.tasks if len(task.weights.values)), default=1.0)
+    for task, mark in zip(progress.tasks, marks, strict=True):
+        rates = (task.weights.last, task.target, task.batch, task.accuracy, task.zero_grad)
+        cells = [*map(_percent, rates), _count(task.generated), _count(task.trained), mark]
+        if with_course:
+            cells.insert(1, course(task.weights, top))
+        table.add_row(escape(task.task), *cells[: len(table.columns) - 1], style="red" if mark else None)
+    generated = math.fsum(task.generated for task in progress.tasks)
+    trained = math.fsum(task.trained for task in progress.tasks)
+    if progress.tasks and not math.isnan(generated):
+        table.add_section()
+        table.add_row("in all", *[""] * (len(headers) - 2), _count(generated), _count(trained), style="bold")
+    return table
+
+
+def _mark(task: TaskProgress) -> str:
+    if task.failing_steps:
+        return f"failing: {task.failing_steps} steps"
+    return "starved" if task.starved else ""
+
+
+def course(series: Series, top: float, width: int = COURSE_WIDTH) -> str:
+    """A series as at most `width` blocks, from 0 to `top`; each is the mean of equally many steps, give or take one."""
+    if not len(series.values):
+        return ""
+    means = [float(part.mean()) for part in np.array_split(series.values, min(width, len(series.values)))]
+    highest = len(BLOCKS) - 1
+    return "".join(BLOCKS[min(highest, round(highest * mean / top))] for mean in means)
+
+
+def _remarks(run: Run, progress: Progress) -> list[str]:
+    remarks = []
+    if not progress.tasks:
+        remarks.append("The log has no metrics of mt_grpo: was the run started with +mt_grpo=<method>?")
+    if any(task.starved for task in progress.tasks):
+        remarks.append("starved: of the batch, the task got less than half of the share asked for.")
+    worst, mean = worst_accuracy(run), mean_accuracy(run)
+    if len(worst.steps):
+        said = f"validated at step {worst.steps[-1]}: worst task {_percent(worst.last)}, average {_percent(mean.last)}"
+        first = f"; at step {worst.steps[0]}: {_percent(worst.first)}, {_percent(mean.first)}"
+        remarks.append(said + (first if len(worst.steps) > 1 else ""))
+    decided = last_decided_step(run.path)
+    if decided is not None and decided > progress.step:
+        remarks.append(f"step {decided} is trained, and is being saved or validated.")
+    return remarks
+
+
+def _percent(share: float) -> str:
+    return EMPTY if math.isnan(share) else f"{100 * share:.1f}"
+
+
+def _count(count: float) -> str:
+    return EMPTY if math.isnan(count) else f"{count:,.0f}"
