@@ -75,9 +75,27 @@ IMPROVEMENT = Metric(
     "advantage",
     per_task=True,
 )
+TRACKED_ACCURACY = Metric("tracked_accuracy", "moving average of J_k over groups, 0.9 per step", "share", per_task=True)
+TRACKED_ERROR = Metric(
+    "tracked_error", "its standard error, which grows while the task is not sampled", "share", per_task=True
+)
+TRACKED_GROUPS = Metric(
+    "tracked_groups", "groups that it rests on, 0.9 times as many per step without any", "groups", per_task=True
+)
+TRACKED_AGE = Metric("tracked_age", "steps since a group of the task finished", "steps", per_task=True)
+SHORT_OF = Metric(
+    "short_of",
+    "what the tracked accuracy is short of the highest bound of the task, negative above it (`targets`)",
+    "share",
+    per_task=True,
+)
+UNMET = Metric("unmet", "1 where a bound of the task is not surely exceeded (`targets`)", "0 or 1", per_task=True)
+OUT_OF_REACH = Metric(
+    "out_of_reach", "1 where the task makes no progress toward an unmet bound (`targets`)", "0 or 1", per_task=True
+)
 ADVANTAGE = Metric(
     "advantage",
-    "mean absolute advantage of the task's samples (the curriculum of `sec_*` reads it)",
+    "mean absolute advantage of the task's samples (`sec_*` and `dump` read it)",
     "advantage",
     per_task=True,
 )
@@ -140,6 +158,13 @@ METRICS = (
     FILTERED_RATE,
     ACCURACY,
     IMPROVEMENT,
+    TRACKED_ACCURACY,
+    TRACKED_ERROR,
+    TRACKED_GROUPS,
+    TRACKED_AGE,
+    SHORT_OF,
+    UNMET,
+    OUT_OF_REACH,
     ADVANTAGE,
     FAILING_STEPS,
     GENERATED,

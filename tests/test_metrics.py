@@ -35,6 +35,9 @@ from mt_grpo_recipe.report.read.log import read_runs
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mt_grpo_recipe"
 
+TARGETS = (metrics.SHORT_OF, metrics.UNMET, metrics.OUT_OF_REACH)
+"""What the rule `targets` alone logs."""
+
 HOSTILE = [
     "_",
     "-",
@@ -81,8 +84,21 @@ def test_the_controller_logs_what_the_catalogue_lists_per_task(rule, signal):
     controller.observe(sampler.select())
     controller.update_weights(np.array([0.1, 0.2]))
     # The weight in the loss is not the controller's to log: the trainer does where there is one.
-    always = TASK_METRICS.keys() - {IMPROVEMENT.key, ADVANTAGE.key, LOSS_WEIGHT.key, metrics.OWED.key}
+    of_some = (IMPROVEMENT, ADVANTAGE, LOSS_WEIGHT, metrics.OWED, *TARGETS)
+    always = TASK_METRICS.keys() - {metric.key for metric in of_some}
     assert controller.metrics().keys() == always | ({signal.key} if signal else set())
+
+
+def test_the_rule_of_targets_logs_of_the_tasks_with_bounds_what_the_catalogue_lists():
+    settings = RULES["targets"](targets={"a": 0.9})
+    controller = TaskController(["a", "b"], 8, MTGRPOConfig(weights=settings))
+    sampler = controller.begin_step()
+    for launch_id in range(len(sampler.ask())):
+        sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.5, spread=True))
+    controller.observe(sampler.select())
+    controller.update_weights(np.full(2, np.nan))
+    logged = {metric.key: controller.metrics()[metric.key] for metric in TARGETS}
+    assert logged == {"short_of": {"a": pytest.approx(0.4)}, "unmet": {"a": 1}, "out_of_reach": {"a": 0}}
 
 
 def test_real_training_runs_logged_what_the_catalogue_lists():
@@ -96,7 +112,8 @@ def test_real_training_runs_logged_what_the_catalogue_lists():
     # steps left were logged.
     costs = METRICS[METRICS.index(metrics.INFORMATIVE) : METRICS.index(LOSS_WEIGHT)]
     totals = METRICS[METRICS.index(metrics.TOTAL_ROLLOUTS) : METRICS.index(metrics.ROUNDS)]
-    later = {metrics.FAILING_STEPS, metrics.FILTERED_RATE, metrics.STEPS_LEFT, *costs, *totals}
+    tracked = METRICS[METRICS.index(metrics.TRACKED_ACCURACY) : METRICS.index(metrics.SHORT_OF)]
+    later = {metrics.FAILING_STEPS, metrics.FILTERED_RATE, metrics.STEPS_LEFT, *costs, *totals, *tracked, *TARGETS}
     others = {HELD_GROUPS, STALE_GROUPS, *later}
     assert {listed[name] for name in logged & listed.keys()} == set(METRICS) - others
 

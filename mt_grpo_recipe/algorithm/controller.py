@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,26 +18,20 @@ from mt_grpo_recipe.algorithm.quotas import stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
+from mt_grpo_recipe.algorithm.state import STATE_VERSION, StateMismatch, check_state
 from mt_grpo_recipe.algorithm.streaks import Streaks
-from mt_grpo_recipe.algorithm.task_weights import SequentialWeights, Signal, make_rule
+from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule, with_min_share
+from mt_grpo_recipe.algorithm.tracked_accuracy import AccuracyTracker
 from mt_grpo_recipe.metrics import (
-    ACCURACY,
-    BATCH_SHARE,
     FAILING_STEPS,
-    FILTERED_RATE,
     GENERATED,
     OWED,
-    SHORTFALL,
-    TARGET_SHARE,
+    TRAINED_ROLLOUTS,
     WEIGHT,
-    ZERO_GRAD_RATE,
+    Metric,
 )
 
-STATE_VERSION = 3
-
-
-class StateMismatch(ValueError):
-    """A checkpoint of another set-up; the message names what differs."""
+__all__ = ["STATE_VERSION", "StateMismatch", "TaskController"]
 
 
 class TaskController:
@@ -52,17 +46,26 @@ class TaskController:
         config: checked settings.
         carries_over: what a step leaves, in flight or informative and not chosen, goes to the next one. Needs a
             schedule that can begin with it.
+        rows_K: rows of data of each task, length K; the rule `proportional` reads them.
 
     Raises:
         SettingError: a setting does not fit the tasks.
     """
 
-    def __init__(self, tasks: list[str], batch_size: int, config: MTGRPOConfig, carries_over: bool = False):
+    def __init__(
+        self,
+        tasks: list[str],
+        batch_size: int,
+        config: MTGRPOConfig,
+        carries_over: bool = False,
+        rows_K: Sequence[int] | None = None,
+    ):
         self.tasks = list(tasks)
         self.batch_size = batch_size
         self._config = config
         self._carries_over = carries_over
-        self._rule = make_rule(config.weights, self.tasks)
+        self._tracked = AccuracyTracker(len(tasks))
+        self._rule = make_rule(config.weights, self.tasks, self._tracked, rows_K)
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
@@ -77,8 +80,8 @@ class TaskController:
 
     @property
     def weights_K(self) -> FloatArray:
-        """z, shape (K,)."""
-        return self._rule.weights_K
+        """z, shape (K,), with the least share that every task keeps."""
+        return with_min_share(self._rule.weights_K, self._config.weights.min_share)
 
     @property
     def streaks(self) -> Streaks:
@@ -91,9 +94,28 @@ class TaskController:
         return self._rule.reads
 
     @property
+    def finished(self) -> bool:
+        """Whether the run has what it was started for, and is to end."""
+        return self._rule.finished
+
+    @property
+    def notices(self) -> list[str]:
+        """What the latest update of the weights has to tell the user, a sentence each."""
+        return self._rule.notices
+
+    @property
     def held(self) -> list[Group]:
         """Groups that the next step begins with, in order of launch: they get the first launch ids."""
         return list(self._held)
+
+    def start(self, accuracy_of: Mapping[str, float]) -> None:
+        """Take the accuracies of a validation that samples as the training does, unless a step has begun.
+
+        Args:
+            accuracy_of: by task; tasks that are not trained are left out.
+        """
+        if self._steps == 0:
+            self._rule.start(np.array([accuracy_of.get(task, math.nan) for task in self.tasks]))
 
     def begin_step(self) -> Sampler:
         """Draw this step's quotas and return the sampler that fills them."""
@@ -161,28 +183,26 @@ class TaskController:
             restored_K = (selection.chosen_K > 0) & (self._config.loss_weighting == "residual")
             self._owed_K = np.where(restored_K, 0.0, selection.owed_K)
             self._put(OWED.key, self._owed_K)
-        seen_K = selection.finished_K > 0
-        step_accuracy_K = np.divide(selection.correct_K, selection.finished_K, out=np.zeros(len(seen_K)), where=seen_K)
-        decay = self._config.weights.accuracy_decay
-        first_K = seen_K & np.isnan(self._accuracy_K)
-        self._accuracy_K[first_K] = step_accuracy_K[first_K]
-        self._accuracy_K[seen_K] = decay * self._accuracy_K[seen_K] + (1 - decay) * step_accuracy_K[seen_K]
-
-        gradient_K = selection.chosen_gradient_K
-        self._put(TARGET_SHARE.key, selection.target_share_K)
-        self._put(BATCH_SHARE.key, gradient_K / max(int(gradient_K.sum()), 1))
-        self._put(ZERO_GRAD_RATE.key, selection.zero_gradient_K / np.maximum(selection.finished_K, 1), seen_K)
-        self._put(FILTERED_RATE.key, selection.filtered_K / np.maximum(selection.finished_K, 1), seen_K)
-        self._put(ACCURACY.key, step_accuracy_K, seen_K)
+        self._observe_accuracy(selection)
+        self._put_all(selection.readings())
         self._put(GENERATED.key, selection.launched_K + self._launched_ahead_K)
-        self._put(SHORTFALL.key, selection.shortfall_K)
-        for metric, values_K in step_costs(selection, self._carries_over, self._forgotten_K).items():
+        costs = step_costs(selection, self._carries_over, self._forgotten_K)
+        for metric, values_K in costs.items():
             self._put(metric.key, values_K)
+        self._rule.observe(selection.accuracy_K, costs[TRAINED_ROLLOUTS].astype(np.float64))
         self._forgotten_K = np.zeros_like(self._forgotten_K)
         self._streaks.observe(selection)
         self._put(FAILING_STEPS.key, self._streaks.failing_K)
         self._totals.add(selection)
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
+
+    def _observe_accuracy(self, selection: Selection) -> None:
+        """Average J_k, once as the rule asks for it, and once with its uncertainty."""
+        new_K, old_K, decay = selection.accuracy_K, self._accuracy_K, self._config.weights.accuracy_decay
+        average_K = np.where(np.isnan(old_K), new_K, decay * old_K + (1 - decay) * new_K)
+        self._accuracy_K = np.where(np.isnan(new_K), old_K, average_K)
+        self._tracked.update(selection.finished_K, selection.correct_K, selection.squares_K)
+        self._put_all(self._tracked.readings())
 
     def update_weights(self, signal_K: FloatArray) -> None:
         """Move z by one update of the rule.
@@ -202,11 +222,11 @@ class TaskController:
         failing_K = (self._streaks.failing_K > 0) & ~measured_K
         accuracy_K = np.where(failing_K, math.nan, self._accuracy_K)
         self._rule.update(accuracy_K, np.where(measured_K, signal_K, 0.0))
+        self._put_all(self._rule.readings())
 
     def skip_update(self) -> None:
         """The step trained on nothing: z stays, but a stage of the rule `sequential` has lasted one step more."""
-        if isinstance(self._rule, SequentialWeights):
-            self._rule.update(self._accuracy_K, np.zeros(len(self.tasks)))
+        self._rule.skip()
 
     def loss_weights_K(self, selection: Selection) -> FloatArray | None:
         """Weight of each task's samples in the policy loss, shape (K,); None where all are one."""
@@ -219,6 +239,10 @@ class TaskController:
     def _put(self, name: str, values_K: FloatArray | IntArray, where_K: np.ndarray | None = None) -> None:
         tasks = range(len(self.tasks)) if where_K is None else np.flatnonzero(where_K).tolist()
         self._metrics[name] = {task: float(values_K[task]) for task in tasks}
+
+    def _put_all(self, readings: Mapping[Metric, FloatArray]) -> None:
+        for metric, values_K in readings.items():
+            self._put(metric.key, values_K, ~np.isnan(values_K))
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Numbers of the current step: metric name -> task -> value; a task without a value is left out."""
@@ -242,6 +266,7 @@ class TaskController:
             "steps": self._steps,
             "weights": self._rule.state_dict(),
             "acceptance": self._tracker.state_dict(),
+            "tracked": self._tracked.state_dict(),
             "accuracy": [None if math.isnan(a) else a for a in self._accuracy_K.tolist()],
             "owed": self._owed_K.tolist(),
             "totals": self._totals.state_dict(),
@@ -254,29 +279,13 @@ class TaskController:
         """Continue from what `state_dict` gave.
 
         Raises:
-            StateMismatch: the state belongs to other tasks, another rule, seed or batch size.
+            StateMismatch: the state is of another format, or belongs to other tasks, another rule, seed or batch size.
         """
-        if state.get("version") != STATE_VERSION:
-            raise StateMismatch(
-                f"The checkpoint's task weights are of format {state.get('version')}, this version of mt-grpo-recipe "
-                f"reads format {STATE_VERSION}: go on with the version that wrote it, or start afresh with "
-                "trainer.resume_mode=disable."
-            )
-        mine = self.state_dict()
-        differing = [
-            f"{key}: the checkpoint has {state.get(key)!r}, this run has {mine[key]!r}"
-            for key in ("tasks", "rule", "seed", "batch_size")
-            if state.get(key) != mine[key]
-        ]
-        if differing:
-            raise StateMismatch(
-                "The checkpoint was written by a different set-up and cannot be resumed. "
-                + "; ".join(differing)
-                + ". Restore the old settings, or start afresh with trainer.resume_mode=disable."
-            )
+        check_state(state, self.state_dict())
         self._steps = state["steps"]
         self._rule.load_state_dict(state["weights"])
         self._tracker.load_state_dict(state["acceptance"])
+        self._tracked.load_state_dict(state["tracked"])
         self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
         self._owed_K = np.asarray(state["owed"], dtype=np.float64)
         self._totals.load_state_dict(state["totals"])

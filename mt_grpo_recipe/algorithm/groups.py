@@ -195,6 +195,10 @@ class GroupLedger:
         """Sum of the accuracies of these groups, shape (K,)."""
         return self._sum_K(np.array(self._accuracy_of), groups)
 
+    def squares_K(self, groups: BoolArray) -> FloatArray:
+        """Sum of the squares of the accuracies of these groups, shape (K,)."""
+        return self._sum_K(np.square(self._accuracy_of), groups)
+
     def rollouts_K(self, groups: BoolArray | IntArray) -> FloatArray:
         """Rollouts of these groups, shape (K,)."""
         return self._sum_K(np.array(self._rollouts_of), groups)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mt_grpo_recipe import metrics
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.groups import Group, GroupLedger, Outcome
 
@@ -37,6 +38,8 @@ class Selection:
     failed_K: IntArray
     correct_K: FloatArray
     """Sum of the accuracies of the groups that finished; J_k is its mean."""
+    squares_K: FloatArray
+    """Sum of their squares."""
     rounds: int
     owed_K: FloatArray | None = None
     """Groups that each task is owed after this step, shape (K,); None where every step keeps its own shares."""
@@ -45,6 +48,24 @@ class Selection:
     def shortfall_K(self) -> IntArray:
         """Groups that the batch lacks, max(n_k - chosen_k, 0), shape (K,)."""
         return np.maximum(self.quota_K - self.chosen_K, 0)
+
+    @property
+    def accuracy_K(self) -> FloatArray:
+        """J_k of this step, shape (K,); NaN for a task of which no group finished."""
+        nothing_K = np.full(len(self.correct_K), np.nan)
+        return np.divide(self.correct_K, self.finished_K, out=nothing_K, where=self.finished_K > 0)
+
+    def readings(self) -> dict[metrics.Metric, FloatArray]:
+        """What is logged of each task, arrays of shape (K,); NaN where there is nothing to log."""
+        finished_K = np.where(self.finished_K > 0, self.finished_K, np.nan)
+        return {
+            metrics.TARGET_SHARE: self.target_share_K,
+            metrics.BATCH_SHARE: self.chosen_gradient_K / max(int(self.chosen_gradient_K.sum()), 1),
+            metrics.SHORTFALL: self.shortfall_K.astype(np.float64),
+            metrics.ZERO_GRAD_RATE: self.zero_gradient_K / finished_K,
+            metrics.FILTERED_RATE: self.filtered_K / finished_K,
+            metrics.ACCURACY: self.accuracy_K,
+        }
 
     def left_groups(self) -> list[Group]:
         """The groups of `left`, as the next step takes them."""
@@ -109,6 +130,7 @@ def selection_of(
         zero_gradient_K=groups.count_K(finished & ~spread),
         failed_K=groups.count_K(told & (outcomes == Outcome.FAILED)),
         correct_K=groups.correct_K(finished),
+        squares_K=groups.squares_K(finished),
         rounds=rounds,
         owed_K=owed_K,
     )

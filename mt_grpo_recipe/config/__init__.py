@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mt_grpo_recipe.algorithm.settings import (
@@ -25,7 +25,14 @@ from mt_grpo_recipe.algorithm.settings import (
     SettingError,
 )
 
-__all__ = ["ConfigError", "MTGRPOConfig", "load_config", "naming_the_option", "unread_settings"]
+__all__ = [
+    "ConfigError",
+    "MTGRPOConfig",
+    "load_config",
+    "naming_the_option",
+    "unread_settings",
+    "validates_as_it_trains",
+]
 
 Settings = TypeVar("Settings")
 
@@ -104,6 +111,16 @@ def unread_settings(config: MTGRPOConfig) -> str | None:
     return f"mt_grpo.sampler.schedule={schedule} does not read {names}: whatever they say has no effect."
 
 
+def validates_as_it_trains(rollout: DictConfig) -> bool:
+    """Whether validation samples as training does, so that their accuracies can be held against each other.
+
+    Args:
+        rollout: the section `actor_rollout_ref.rollout` of verl's config.
+    """
+    validation = rollout.val_kwargs
+    return validation.do_sample and all(validation[name] == rollout[name] for name in ("temperature", "top_p", "top_k"))
+
+
 def _section(given: dict[str, Any], name: str) -> dict[str, Any]:
     """Take a section out of the config.
 
@@ -154,8 +171,12 @@ def _read(
                 f"{', '.join(mine)}. Leave it out."
             )
         raise ConfigError(f"{prefix}{key} is unknown; there are {', '.join(prefix + name for name in sorted(known))}.")
+    known_types = OmegaConf.structured(settings)
+    for key, value in values.items():
+        if isinstance(known_types[key], DictConfig) and not isinstance(value, dict):
+            raise ConfigError(f"{prefix}{key}={value!r} cannot be used: it must be a dict, one entry per task.")
     try:
         with naming_the_option(f"{section}." if section else ""):
-            return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(settings), values))  # type: ignore[return-value]
+            return OmegaConf.to_object(OmegaConf.merge(known_types, values))  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         raise ConfigError(f"{prefix}{error.full_key or ''}: {str(error).splitlines()[0]}") from error

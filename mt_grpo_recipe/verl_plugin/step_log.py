@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
+from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.metrics import DECIDE_SECONDS, POLL_SECONDS
 from mt_grpo_recipe.verl_plugin.replay_buffer import StepRecord
+
+logger = logging.getLogger(__name__)
+
+
+def log_notices(step: int, controller: TaskController) -> None:
+    """Log what the rule of the weights has to tell the user of this step."""
+    for notice in controller.notices:
+        logger.warning("Step %d: %s", step, notice)
 
 
 def add_timings(timing_s: dict[str, float], record: StepRecord) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.controller import StateMismatch
+from mt_grpo_recipe.algorithm.state import StateMismatch
 from mt_grpo_recipe.config import ConfigError
 
 

@@ -20,7 +20,7 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.step_metrics import step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
-from mt_grpo_recipe.config import load_config, naming_the_option
+from mt_grpo_recipe.config import load_config, naming_the_option, validates_as_it_trains
 from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, STEPS_LEFT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
@@ -36,6 +36,7 @@ from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.reward_workers import restarting_reward_workers
+from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd, say_epochs_mean_nothing
 from mt_grpo_recipe.verl_plugin.skipped_step import (
     is_skipped,
     put_placeholder,
@@ -43,7 +44,7 @@ from mt_grpo_recipe.verl_plugin.skipped_step import (
     skipped_step_metrics,
     trained_rows,
 )
-from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision
+from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision, log_notices
 from mt_grpo_recipe.verl_plugin.task_data import read_task_data, warn_of_other_validation_data
 from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
@@ -74,6 +75,7 @@ class TaskTrainer(PPOTrainer):
         warn_of_options_without_effect(config, self.mt_grpo)
         checks.check_training_config(config, self.mt_grpo)
         check_nodes()
+        self._early_end = EarlyEnd()
         super().__init__(config)
 
     def _setup(self) -> None:
@@ -95,29 +97,24 @@ class TaskTrainer(PPOTrainer):
         batch_size = self.config.data.train_batch_size // self.parameter_sync_step
         with naming_the_option():
             self.controller = TaskController(
-                self.tasks, batch_size, self.mt_grpo, carries_over=self.replay_buffer.carries_over
+                self.tasks,
+                batch_size,
+                self.mt_grpo,
+                carries_over=self.replay_buffer.carries_over,
+                rows_K=[len(rows) for rows in rows_of.values()],
             )
         self.replay_buffer.controller = self.controller
         actor_rollout = self.config.actor_rollout_ref
         clip = clip_bounds(actor_rollout.actor)
         self._improvement = ImprovementPass(self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks))
-        self._run_all_steps()
+        say_epochs_mean_nothing(self.config, self.total_training_steps)
+        # Keep verl's loop from ending at an epoch: a task sampler has none.
+        self.steps_per_epoch = max(self.steps_per_epoch, self.total_training_steps, 1)
         if self.mt_grpo.improvement.granularity == "mini_batch":
             stretch_learning_rate(
                 self.config, self.config.data.train_batch_size // actor_rollout.actor.ppo_mini_batch_size
             )
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
-
-    def _run_all_steps(self) -> None:
-        """Keep verl's loop from ending at an epoch: a task sampler has none."""
-        if self.config.trainer.total_training_steps is None:
-            logger.warning(
-                "trainer.total_epochs=%s means %d steps here, counted as rows over batch size; a task sampler does not "
-                "go through the data in epochs. Set trainer.total_training_steps to say how long to train.",
-                self.config.trainer.total_epochs,
-                self.total_training_steps,
-            )
-        self.steps_per_epoch = max(self.steps_per_epoch, self.total_training_steps, 1)
 
     def _launch(self, tasks: list[int]) -> list[str]:
         """Submit one prompt of each task, in this order, and return their uids."""
@@ -154,9 +151,11 @@ class TaskTrainer(PPOTrainer):
         metrics.update(
             step_metrics(self.controller, self.replay_buffer.record.selection, self._slugs, is_skipped(batch))
         )
-        metrics[STEPS_LEFT.name] = self.total_training_steps - self.global_steps
         add_timings(timing_raw, self.replay_buffer.record)
         self._log_decision()
+        log_notices(self.global_steps, self.controller)
+        self.total_training_steps = self._early_end.check(self.global_steps, self.total_training_steps, self.controller)
+        metrics[STEPS_LEFT.name] = self.total_training_steps - self.global_steps
         stop_if_nothing_finishes(self.global_steps, self.controller, self.replay_buffer.record.errors)
         return batch
 
@@ -234,6 +233,8 @@ class TaskTrainer(PPOTrainer):
         rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
         accuracies_of = self.replay_buffer.take_validated()
         accuracy_of = task_accuracy(self.val_dataloader.batches, accuracies_of, rollouts_of, self.mt_grpo.task_key)
+        if validates_as_it_trains(self.config.actor_rollout_ref.rollout):
+            self.controller.start(accuracy_of)
         return metrics | accuracy_metrics(accuracy_of, self.tasks)
 
     # ------------------------------------------------------------------ checkpoints
@@ -261,11 +262,16 @@ class TaskTrainer(PPOTrainer):
 
     def _state(self) -> dict[str, Any]:
         """What is to survive a kill, beside what verl saves."""
-        return {**self.controller.state_dict(), "validation_digests": self._data.validation_digest_of}
+        return {
+            **self.controller.state_dict(),
+            "validation_digests": self._data.validation_digest_of,
+            "last_step": self._early_end.state(),
+        }
 
     def _load_state(self, state: dict[str, Any]) -> None:
         self.controller.load_state_dict(state)
         warn_of_other_validation_data(state["validation_digests"], self._data.validation_digest_of)
+        self.total_training_steps = self._early_end.load(state["last_step"], self.total_training_steps, self.controller)
 
 
 @register_trainer("mt_grpo")

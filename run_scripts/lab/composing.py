@@ -56,6 +56,8 @@ def miniature(method: str, seed: int, steps: int) -> list[str]:
         "actor_rollout_ref.rollout.val_kwargs.n=2",
         f"trainer.total_training_steps={steps}",
     ]
+    if method == "mt_grpo_targets":
+        return overrides
     if method.startswith("mt_grpo") or method == "grpo_iwu":
         overrides.append("mt_grpo.weights.learning_rate=0.1")
         if method != "mt_grpo_reg":

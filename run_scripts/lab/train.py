@@ -2,7 +2,8 @@
 
     python run_scripts/lab/train.py --method mt_grpo --seed 0 -o outputs/lab/mt_grpo-0 [VERL OVERRIDES...]
 
-With --rollouts it trains until these are spent, however many a step takes, validated each --validate-rollouts.
+With --rollouts it trains until these are spent, however many a step takes, validated each --validate-rollouts. A run
+with mt_grpo.weights.stop_when_met=true ends sooner, once all is met.
 The run's directory gets what `mt-grpo report` reads. A run that has finished is left as it is; any other starts anew.
 """
 
@@ -33,7 +34,7 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.step_metrics import step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, validates_as_it_trains
 from mt_grpo_recipe.metrics import (
     AVERAGE_ACCURACY,
     LOSS_WEIGHT,
@@ -80,7 +81,8 @@ class Laboratory:
         self._order = PuzzleOrder(list(train.values()), mt_grpo.seed)
         self._sampler = mt_grpo.sampler
         self._scale_by_std = config.algorithm.norm_adv_by_std_in_grpo
-        self._controller = TaskController(self._tasks, config.data.train_batch_size, mt_grpo)
+        rows_K = [len(puzzles) for puzzles in train.values()]
+        self._controller = TaskController(self._tasks, config.data.train_batch_size, mt_grpo, rows_K=rows_K)
         self._policy = Policy(model, config, len(self._tasks), mt_grpo.improvement.reduction)
         # Two streams of draws: how often a run is validated does not change what it trains on.
         self._engine, self._validation = (
@@ -89,6 +91,16 @@ class Laboratory:
             )
             for seed in (2 * self._rollout.seed, 2 * self._rollout.seed + 1)
         )
+
+    @property
+    def finished(self) -> bool:
+        """Whether all that `mt_grpo.weights` asks for is met, and the run is to end."""
+        return self._controller.finished
+
+    @property
+    def notices(self) -> list[str]:
+        """What the latest step has to tell the user, a sentence each."""
+        return self._controller.notices
 
     def step(self) -> Metrics:
         """One step: fill the batch, update the policy, measure the improvement, move the task weights."""
@@ -131,6 +143,8 @@ class Laboratory:
             task: fmean(group.accuracy for group in self._validation.roll_out(puzzles, options.n, temperature))
             for task, puzzles in self._test.items()
         }
+        if validates_as_it_trains(self._rollout):
+            self._controller.start(accuracy)
         trained = [accuracy[task] for task in self._tasks if task in accuracy]
         metrics = {TASK_ACCURACY.of(self._slugs[task]): value for task, value in accuracy.items()}
         if trained:
@@ -149,23 +163,27 @@ def run(lab: Laboratory, steps: int, validate_every: int) -> Iterator[dict[str, 
     yield {"step": 0, "data": lab.validate()}
     for step in range(1, steps + 1):
         metrics = lab.step()
-        if validate_every > 0 and (step % validate_every == 0 or step == steps):
+        is_last = step == steps or lab.finished
+        if validate_every > 0 and (step % validate_every == 0 or is_last):
             metrics |= lab.validate()
         yield {"step": step, "data": metrics}
+        if is_last:
+            return
 
 
 def run_for(lab: Laboratory, rollouts: int, validate_every: int) -> Iterator[dict[str, Any]]:
     """Train until so many rollouts are generated; lines as `run` yields them.
 
-    It is validated before training, and after the first step at or past each multiple of `validate_every` rollouts.
+    It is validated before training, after the first step at or past each multiple of `validate_every` rollouts, and
+    where it ends before these are spent.
     """
     yield {"step": 0, "data": lab.validate()}
     step = spent = validated = 0
-    while spent < rollouts:
+    while spent < rollouts and not lab.finished:
         step += 1
         metrics = lab.step()
         spent = int(metrics[TOTAL_METRICS["total_rollouts"].name])
-        if spent // validate_every > validated:
+        if spent // validate_every > validated or lab.finished:
             metrics |= lab.validate()
             validated = spent // validate_every
         yield {"step": step, "data": metrics}
@@ -213,6 +231,8 @@ def main(arguments: list[str] | None = None) -> int:
     with (args.out / "metrics.jsonl").open("w") as log:
         for line in lines:
             print(json.dumps(line), file=log, flush=True)
+            for notice in lab.notices:
+                print(f"step {line['step']}: {notice}", flush=True)
             if WORST_TASK_ACCURACY.name in line["data"]:
                 worst, average = (line["data"][metric.name] for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY))
                 print(f"step {line['step']}: worst task {100 * worst:.1f} %, average {100 * average:.1f} %", flush=True)

@@ -28,6 +28,7 @@ mkdir -p "$data"
 # As in the authors' code: I_k is a sum over samples, and the weights move by 0.025 at each of a step's four mini-batches,
 # where here a step is one.
 case $method in
+  mt_grpo_targets) ;; # reads no I_k
   mt_grpo_reg) set -- mt_grpo.weights.learning_rate=0.1 "$@" ;;
   mt_grpo* | grpo_iwu) set -- mt_grpo.weights.learning_rate=0.1 mt_grpo.improvement.reduction=sum "$@" ;;
 esac

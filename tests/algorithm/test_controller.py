@@ -30,7 +30,17 @@ KEEPS = [0.3, 0.7, 0.55]
 
 
 def make(tasks=None, batch_size=8, **settings):
-    return TaskController(tasks or TASKS, batch_size, MTGRPOConfig(**settings))
+    tasks = tasks or TASKS
+    return TaskController(tasks, batch_size, MTGRPOConfig(**settings), rows_K=[100] * len(tasks))
+
+
+def rule_settings(rule):
+    """Settings of a rule at their defaults, with what has none."""
+    needed = {
+        "sequential": {"stages": [[task] for task in TASKS], "stage_steps": 3},
+        "targets": {"targets": {"arc": 0.6}, "floors": {"zebra": "start"}, "tolerance": 0.1},
+    }
+    return RULES[rule](**needed.get(rule, {}))
 
 
 def result(kept, accuracy=0.5):
@@ -57,6 +67,7 @@ def selection(quota, chosen, finished, filtered, correct, failed=(0, 0, 0), flat
         zero_gradient_K=np.array(filtered) - np.array(spread) + np.array(flat),
         failed_K=np.array(failed),
         correct_K=np.array(correct, dtype=np.float64),
+        squares_K=np.array(correct, dtype=np.float64) ** 2 / np.maximum(finished_K, 1),
         rounds=1,
     )
 
@@ -180,8 +191,7 @@ def test_initial_weights_of_another_number_of_tasks_are_refused():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("rule", RULES)
 def test_a_resumed_run_decides_exactly_alike(rule, schedule, drive):
-    stages = {"stages": [[task] for task in TASKS], "stage_steps": 3} if rule == "sequential" else {}
-    settings = {"weights": RULES[rule](**stages), "sampler": SCHEDULES[schedule](), "seed": 7}
+    settings = {"weights": rule_settings(rule), "sampler": SCHEDULES[schedule](), "seed": 7}
     controller = make(**settings)
     train(controller, drive, np.random.default_rng(1), steps=5)
     saved = json.dumps(controller.state_dict())
@@ -280,12 +290,14 @@ def test_a_checkpoint_of_another_set_up_is_refused_and_both_are_named(theirs, na
 
 
 def test_something_that_is_no_state_is_refused():
-    with pytest.raises(StateMismatch, match="of format None, this version of mt-grpo-recipe reads format 3"):
+    with pytest.raises(StateMismatch, match="of format None, this version of mt-grpo-recipe reads format 4"):
         make().load_state_dict({})
 
 
-def test_a_checkpoint_of_the_first_format_is_refused_in_one_sentence():
+@pytest.mark.parametrize(("version", "lacks"), [(1, ("held", "launched_ahead", "tracked")), (3, ("tracked",))])
+def test_a_checkpoint_of_an_older_format_is_refused_in_one_sentence(version, lacks):
     controller = make()
-    first = {name: value for name, value in controller.state_dict().items() if name not in ("held", "launched_ahead")}
-    with pytest.raises(StateMismatch, match=r"are of format 1, .* start afresh with trainer\.resume_mode=disable\.$"):
-        controller.load_state_dict({**first, "version": 1})
+    old = {name: value for name, value in controller.state_dict().items() if name not in lacks}
+    message = rf"are of format {version}, .* start afresh with trainer\.resume_mode=disable\.$"
+    with pytest.raises(StateMismatch, match=message):
+        controller.load_state_dict({**old, "version": version})

@@ -28,6 +28,8 @@ HOOKS = {
 def compose_method(name, *overrides):
     if name.startswith("seq_"):
         overrides = ("mt_grpo.weights.stages=[[a,b],[c]]", *overrides)
+    if name == "mt_grpo_targets":
+        overrides = ("mt_grpo.weights.targets={a: 0.6}", *overrides)
     return compose_config([f"+mt_grpo={name}", *overrides])
 
 
@@ -81,6 +83,30 @@ def test_methods_differ_in_what_the_method_is(name, rule, drops, ratio, clip_hig
     assert (section.weights.rule, section.sampler.drop_uninformative, section.sampler.ratio) == (rule, drops, ratio)
     assert config.actor_rollout_ref.actor.clip_ratio_low == 0.2
     assert config.actor_rollout_ref.actor.clip_ratio_high == clip_high
+
+
+@pytest.mark.parametrize("rule", ["dump", "gdro", "proportional"])
+def test_a_baseline_is_grpo_with_other_weights(rule):
+    section, grpo = load_config(compose_method(rule).mt_grpo), load_config(compose_method("grpo").mt_grpo)
+    assert section.weights == RULES[rule]() and section.sampler == grpo.sampler
+
+
+def test_targets_and_floors_are_given_on_the_command_line():
+    overrides = (
+        "+mt_grpo=mt_grpo_targets",
+        "mt_grpo.weights.targets={2-countdown: 0.6, a/b: 1}",
+        "mt_grpo.weights.floors={arc-mini: start - 0.02, c: 0.3}",
+        "mt_grpo.weights.tolerance=0.1",
+    )
+    section = load_config(compose_config(list(overrides)).mt_grpo)
+    assert section.weights.targets == {"2-countdown": 0.6, "a/b": 1.0}
+    assert section.weights.floors == {"arc-mini": "start - 0.02", "c": 0.3}
+    assert (section.weights.tolerance, section.weights.min_share, section.sampler.schedule) == (0.1, 0.05, "budget")
+
+
+def test_targets_without_any_are_refused():
+    with pytest.raises(ConfigError, match=r"mt_grpo\.weights\.targets=\{\} cannot be used"):
+        load_config(compose_config(["+mt_grpo=mt_grpo_targets"]).mt_grpo)
 
 
 def test_a_setting_is_overridden_on_the_command_line():

@@ -8,11 +8,16 @@ import pytest
 from omegaconf import OmegaConf
 
 from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, RoundsSettings
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config, unread_settings
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config, unread_settings, validates_as_it_trains
 
 
 def load(**section):
     return load_config(OmegaConf.create(section))
+
+
+def rule_settings(rule):
+    """What a rule cannot be without."""
+    return {"sequential": {"stages": [["a"]]}, "targets": {"targets": {"a": 0.5}}}.get(rule, {})
 
 
 def test_an_empty_section_is_the_papers_three_task_setting():
@@ -43,7 +48,10 @@ def test_a_missing_section_says_what_to_add():
         ({"weights": {"improvement_clip": 0}}, r"weights\.improvement_clip"),
         ({"weights": {"accuracy_decay": 1.0}}, r"weights\.accuracy_decay.*\[0, 1\)"),
         ({"weights": {"initial": [1, 2]}}, r"weights\.initial=\[1, 2\] would have no effect.*rule=improvement_aware"),
-        ({"weights": {"rule": "fixed", "trade_off": 0.3}}, r"trade_off=0\.3 would have no effect.*reads initial\."),
+        (
+            {"weights": {"rule": "fixed", "trade_off": 0.3}},
+            r"trade_off=0\.3 would have no effect.*min_share, initial\.",
+        ),
         ({"weights": {"rule": "sec", "learning_rate": 0.5}}, r"learning_rate=0\.5 has another name.*weights\.alpha"),
         ({"weights": {"rule": "regularized", "weight_decay": 1e-5}}, r"weight_decay=.* another name.*weights\.eta"),
         ({"sampler": {"filter": "strict"}}, r"filter='strict' has another name.*informative=mixed.*drop_uninformative"),
@@ -72,6 +80,36 @@ def test_a_missing_section_says_what_to_add():
         (
             {"rewards": {"threshold": 1}},
             r"mt_grpo\.rewards\.threshold is unknown; there are mt_grpo\.rewards\.correct_at",
+        ),
+        ({"weights": {"rule": "dump"}, "improvement": {"granularity": "mini_batch"}}, r"step with weights\.rule=dump"),
+        ({"weights": {"min_share": -0.1}}, r"mt_grpo\.weights\.min_share=-0\.1"),
+        ({"weights": {"min_share": 0.6}, "tasks": ["a", "b"]}, r"weights\.min_share=0\.6.*at most 1/2 with 2 tasks"),
+        ({"weights": {"rule": "dump", "temperature": 0}}, r"weights\.temperature"),
+        ({"weights": {"rule": "dump", "window": 0}}, r"weights\.window"),
+        ({"weights": {"rule": "gdro", "sharpness": 0}}, r"weights\.sharpness"),
+        ({"weights": {"rule": "gdro", "loss_decay": 1}}, r"weights\.loss_decay"),
+        ({"weights": {"rule": "gdro", "exploration": 1.1}}, r"weights\.exploration"),
+        ({"weights": {"rule": "proportional", "initial": [1, 2]}}, r"initial=.*no effect.*rule=proportional"),
+        ({"weights": {"targets": {"a": 0.5}}}, r"targets=.*no effect.*rule=improvement_aware"),
+        ({"weights": {"rule": "targets"}}, r"weights\.targets=\{\}.*a dict \{task: accuracy\}, unless floors or"),
+        ({"weights": {"rule": "targets", "targets": ["a"]}}, r"weights\.targets=\['a'\] cannot be used.*a dict"),
+        ({"weights": {"rule": "targets", "floors": "start"}}, r"weights\.floors='start' cannot be used.*a dict"),
+        ({"weights": {"rule": "targets", "targets": {"a": 60}}}, r"targets\[a\]=60\.0.*above 0, at most 1"),
+        ({"weights": {"rule": "targets", "targets": {"a": "high"}}}, r"weights\.targets\.a: .*'high'"),
+        ({"weights": {"rule": "targets", "floors": {"a": "start - 2"}}}, r"floors\[a\]='start - 2'.*start - 0\.02"),
+        ({"weights": {"rule": "targets", "floors": {"a": "start + 0.1"}}}, r"floors\[a\]='start \+ 0\.1'"),
+        ({"weights": {"rule": "targets", "floors": {"a": True}}}, r"floors\[a\]=True"),
+        ({"weights": {"rule": "targets", "floors": {"a": None}}}, r"floors\[a\]=None"),
+        ({"weights": {"rule": "targets", "tolerance": 20}}, r"weights\.tolerance=20.*in \[0, 1\]"),
+        ({"weights": {"rule": "targets", "tolerance": 0.1, "patience": 0}}, r"weights\.patience"),
+        ({"weights": {"rule": "targets", "tolerance": 0.1, "proportional_gain": -1}}, r"weights\.proportional_gain"),
+        (
+            {"weights": {"rule": "targets", "floors": {"a": 0.1}, "stop_when_met": True}},
+            r"weights\.stop_when_met=True.*floors alone are met at the start",
+        ),
+        (
+            {"weights": {"rule": "targets", "targets": {"a": 0.5}}, "tasks": ["b"]},
+            r"mt_grpo\.weights\.targets names \['a'\]; the tasks of this run are \['b'\]",
         ),
         ({"improvement": {"reduction": "max"}}, r"improvement\.reduction"),
         ({"sampler": {"ratio_from_step": 0}}, r"sampler\.ratio_from_step"),
@@ -129,9 +167,9 @@ def test_loss_weighting_by_task_goes_with_unweighted_sampling():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_is_loaded_with_its_own_fields(rule):
-    stages = {"stages": [["a"]]} if rule == "sequential" else {}
+    needed = rule_settings(rule)
     every_field = {name: None for settings in RULES.values() for name in settings.__dataclass_fields__}
-    assert load(weights={**every_field, "rule": rule, **stages}).weights == RULES[rule](**stages)
+    assert load(weights={**every_field, "rule": rule, **needed}).weights == RULES[rule](**needed)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -150,3 +188,29 @@ def test_whole_numbers_become_what_the_field_holds():
     config = load(weights={"rule": "fixed", "initial": [1, 1]}, sampler={"oversample": 2})
     assert config.weights.initial == [1.0, 1.0]
     assert isinstance(config.sampler.oversample, float)
+
+
+@pytest.mark.parametrize(
+    ("given", "floor"),
+    [
+        ("start", (0.0, True)),
+        ("start - 0.02", (0.02, True)),
+        (" start-.5 ", (0.5, True)),
+        (0.3, (0.3, False)),
+        (1, (1.0, False)),
+        ("0.3", (0.3, False)),
+    ],
+)
+def test_a_floor_is_an_accuracy_or_counts_from_the_start(given, floor):
+    weights = load(weights={"rule": "targets", "floors": {"a": given}}).weights
+    assert weights.bounds_of(["a", "b"]) == [(None, floor), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "alike"),
+    [({}, True), ({"do_sample": False}, False), ({"temperature": 0.6}, False), ({"top_p": 0.7}, False)],
+)
+def test_validation_samples_as_training_does_or_not(changed, alike):
+    sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1}
+    rollout = OmegaConf.create({**sampling, "val_kwargs": {**sampling, "do_sample": True, **changed}})
+    assert validates_as_it_trains(rollout) == alike

@@ -182,3 +182,21 @@ def test_steps_without_any_gradient_are_skipped_and_said_and_the_run_goes_on(run
         assert set(by_task(steps[step], "accuracy").values()) == {0.0}
     assert "actor/grad_norm" not in steps[2]
     assert "Step 2 is skipped: after its whole budget no group is informative" in hopeless.output.read_text()
+
+
+def test_a_run_ends_with_a_checkpoint_once_all_is_met_and_is_then_left_alone(run, tmp_path):
+    easy = Run(tmp_path)
+    (tmp_path / "data").symlink_to(run.folder / "data")
+    asked = (
+        *("mt_grpo.weights.rule=targets", "mt_grpo.weights.stop_when_met=true"),
+        "mt_grpo.weights.targets={" + ", ".join(f"{task}: 0.01" for task in TASKS) + "}",
+    )
+    process = easy.start(50, *asked)
+    assert process.wait(timeout=900) == 0, easy.tail()
+    last = max(read_log(easy.metrics))
+    assert last < 50 and easy.saved_steps() == last
+    said = f"all that mt_grpo.weights asks for is met. The run ends with the checkpoint of step {last}."
+    assert said in easy.output.read_text()
+    process = easy.start(50, *asked)
+    assert process.wait(timeout=900) == 0, easy.tail()
+    assert easy.saved_steps() == last

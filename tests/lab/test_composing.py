@@ -30,6 +30,7 @@ def test_what_run_sh_adds_is_added_here():
     text = RUN_SH.read_text()
     for name in ("actor_rollout_ref.rollout.val_kwargs.n=2", "mt_grpo.weights.learning_rate=0.1"):
         assert name in text and name in miniature("mt_grpo", 0, 80)
+    assert "mt_grpo_targets) ;;" in text and miniature("mt_grpo_targets", 0, 80) == miniature("dapo", 0, 80)
     assert "mt_grpo_reg) set -- mt_grpo.weights.learning_rate=0.1" in text
     assert "mt_grpo* | grpo_iwu) set -- mt_grpo.weights.learning_rate=0.1 mt_grpo.improvement.reduction=sum" in text
     assert not any(added.startswith("mt_grpo.weights") for added in miniature("dapo", 0, 80))

@@ -54,7 +54,7 @@ def test_the_report_reads_the_log(out):
     run = read_run(out)
     assert (run.method, run.seed, run.problems) == ("mt_grpo", 4, ())
     assert run.trained_tasks == TASKS and run.train_steps.tolist() == [1, 2]
-    for metric in TASK_METRICS.keys() - {"advantage", "loss_weight", "owed"}:
+    for metric in TASK_METRICS.keys() - {"advantage", "loss_weight", "owed", "short_of", "unmet", "out_of_reach"}:
         found = {step for task in TASKS for step in run.series(f"mt_grpo/{metric}/{task}").steps.tolist()}
         assert found == {1, 2}, metric
     for metric in (
@@ -111,6 +111,30 @@ def test_a_budget_of_rollouts_ends_the_run_and_spaces_the_validations(data, tmp_
     run = read_run(tmp_path / "run")
     assert run.series("mt_grpo/total_rollouts").values.tolist() == [40, 80, 120, 160]
     assert run.series("val-core/mt_grpo/worst_task_acc").steps.tolist() == [0, 2, 4]
+
+
+def test_a_run_ends_where_all_is_met_and_is_validated_there(data, tmp_path, capsys):
+    easy = ["mt_grpo.weights.targets={zebra-mini: 0.001}", "mt_grpo.weights.stop_when_met=true"]
+    for name, length in (("steps", ["--steps", "40"]), ("rollouts", ["--rollouts", "3840"])):
+        options = ["--method", "mt_grpo_targets", "--data", str(data), *length, "-o", str(tmp_path / name), *easy]
+        assert train.main(options) == 0
+        run = read_run(tmp_path / name)
+        last = int(run.train_steps[-1])
+        assert last < 40 and run.series("mt_grpo/unmet/zebra-mini").values[-1] == 0
+        assert run.series("val-core/mt_grpo/avg_acc").steps[-1] == last
+
+
+def test_a_target_out_of_reach_is_named(data, tmp_path, capsys):
+    asked = ["mt_grpo.weights.targets={countdown-mini: 1}", "mt_grpo.weights.patience=1"]
+    options = ["--method", "mt_grpo_targets", "--data", str(data), "--steps", "12", "-o", str(tmp_path / "run")]
+    assert train.main([*options, *asked]) == 0
+    assert "Task 'countdown-mini' seems not to reach its target 1.000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["dump", "gdro", "proportional"])
+def test_the_baselines_train(data, tmp_path, method):
+    assert train.main(arguments(data, tmp_path / "run", method)) == 0
+    assert read_run(tmp_path / "run").train_steps.tolist() == [1, 2]
 
 
 def test_a_setting_it_lacks_is_refused_before_anything_is_written(data, tmp_path, capsys):

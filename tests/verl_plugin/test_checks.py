@@ -71,6 +71,15 @@ def check(*overrides):
         ),
         (["trainer.max_actor_ckpt_to_keep=1"], r"a kill in between would leave none\. Use .*max_actor_ckpt_to_keep=2"),
         (["+trainer.remove_previous_ckpt_in_save=True"], r"trainer\.remove_previous_ckpt_in_save=True: verl removes"),
+        (
+            [
+                "mt_grpo.weights.rule=targets",
+                "mt_grpo.weights.targets={a: 0.5}",
+                "mt_grpo.weights.stop_when_met=true",
+                "trainer.save_freq=-1",
+            ],
+            r"trainer\.save_freq=-1 saves no checkpoint, and mt_grpo\.weights\.stop_when_met=true ends the run",
+        ),
         (["skip.rollout_tq.enable=True"], r"skip\.rollout_tq\.enable"),
         (
             ["actor_rollout_ref.actor.ppo_mini_batch_size=256"],

@@ -20,6 +20,7 @@ from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
 from mt_grpo_recipe.verl_plugin.buffer_arguments import VerlBufferArguments
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
+from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
 
@@ -29,11 +30,15 @@ class Controller:
     weights_K = np.array([0.75, 0.25])
     tasks = ("a_b", "c")
     streaks = Streaks(2)
+    finished = False
+    notices = ()
 
     def __init__(self, signal=Signal.NONE, loss_weights_K=None):
         self.reads = signal
         self.signals = []
         self.skipped = 0
+        self.started = []
+        self.loaded = None
         self._loss_weights_K = loss_weights_K
 
     def update_weights(self, signal_K):
@@ -41,6 +46,15 @@ class Controller:
 
     def skip_update(self):
         self.skipped += 1
+
+    def start(self, accuracy_of):
+        self.started.append(accuracy_of)
+
+    def state_dict(self):
+        return {"steps": 5}
+
+    def load_state_dict(self, state):
+        self.loaded = state
 
     def loss_weights_K(self, selection):
         return self._loss_weights_K
@@ -68,8 +82,9 @@ def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
     trainer.train_dataloader = SimpleNamespace(given=[7, 8])
     selection = SimpleNamespace(rounds=2, failed_K=np.array([0, 1]), quota_K=np.array([3, 1]), launch_ids=[0])
     trainer.replay_buffer = SimpleNamespace(record=StepRecord(selection, 0.5, 1.0), task_of={"u": 0, "v": 1}.get)
+    trainer._data = SimpleNamespace(validation_digest_of={})
     trainer.global_steps, trainer.local_trigger_step, trainer.timing_raw = 5, 0, {}
-    trainer.total_training_steps = 20
+    trainer.total_training_steps, trainer._early_end = 80, EarlyEnd()
     trainer.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": [0]}, saved=[])
     trainer.actor_rollout_wg.save_model_to_cpu = trainer.actor_rollout_wg.saved.append
     trainer.sample_ended = []
@@ -106,7 +121,7 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
     assert controller.skipped == 1 and not controller.signals
     assert trainer.sample_ended == [True] and trainer.actor_rollout_wg.saved == saved
     assert metrics["mt_grpo/skipped_update"] == 1.0 and metrics["mt_grpo/weight/a-b"] == 0.75
-    assert metrics["mt_grpo/steps_left"] == 15
+    assert metrics["mt_grpo/steps_left"] == 75
     assert timing_s == {"gen": 2.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 1.0}
     line = json.loads((tmp_path / "decisions.jsonl").read_text())
     assert line == {"step": 5, "weights": [0.75, 0.25], "quota": [3, 1], "rows": [7, 8], "chosen": [0]}
@@ -177,3 +192,59 @@ def test_i_k_is_measured_under_a_timer_of_its_own(tmp_path, rows):
     assert calls == [(trainer.actor_rollout_wg, batch, {"u_0_0": 0, "v_0_0": 1}, 5)]
     assert trainer.controller.signals[0].tolist() == [0.1, -0.1]
     assert trainer.timing_raw.keys() == {"improvement"}
+
+
+def step_of(trainer, monkeypatch):
+    """One step that trains on two groups."""
+    monkeypatch.setattr(PPOTrainer, "_step_once", lambda *_: batch_of("u_0_0", "v_0_0"))
+    trainer._step_once({}, {}, 4)
+
+
+def test_the_step_after_all_is_met_is_the_last_and_what_the_rule_says_is_logged(monkeypatch, tmp_path, rows, caplog):
+    controller = Controller()
+    trainer = make_trainer(tmp_path, controller)
+    step_of(trainer, monkeypatch)
+    assert trainer.total_training_steps == 80 and trainer._state()["last_step"] is None
+    controller.finished, controller.notices = True, ["Task 'c' seems not to reach its target."]
+    with caplog.at_level(logging.WARNING):
+        step_of(trainer, monkeypatch)
+    assert "Step 5: Task 'c' seems not to reach its target." in caplog.text
+    assert "Step 5: all that mt_grpo.weights asks for is met. The run ends with the checkpoint of step 6" in caplog.text
+    assert trainer.total_training_steps == 6 and trainer._state()["last_step"] == 6
+    trainer.global_steps = 6
+    step_of(trainer, monkeypatch)
+    assert trainer.total_training_steps == 6
+
+
+def test_a_last_step_stays_the_last(monkeypatch, tmp_path, rows):
+    controller = Controller()
+    controller.finished = True
+    trainer = make_trainer(tmp_path, controller)
+    trainer.total_training_steps = 5
+    step_of(trainer, monkeypatch)
+    assert trainer.total_training_steps == 5 and trainer._state()["last_step"] is None
+
+
+@pytest.mark.parametrize(("finished", "total"), [(True, 6), (False, 80)])
+def test_a_resumed_run_ends_where_it_would_have_unless_more_is_asked_of_it(tmp_path, finished, total):
+    controller = Controller()
+    controller.finished = finished
+    trainer = make_trainer(tmp_path, controller)
+    saved = {"steps": 5, "validation_digests": {}, "last_step": 6}
+    trainer._load_state(saved)
+    assert trainer.total_training_steps == total and controller.loaded == saved
+
+
+@pytest.mark.parametrize("do_sample", [True, False])
+def test_a_validation_that_samples_as_training_does_gives_the_start(monkeypatch, tmp_path, do_sample):
+    monkeypatch.setattr(PPOTrainer, "_val_metrics_update", lambda self, **_: {"val": 1.0})
+    controller = Controller()
+    trainer = make_trainer(tmp_path, controller)
+    sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1}
+    trainer.config.actor_rollout_ref.rollout = {**sampling, "val_kwargs": {**sampling, "do_sample": do_sample}}
+    trainer.mt_grpo.task_key = ["task"]
+    trainer.replay_buffer.take_validated = lambda: {"u": [True, False]}
+    trainer.val_dataloader = SimpleNamespace(batches=[{"uid": ["u"], "task": ["c"]}])
+    metrics = trainer._val_metrics_update(expected_acc_counts={("source", "u"): 2})
+    assert metrics["val"] == 1.0 and metrics["val-core/mt_grpo/worst_task_acc"] == 0.5
+    assert controller.started == ([{"c": 0.5}] if do_sample else [])

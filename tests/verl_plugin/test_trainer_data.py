@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 from mt_grpo_recipe.algorithm.controller import StateMismatch
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.doctor import compose_config
+from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
 TINY = "run_scripts/tiny_model/checkpoint"
@@ -50,7 +51,7 @@ def start(tmp_path, request):
                 *overrides,
             ]
         )
-        trainer.mt_grpo = load_config(trainer.config.mt_grpo)
+        trainer.mt_grpo, trainer._early_end = load_config(trainer.config.mt_grpo), EarlyEnd()
         trainer.tokenizer, trainer.processor = tokenizer, None
         trainer.trainer_mode, trainer.parameter_sync_step = "sync", 1
         trainer.replay_buffer = SimpleNamespace(carries_over=False)

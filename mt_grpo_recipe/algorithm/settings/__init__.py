@@ -21,11 +21,15 @@ from mt_grpo_recipe.algorithm.settings.sampler import (
 from mt_grpo_recipe.algorithm.settings.weights import (
     RULES,
     CurriculumSettings,
+    DumpSettings,
     FixedSettings,
     ImprovementAwareSettings,
+    ProportionalSettings,
     RegularizedSettings,
+    RobustSettings,
     RuleSettings,
     SequentialSettings,
+    TargetsSettings,
 )
 
 __all__ = [
@@ -34,20 +38,28 @@ __all__ = [
     "BatchSettings",
     "BudgetSettings",
     "CurriculumSettings",
+    "DumpSettings",
     "FixedSettings",
     "GeneralSettings",
     "ImprovementAwareSettings",
     "ImprovementSettings",
     "MTGRPOConfig",
+    "ProportionalSettings",
     "RegularizedSettings",
     "RewardSettings",
+    "RobustSettings",
     "RoundsSettings",
     "RuleSettings",
     "SamplerSettings",
     "SequentialSettings",
     "SettingError",
     "StreamingSettings",
+    "TargetsSettings",
 ]
+
+
+ONCE_PER_STEP = ("sec", "sequential", "targets", "dump", "gdro")
+"""Rules that move once per step and read no improvement."""
 
 
 @dataclass
@@ -109,8 +121,8 @@ class MTGRPOConfig(GeneralSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tasks is not None and isinstance(self.weights, FixedSettings):
-            self.weights.initial_of(len(self.tasks))
+        if self.tasks is not None:
+            self._check_tasks(self.tasks)
         rule, granularity = self.weights.rule, self.improvement.granularity
         require(
             not (rule == "improvement_aware" and granularity == "off"),
@@ -119,7 +131,7 @@ class MTGRPOConfig(GeneralSettings):
             "step or mini_batch with weights.rule=improvement_aware, which reads the improvement",
         )
         require(
-            not (rule in ("sec", "sequential") and granularity == "mini_batch"),
+            not (rule in ONCE_PER_STEP and granularity == "mini_batch"),
             "improvement.granularity",
             "mini_batch",
             f"step with weights.rule={rule}, which moves once per step and reads no improvement",
@@ -136,3 +148,11 @@ class MTGRPOConfig(GeneralSettings):
             "mixed",
             "spread with rewards.range, which knows no right and wrong",
         )
+
+    def _check_tasks(self, tasks: list[str]) -> None:
+        """Hold the settings of the rule that name or count tasks against the tasks that are named."""
+        self.weights.check_min_share(len(tasks))
+        if isinstance(self.weights, FixedSettings):
+            self.weights.initial_of(len(tasks))
+        if isinstance(self.weights, TargetsSettings):
+            self.weights.bounds_of(tasks)

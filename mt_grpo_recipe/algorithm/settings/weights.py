@@ -1,11 +1,11 @@
-"""Settings of the rules that move the weights, one dataclass per rule."""
+"""Settings of the rules that move the weights, one dataclass per rule; `targets` has a file of its own."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from mt_grpo_recipe.algorithm.settings.bounds import (
     SettingError,
@@ -14,10 +14,12 @@ from mt_grpo_recipe.algorithm.settings.bounds import (
     require_decay,
     require_positive,
 )
+from mt_grpo_recipe.algorithm.settings.rule import CommonRuleSettings
+from mt_grpo_recipe.algorithm.settings.targets import TargetsSettings
 
 
 @dataclass
-class FixedSettings:
+class FixedSettings(CommonRuleSettings):
     """Rule `fixed`: z never moves."""
 
     rule: ClassVar[str] = "fixed"
@@ -27,6 +29,7 @@ class FixedSettings:
     """z, in the order of the tasks; None is uniform."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.initial is not None:
             valid = all(math.isfinite(w) and w >= 0 for w in self.initial) and sum(self.initial) > 0
             require(valid, "initial", self.initial, "a list of numbers, none negative, not all zero")
@@ -47,13 +50,14 @@ class FixedSettings:
 
 
 @dataclass
-class _AdamWSettings:
+class _AdamWSettings(CommonRuleSettings):
     learning_rate: float = 0.025
     """beta, step size of AdamW on the logits."""
     accuracy_decay: float = 0.0
     """Weight of the past in the moving average of J_k; 0 takes the accuracy of the step alone."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_positive("learning_rate", self.learning_rate)
         require_decay("accuracy_decay", self.accuracy_decay)
 
@@ -98,7 +102,7 @@ class RegularizedSettings(_AdamWSettings):
 
 
 @dataclass
-class CurriculumSettings:
+class CurriculumSettings(CommonRuleSettings):
     """Rule `sec`: self-evolving curriculum (arXiv 2505.14970)."""
 
     rule: ClassVar[str] = "sec"
@@ -110,12 +114,13 @@ class CurriculumSettings:
     """tau, temperature of the softmax over Q."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 < self.alpha <= 1, "alpha", self.alpha, "above 0, at most 1")
         require_positive("temperature", self.temperature)
 
 
 @dataclass
-class SequentialSettings:
+class SequentialSettings(CommonRuleSettings):
     """Rule `sequential`: one stage of tasks after another."""
 
     rule: ClassVar[str] = "sequential"
@@ -127,6 +132,7 @@ class SequentialSettings:
     """Steps that a stage lasts."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(bool(self.stages) and all(self.stages), "stages", self.stages, "a list of lists of task names")
         require_at_least("stage_steps", self.stage_steps, 1)
 
@@ -142,14 +148,62 @@ class SequentialSettings:
         return [[tasks.index(task) for task in stage] for stage in self.stages]
 
 
-RuleSettings = FixedSettings | ImprovementAwareSettings | RegularizedSettings | CurriculumSettings | SequentialSettings
-RULES: dict[str, type[RuleSettings]] = {
-    settings.rule: settings
-    for settings in (
-        FixedSettings,
-        ImprovementAwareSettings,
-        RegularizedSettings,
-        CurriculumSettings,
-        SequentialSettings,
-    )
-}
+@dataclass
+class ProportionalSettings(CommonRuleSettings):
+    """Rule `proportional`: z is each task's share of the rows, as in training on the files one after another."""
+
+    rule: ClassVar[str] = "proportional"
+    accuracy_decay: ClassVar[float] = 0.0
+
+
+@dataclass
+class DumpSettings(CommonRuleSettings):
+    """Rule `dump`: a bandit by the mean absolute advantage (arXiv 2504.09710)."""
+
+    rule: ClassVar[str] = "dump"
+    accuracy_decay: ClassVar[float] = 0.0
+
+    temperature: float = 0.1
+    """tau, temperature of the softmax over the upper confidence bounds."""
+    window: int = 300
+    """Latest rollouts of a task that its mean is over."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("temperature", self.temperature)
+        require_at_least("window", self.window, 1)
+
+
+@dataclass
+class RobustSettings(CommonRuleSettings):
+    """Rule `gdro`: multiplicative weights on averaged losses (arXiv 2601.19280)."""
+
+    rule: ClassVar[str] = "gdro"
+    accuracy_decay: ClassVar[float] = 0.0
+
+    sharpness: float = 0.65
+    """eta_q, factor of the average losses in the softmax."""
+    loss_decay: float = 0.88
+    """Weight of the past in the average losses; 1 - beta of Eq. 12."""
+    exploration: float = 0.01
+    """gamma, share of the weights that is spread evenly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_positive("sharpness", self.sharpness)
+        require_decay("loss_decay", self.loss_decay)
+        require(0 <= self.exploration <= 1, "exploration", self.exploration, "in [0, 1]")
+
+
+RuleSettings = (
+    FixedSettings
+    | ImprovementAwareSettings
+    | RegularizedSettings
+    | CurriculumSettings
+    | SequentialSettings
+    | ProportionalSettings
+    | TargetsSettings
+    | DumpSettings
+    | RobustSettings
+)
+RULES: dict[str, type[RuleSettings]] = {settings.rule: settings for settings in get_args(RuleSettings)}

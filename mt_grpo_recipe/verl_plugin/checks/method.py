@@ -53,7 +53,7 @@ def _improvement_of_the_loss(config: DictConfig, mt_grpo: MTGRPOConfig) -> str |
         f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} trains another loss than the clipped surrogate per "
         "token, of which mt_grpo.weights.rule=improvement_aware measures the change. Use "
         f"{' or '.join(TOKEN_SURROGATES)}, or a rule that does not read "
-        "the improvement: mt_grpo.weights.rule=regularized, sec, sequential or fixed."
+        "the improvement, such as mt_grpo.weights.rule=regularized, targets or fixed."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
+from mt_grpo_recipe.algorithm.settings import TargetsSettings
 from mt_grpo_recipe.config import MTGRPOConfig
 
 GROUP_ROLLOUT_MANAGER = "mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager"
@@ -42,6 +43,16 @@ def _two_checkpoints(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     )
 
 
+def _checkpoint_where_it_ends(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    weights = mt_grpo.weights
+    if not (isinstance(weights, TargetsSettings) and weights.stop_when_met) or config.trainer.save_freq > 0:
+        return None
+    return (
+        f"trainer.save_freq={config.trainer.save_freq} saves no checkpoint, and mt_grpo.weights.stop_when_met=true "
+        "ends the run with one. Set trainer.save_freq to the steps between two checkpoints."
+    )
+
+
 def _no_stored_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     if not config.skip.rollout_tq.enable:
         return None
@@ -52,5 +63,6 @@ RULES = (
     _rewards_at_group_end,
     _abort_can_stop_rollouts,
     _two_checkpoints,
+    _checkpoint_where_it_ends,
     _no_stored_rollouts,
 )

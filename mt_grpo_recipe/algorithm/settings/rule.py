@@ -1,0 +1,27 @@
+"""What the settings of all rules of the weights share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mt_grpo_recipe.algorithm.settings.bounds import require
+
+
+@dataclass
+class CommonRuleSettings:
+    """What all rules share."""
+
+    min_share: float = field(default=0.0, kw_only=True)
+    """Least weight of a task, at most 1/K: z becomes min_share + (1 - K min_share) z where it leaves the rule."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.min_share <= 1, "min_share", self.min_share, "in [0, 1/K] with K tasks")
+
+    def check_min_share(self, num_tasks: int) -> None:
+        """Hold `min_share` against the number of tasks.
+
+        Raises:
+            SettingError: the least shares of all tasks together are more than the batch.
+        """
+        allowed = f"at most 1/{num_tasks} with {num_tasks} tasks (0 leaves the weights to the rule alone)"
+        require(self.min_share * num_tasks <= 1, "weights.min_share", self.min_share, allowed)

@@ -1,0 +1,70 @@
+"""How long a run lasts: no epochs, and an end before its time once all is met."""
+
+from __future__ import annotations
+
+import logging
+
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.algorithm.controller import TaskController
+
+logger = logging.getLogger(__name__)
+
+
+def say_epochs_mean_nothing(config: DictConfig, steps: int) -> None:
+    """Say how long a run lasts that was given epochs.
+
+    Args:
+        config: verl's whole training config.
+        steps: what verl makes of it.
+    """
+    if config.trainer.total_training_steps is None:
+        logger.warning(
+            "trainer.total_epochs=%s means %d steps here, counted as rows over batch size; a task sampler does not "
+            "go through the data in epochs. Set trainer.total_training_steps to say how long to train.",
+            config.trainer.total_epochs,
+            steps,
+        )
+
+
+class EarlyEnd:
+    """Makes the step after that in which all is met the last one of the run.
+
+    When z has moved, verl has decided already whether the step is the last. Of its last step it saves a checkpoint, and
+    validates.
+    """
+
+    def __init__(self) -> None:
+        self._last_step: int | None = None
+
+    def check(self, step: int, total_steps: int, controller: TaskController) -> int:
+        """How many steps the run has, now that `step` has moved the weights.
+
+        Args:
+            step: the training step.
+            total_steps: how many it had so far.
+            controller: has updated the weights.
+        """
+        if self._last_step is None and controller.finished and step < total_steps:
+            self._last_step = step + 1
+            logger.warning(
+                "Step %d: all that mt_grpo.weights asks for is met. The run ends with the checkpoint of step %d.",
+                step,
+                self._last_step,
+            )
+        return total_steps if self._last_step is None else min(total_steps, self._last_step)
+
+    def state(self) -> int | None:
+        """The step after which the run ends before its time; None if it does not."""
+        return self._last_step
+
+    def load(self, last_step: int | None, total_steps: int, controller: TaskController) -> int:
+        """Restore what `state` gave, unless more is asked for now, and return how many steps the run has.
+
+        Args:
+            last_step: what `state` gave.
+            total_steps: how many steps the run has otherwise.
+            controller: has loaded its state.
+        """
+        self._last_step = last_step if controller.finished else None
+        return total_steps if self._last_step is None else min(total_steps, self._last_step)
