@@ -22,6 +22,7 @@ WHOLE = {
     "informative": 6,
     "all_right": 1,
     "all_wrong": 2,
+    "all_alike": 0,
     "failed": 1,
     "with_gradient": 4,
     "trained": 4,
@@ -62,6 +63,7 @@ def test_a_row_counts_what_its_steps_logged(tmp_path):
         "informative, not trained on": 6,
         "all right": 3,
         "all wrong": 6,
+        "all alike": 0,
         "failed": 3,
         "not ended": 0,
     }
@@ -86,6 +88,7 @@ REASONS = {
     "all right": ({"all_right": 8, "all_wrong": 1}, "24 all right, 3 all wrong, 3 failed; it is solved"),
     "all wrong": ({"all_right": 0, "all_wrong": 9}, "27 all wrong, 3 failed; it is out of reach"),
     "failed": ({"all_right": 0, "all_wrong": 0, "failed": 10}, "30 failed; the log of the rollout workers"),
+    "alike": ({"all_right": 0, "all_wrong": 0, "all_alike": 9}, "27 all alike, 3 failed; its rewards do not tell"),
     "full": (
         {"all_right": 0, "all_wrong": 0, "failed": 0, "discarded": 10},
         "30 informative, not trained on; the batch",

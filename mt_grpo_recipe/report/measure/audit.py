@@ -11,6 +11,7 @@ import numpy as np
 from mt_grpo_recipe.algorithm.arrays import IntArray
 from mt_grpo_recipe.metrics import (
     ADVANTAGE_MASS,
+    ALL_ALIKE,
     ALL_RIGHT,
     ALL_WRONG,
     DISCARDED,
@@ -59,6 +60,7 @@ FATES: dict[str, tuple[Metric, ...]] = {
     "informative, not trained on": (DISCARDED,),
     "all right": (ALL_RIGHT,),
     "all wrong": (ALL_WRONG,),
+    "all alike": (ALL_ALIKE,),
     "failed": (FAILED,),
 }
 """What groups end as, and the metrics that count them; the rest of those launched is `NOT_ENDED`."""

@@ -13,6 +13,7 @@ from mt_grpo_recipe.report.read.log import Run
 ADVICE = {
     "all right": "it is solved, so give it harder prompts or less weight",
     "all wrong": "it is out of reach, so give it easier prompts, or warm the policy up on it",
+    "all alike": "its rewards do not tell its answers apart, so grade them more finely, or give it other prompts",
     "failed": "the log of the rollout workers has the exceptions",
     "informative, not trained on": "the batch was full of others, or they had become too old",
     NOT_ENDED: "they were too slow, so shorten the answers, or let a step wait for them",

@@ -16,10 +16,10 @@ from mt_grpo_recipe.report.measure.comparison import Comparison
 from mt_grpo_recipe.report.measure.groups import Group
 from mt_grpo_recipe.report.show.style import FATE_COLORS, INK, TASK_MARKS
 
-_ORANGE, _INDIGO = TASK_MARKS[5].color, TASK_MARKS[6].color
+_OLIVE, _INDIGO = TASK_MARKS[7].color, TASK_MARKS[6].color
 SHARES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("asked for", "asked", {"marker": "|", "color": INK, "markersize": 15, "markeredgewidth": 2}),
-    ("of the tokens", "token_share", {"marker": "o", "color": _ORANGE, "markersize": 9, "markerfacecolor": "none"}),
+    ("of the tokens", "token_share", {"marker": "o", "color": _OLIVE, "markersize": 9, "markerfacecolor": "none"}),
     ("of the gradient", "gradient_share", {"marker": "D", "color": _INDIGO, "markersize": 5}),
 )
 """Label, field of `TaskAudit` and look of a share; they can be told apart where they fall together."""

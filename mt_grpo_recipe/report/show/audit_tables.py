@@ -21,6 +21,7 @@ COLUMNS: tuple[tuple[str, str, Kind, Callable[[TaskAudit], float]], ...] = (
     ("generated", "groups generated", "count", lambda task: task.generated),
     ("all_right", "all right", "count", _fate("all right")),
     ("all_wrong", "all wrong", "count", _fate("all wrong")),
+    ("all_alike", "all alike", "count", _fate("all alike")),
     ("failed", "failed", "count", _fate("failed")),
     ("informative", "informative", "count", lambda task: task.informative),
     ("trained", "trained on", "count", lambda task: task.trained),
@@ -50,9 +51,9 @@ def _table(comparison: Comparison, key: str, title: str, last: int | None) -> Ta
     )
     rows = [row for group in comparison.groups for row in _rows(comparison.tasks, group, last)]
     remarks = (
-        "Asked for: share of the batch, mean over the steps. Generated: groups launched, of which those all right or "
-        "all wrong carry no gradient. Tokens are response tokens. Gradient: the task's share of the sum of |advantage| "
-        "times loss weight over the tokens trained on.",
+        "Asked for: share of the batch, mean over the steps. Generated: groups launched. All right, all wrong, all "
+        "alike (equal rewards in between): those of no use. Tokens are response tokens. Gradient: the task's share of "
+        "the sum of |advantage| times loss weight over the tokens trained on.",
         SPREAD,
     )
     return without_empty(Table(key, title, columns, tuple(rows), remarks))

@@ -59,6 +59,7 @@ FATE_COLORS = {
     "informative, not trained on": "#8fc7ea",
     "all right": _GREEN,
     "all wrong": _RED,
+    "all alike": _ORANGE,
     "failed": _WINE,
     "not ended": _GREY,
 }
