@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+DECISIONS, OUTCOMES = "decisions.jsonl", "outcomes.jsonl"
+
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all: a reader sees the old file, the new one, or none."""

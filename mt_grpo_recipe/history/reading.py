@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mt_grpo_recipe.history.files import StepFile
-from mt_grpo_recipe.history.record import DECISIONS, FORMAT, OUTCOMES, RecordedGroup
+from mt_grpo_recipe.history.files import DECISIONS, OUTCOMES, StepFile
+from mt_grpo_recipe.history.record import FORMAT, RecordedGroup
 
 
 class HistoryError(ValueError):

@@ -11,9 +11,8 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupLedger, GroupResult, judge_finished
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig, SamplerSettings
-from mt_grpo_recipe.history.files import StepFile
+from mt_grpo_recipe.history.files import DECISIONS, OUTCOMES, StepFile
 
-DECISIONS, OUTCOMES = "decisions.jsonl", "outcomes.jsonl"
 FORMAT = 1
 """Format of `outcomes.jsonl`."""
 

@@ -8,9 +8,9 @@ import pytest
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, judge
 from mt_grpo_recipe.config import load_config
-from mt_grpo_recipe.history.files import StepFile
+from mt_grpo_recipe.history.files import DECISIONS, OUTCOMES, StepFile
 from mt_grpo_recipe.history.reading import HistoryError, read_history
-from mt_grpo_recipe.history.record import DECISIONS, OUTCOMES, History, RecordedGroup, Timeline, outcomes_of
+from mt_grpo_recipe.history.record import History, RecordedGroup, Timeline, outcomes_of
 
 MIXED = {"sampler": {"schedule": "rounds", "max_resample_rounds": 0}}
 

@@ -7,8 +7,9 @@ import pytest
 
 from mt_grpo_recipe.cli import main
 from mt_grpo_recipe.config import ConfigError
+from mt_grpo_recipe.history.files import DECISIONS, OUTCOMES
 from mt_grpo_recipe.history.reading import HistoryError, RecordedRun, RecordedStep
-from mt_grpo_recipe.history.record import DECISIONS, OUTCOMES, RecordedGroup
+from mt_grpo_recipe.history.record import RecordedGroup
 from mt_grpo_recipe.simulator.replay import Pool, ReplayedStep, StepGroups, check_record, replay
 from mt_grpo_recipe.simulator.replay_cli import settings_of
 from mt_grpo_recipe.simulator.replay_cost import TITLES, replay_cost

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from mt_grpo_recipe.report.read import decisions
 from mt_grpo_recipe.verl_plugin.checkpoint import (
     MARKER,
     STATE_FILE,
@@ -12,10 +11,6 @@ from mt_grpo_recipe.verl_plugin.checkpoint import (
     repair_marker,
     write_state,
 )
-
-
-def test_the_report_looks_for_the_log_of_decisions_by_its_name():
-    assert decisions.DECISIONS == DECISIONS
 
 
 def test_what_is_written_is_read_back_exactly(tmp_path):
