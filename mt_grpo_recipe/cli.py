@@ -14,6 +14,10 @@ COMMANDS = {
     ),
     "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
     "watch": ("mt_grpo_recipe.report.watch_cli", "a run while it trains: a live view, or one line per step"),
+    "replay": (
+        "mt_grpo_recipe.simulator.replay_cli",
+        "a recorded run with other settings of its sampler: what it would cost",
+    ),
     "show": ("mt_grpo_recipe.report.show_cli", "one run as a table in the terminal and as one picture"),
     "report": ("mt_grpo_recipe.report.cli", "figures and tables from the logs of any runs"),
 }

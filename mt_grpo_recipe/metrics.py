@@ -104,7 +104,22 @@ FAILING_STEPS = Metric(
 )
 GENERATED = Metric("generated", "groups launched", "groups", per_task=True)
 INFORMATIVE = Metric("informative", "informative groups that ended", "groups", per_task=True)
+ALL_RIGHT = Metric(
+    "all_right",
+    "useless groups, filtered or with equal rewards, of which every rollout is right",
+    "groups",
+    per_task=True,
+)
+ALL_WRONG = Metric("all_wrong", "useless groups of which no rollout is right", "groups", per_task=True)
+ALL_ALIKE = Metric(
+    "all_alike",
+    "useless groups that are neither all right nor all wrong: equal rewards in between",
+    "groups",
+    per_task=True,
+)
+FAILED = Metric("failed", "groups that failed", "groups", per_task=True)
 TRAINED = Metric("trained", "groups trained on", "groups", per_task=True)
+WITH_GRADIENT = Metric("with_gradient", "groups trained on that carry a gradient", "groups", per_task=True)
 DISCARDED = Metric("discarded", "informative groups that nothing trains on", "groups", per_task=True)
 CARRIED = Metric("carried", "informative groups that wait for the next step", "groups", per_task=True)
 OWED = Metric(
@@ -117,6 +132,12 @@ GENERATED_ROLLOUTS = Metric("generated_rollouts", "rollouts of the groups that e
 TRAINED_ROLLOUTS = Metric("trained_rollouts", "rollouts trained on", "rollouts", per_task=True)
 GENERATED_TOKENS = Metric("generated_tokens", "response tokens of the groups that ended", "tokens", per_task=True)
 TRAINED_TOKENS = Metric("trained_tokens", "response tokens trained on", "tokens", per_task=True)
+ADVANTAGE_MASS = Metric(
+    "advantage_mass",
+    "the task's part of the gradient: sum over the tokens trained on of |advantage| times loss weight",
+    "advantage",
+    per_task=True,
+)
 LOSS_WEIGHT = Metric(
     "loss_weight", "weight of the task's samples in the policy loss (`mt_grpo.loss_weighting`)", "factor", per_task=True
 )
@@ -169,7 +190,12 @@ METRICS = (
     FAILING_STEPS,
     GENERATED,
     INFORMATIVE,
+    ALL_RIGHT,
+    ALL_WRONG,
+    ALL_ALIKE,
+    FAILED,
     TRAINED,
+    WITH_GRADIENT,
     DISCARDED,
     CARRIED,
     OWED,
@@ -177,6 +203,7 @@ METRICS = (
     TRAINED_ROLLOUTS,
     GENERATED_TOKENS,
     TRAINED_TOKENS,
+    ADVANTAGE_MASS,
     LOSS_WEIGHT,
     TOTAL_ROLLOUTS,
     TOTAL_TOKENS,

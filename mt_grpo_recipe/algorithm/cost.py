@@ -9,6 +9,7 @@ import numpy as np
 
 from mt_grpo_recipe import metrics
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.groups import Outcome
 from mt_grpo_recipe.algorithm.selection import Selection
 
 
@@ -27,9 +28,17 @@ def step_costs(
     left = np.asarray(selection.left, dtype=np.int64)
     unchosen_K = groups.count_K(left[groups.outcomes()[left] > 0])
     nothing_K = np.zeros_like(unchosen_K)
+    outcomes, accuracies = groups.outcomes(), groups.accuracies()
+    # Of these nothing that carries a gradient can be trained on.
+    flat = told & ((outcomes == Outcome.FILTERED) | ((outcomes == Outcome.INFORMATIVE) & ~groups.spread()))
     return {
         metrics.INFORMATIVE: selection.finished_K - selection.filtered_K,
+        metrics.ALL_RIGHT: groups.count_K(flat & (accuracies == 1)),
+        metrics.ALL_WRONG: groups.count_K(flat & (accuracies == 0)),
+        metrics.ALL_ALIKE: groups.count_K(flat & (accuracies > 0) & (accuracies < 1)),
+        metrics.FAILED: selection.failed_K,
         metrics.TRAINED: selection.chosen_K,
+        metrics.WITH_GRADIENT: selection.chosen_gradient_K,
         metrics.DISCARDED: forgotten_K if carries_over else unchosen_K,
         metrics.CARRIED: unchosen_K if carries_over else nothing_K,
         metrics.GENERATED_ROLLOUTS: groups.rollouts_K(told),

@@ -89,10 +89,22 @@ def judge(
     """
     if not len(rewards_G) or not (np.isfinite(rewards_G).all() and np.isfinite(accuracy_G).all()):
         return FAILED_GROUP
-    accuracy, spread = float(np.mean(accuracy_G)), has_spread(rewards_G)
+    return judge_finished(float(np.mean(accuracy_G)), has_spread(rewards_G), len(rewards_G), settings, tokens)
+
+
+def judge_finished(accuracy: float, spread: bool, rollouts: int, settings: SamplerSettings, tokens: int) -> GroupResult:
+    """Say what came of a group whose rewards and accuracies are all finite, from what of them matters.
+
+    Args:
+        accuracy: mean accuracy of the rollouts.
+        spread: whether the rewards differ.
+        rollouts: G.
+        settings: `informative` and `drop_uninformative` are read.
+        tokens: response tokens of all rollouts together.
+    """
     informative = not settings.drop_uninformative or (0 < accuracy < 1 if settings.tests_right else spread)
     outcome = Outcome.INFORMATIVE if informative else Outcome.FILTERED
-    return GroupResult(outcome, accuracy, spread, len(rewards_G), tokens)
+    return GroupResult(outcome, accuracy, spread, rollouts, tokens)
 
 
 class GroupLedger:
@@ -177,6 +189,10 @@ class GroupLedger:
         """Whether the rewards of each group differ; False while it is in flight."""
         return np.array(self._spread_of, dtype=np.bool_)
 
+    def accuracies(self) -> FloatArray:
+        """Mean accuracy of each group; 0 for those that failed or are in flight."""
+        return np.array(self._accuracy_of)
+
     def fresh(self) -> BoolArray:
         """Whether each group was launched in this step."""
         return np.arange(len(self.task_of)) >= len(self._carried)
@@ -193,7 +209,7 @@ class GroupLedger:
 
     def correct_K(self, groups: BoolArray) -> FloatArray:
         """Sum of the accuracies of these groups, shape (K,)."""
-        return self._sum_K(np.array(self._accuracy_of), groups)
+        return self._sum_K(self.accuracies(), groups)
 
     def squares_K(self, groups: BoolArray) -> FloatArray:
         """Sum of the squares of the accuracies of these groups, shape (K,)."""

@@ -89,6 +89,26 @@ def task_means(values_N: Sequence[float] | FloatArray, task_N: Sequence[int] | I
     return np.divide(total_K, count_K, out=np.full(num_tasks, np.nan), where=count_K > 0)
 
 
+def advantage_mass(
+    advantages_NT: torch.Tensor, mask_NT: torch.Tensor, task_N: Sequence[int] | IntArray, num_tasks: int
+) -> FloatArray:
+    """Sum of |A| over the unmasked tokens of each task, shape (K,); zero for a task without samples.
+
+    The gradient of the surrogate sums A times the gradient of a token's log-probability over tokens, so this is how
+    much of it each task brings where the tokens' gradients are alike in size.
+
+    Args:
+        advantages_NT: shape (N, T).
+        mask_NT: one on response tokens, shape (N, T).
+        task_N: task index of each sample, length N.
+        num_tasks: K.
+    """
+    mass_K = np.zeros(num_tasks)
+    mass_N = (advantages_NT.abs().double() * mask_NT).sum(-1).numpy()
+    np.add.at(mass_K, np.asarray(task_N, dtype=np.int64), mass_N)
+    return mass_K
+
+
 def task_improvement(
     log_ratio_NT: torch.Tensor,
     advantages_NT: torch.Tensor,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.selection import Selection
-from mt_grpo_recipe.metrics import FAILED_GROUPS, ROUNDS, SKIPPED_UPDATE, TASK_METRICS, TOTAL_METRICS
+from mt_grpo_recipe.metrics import (
+    ADVANTAGE_MASS,
+    FAILED_GROUPS,
+    LOSS_WEIGHT,
+    ROUNDS,
+    SKIPPED_UPDATE,
+    TASK_METRICS,
+    TOTAL_METRICS,
+)
 
 
 def step_metrics(
@@ -30,3 +39,22 @@ def step_metrics(
     metrics[FAILED_GROUPS.name] = int(selection.failed_K.sum())
     metrics[SKIPPED_UPDATE.name] = float(skipped)
     return metrics
+
+
+def gradient_metrics(mass_K: FloatArray, loss_weights_K: FloatArray | None, slugs: Sequence[str]) -> dict[str, float]:
+    """Metrics of an update by their names in the training log: each task's part of the gradient, and its loss weight.
+
+    Args:
+        mass_K: sum of |advantage| over the tokens of each task, shape (K,).
+        loss_weights_K: weight of each task's tokens in the loss, shape (K,); None is one everywhere, and not logged.
+        slugs: of the tasks, length K.
+    """
+    weighted_K = mass_K if loss_weights_K is None else mass_K * loss_weights_K
+    logged = [(ADVANTAGE_MASS, weighted_K)]
+    if loss_weights_K is not None:
+        logged.append((LOSS_WEIGHT, loss_weights_K))
+    return {
+        metric.of(slug): value
+        for metric, values_K in logged
+        for slug, value in zip(slugs, values_K.tolist(), strict=True)
+    }

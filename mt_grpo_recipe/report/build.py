@@ -12,6 +12,7 @@ from mt_grpo_recipe.report.show.accuracy_tables import (
     task_table,
     threshold_table,
 )
+from mt_grpo_recipe.report.show.audit_tables import audit_table, late_audit_table
 from mt_grpo_recipe.report.show.page import build_markdown, build_page
 from mt_grpo_recipe.report.show.pictures import draw_all
 from mt_grpo_recipe.report.show.sampling_tables import cost_table, runs_table, sampling_table, use_table
@@ -31,6 +32,8 @@ def all_tables(comparison: Comparison) -> list[Table]:
         sampling_table,
         cost_table,
         use_table,
+        audit_table,
+        late_audit_table,
         runs_table,
     )
     # A table of method names alone says nothing.

@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=10,
         metavar="K",
-        help="weights, shares and rates are means over the last K steps (default: %(default)s)",
+        help="weights, shares and rates are means over the last K steps, and a task that K steps ask for and none "
+        "trains on is named as starved (default: %(default)s)",
     )
 
 
@@ -59,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
         # A file or a pipe has no width, so no column may be cut to fit one.
         console.width = max(console.width, 200)
     console.print(_terminal(summary_table(comparison)))
+    for alarm in comparison.alarms:
+        console.print(f"alarm: {alarm}", style="bold", markup=False, soft_wrap=True)
     for note in comparison.notes:
         console.print(f"note: {note}", style="dim", markup=False, soft_wrap=True)
     console.print(f"report: {page.resolve()}", markup=False, soft_wrap=True)

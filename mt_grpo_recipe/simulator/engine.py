@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from hydra import compose, initialize_config_module
@@ -30,6 +30,15 @@ KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True)
 LOST = GroupResult(Outcome.FILTERED, 0.0, spread=False)
 
 
+class Ending(NamedTuple):
+    """How a group will end."""
+
+    result: GroupResult
+    duration: float
+    stopped: bool = False
+    """Its end is not seen once the batch is settled."""
+
+
 def run_step(sampler: Sampler, groups: list[Groups], slots: int, drain: bool) -> tuple[Selection, float]:
     """Run one step on the engine.
 
@@ -42,24 +51,51 @@ def run_step(sampler: Sampler, groups: list[Groups], slots: int, drain: bool) ->
     Returns:
         What was selected, and the time the step took.
     """
-    now = 0.0
-    launched = 0
     next_of_task = [0] * len(groups)
-    waiting: deque[tuple[int, bool, float]] = deque()
-    running: list[tuple[float, int, bool]] = []
+
+    def launch(task: int) -> Ending:
+        kept, duration = groups[task][next_of_task[task]]
+        next_of_task[task] += 1
+        return Ending(KEPT if kept else LOST, duration)
+
+    return run_launches(sampler, launch, slots, drain)
+
+
+def run_launches(
+    sampler: Sampler, launch: Callable[[int], Ending], slots: float, drain: bool
+) -> tuple[Selection, float]:
+    """Run one step on the engine, whatever its groups come from.
+
+    The sampler is told of all groups that end at one time before it is asked again.
+
+    Args:
+        sampler: fresh.
+        launch: task -> how its next group will end; called once per group, in order of launch.
+        slots: groups generated at a time.
+        drain: wait for surplus groups once the batch is settled.
+
+    Returns:
+        What was selected, and the time the step took.
+    """
+    now: float = 0
+    launched = 0
+    waiting: deque[tuple[int, Ending]] = deque()
+    running: list[tuple[float, int, Ending]] = []
     while True:
         tasks = [] if sampler.done else sampler.ask()
-        for launch_id, task in enumerate(tasks, start=launched):
-            waiting.append((launch_id, *groups[task][next_of_task[task]]))
-            next_of_task[task] += 1
+        waiting.extend((launch_id, launch(task)) for launch_id, task in enumerate(tasks, start=launched))
         launched += len(tasks)
         while waiting and len(running) < slots:
-            launch_id, kept, duration = waiting.popleft()
-            heapq.heappush(running, (now + duration, launch_id, kept))
-        if sampler.done and not (drain and running):
+            launch_id, ending = waiting.popleft()
+            heapq.heappush(running, (now + ending.duration, launch_id, ending))
+        settled = sampler.done
+        if settled and not (drain and any(not ending.stopped for _, _, ending in running)):
             return sampler.select(), now
-        now, launch_id, kept = heapq.heappop(running)
-        sampler.tell(launch_id, KEPT if kept else LOST)
+        now = running[0][0]
+        while running and running[0][0] == now:
+            _, launch_id, ending = heapq.heappop(running)
+            if not (settled and ending.stopped):
+                sampler.tell(launch_id, ending.result)
 
 
 def method_settings(method: str) -> SamplerSettings:

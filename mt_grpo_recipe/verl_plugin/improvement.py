@@ -1,4 +1,4 @@
-"""What the rules that move the weights read, measured on the batch of an update: I_k, or the mean |A|.
+"""What is measured on the batch of an update: I_k or the mean |A|, which rules read, and each task's gradient.
 
 A sample is a session: where it has several outputs, their tokens count as those of one sequence.
 """
@@ -13,7 +13,14 @@ from transfer_queue import KVBatchMeta
 from verl.workers.utils.padding import response_from_nested
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.objective import Clip, probe_rows, sequence_means, task_improvement, task_means
+from mt_grpo_recipe.algorithm.objective import (
+    Clip,
+    advantage_mass,
+    probe_rows,
+    sequence_means,
+    task_improvement,
+    task_means,
+)
 from mt_grpo_recipe.config import MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.queue_rows import by_session, fetch, join_outputs, last_outputs, take_rows
 
@@ -35,6 +42,18 @@ def mean_absolute_advantage(task_of_row: Mapping[str, int], num_tasks: int) -> F
     mask_NT = join_outputs(data["response_mask"], keys).to_padded_tensor(0)
     means_N = sequence_means(join_outputs(data["advantages"], keys).to_padded_tensor(0.0).abs(), mask_NT)
     return task_means(means_N.double().numpy(), [task_of_row[key] for key in last_outputs(keys)], num_tasks)
+
+
+def advantage_mass_of_rows(task_of_row: Mapping[str, int], num_tasks: int) -> FloatArray:
+    """Sum of |A| over the response tokens of each task, shape (K,).
+
+    Args:
+        task_of_row: key -> task of the batch's rows, padding left out.
+        num_tasks: K.
+    """
+    data = fetch(list(task_of_row), "advantages", "response_mask")
+    advantages_NT, mask_NT = data["advantages"].to_padded_tensor(0.0), data["response_mask"].to_padded_tensor(0)
+    return advantage_mass(advantages_NT, mask_NT, list(task_of_row.values()), num_tasks)
 
 
 class ImprovementPass:

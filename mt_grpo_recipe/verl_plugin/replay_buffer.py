@@ -18,10 +18,12 @@ from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome, 
 from mt_grpo_recipe.algorithm.samplers import Sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
+from mt_grpo_recipe.history.record import Timeline
 from mt_grpo_recipe.verl_plugin.failures import check_validation, failed_groups, first_errors, log_shortfall
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
 from mt_grpo_recipe.verl_plugin.reward_warnings import RewardWarnings
 from mt_grpo_recipe.verl_plugin.rollout_rewards import judged_rollouts
+from mt_grpo_recipe.verl_plugin.stopwatch import Stopwatch
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ class StepRecord:
     """Seconds spent on the sampler and the controller."""
     poll_s: float
     """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
+    timeline: Timeline
+    """When the groups were launched, and seen to end, in milliseconds."""
     errors: dict[int, str] = field(default_factory=dict)
     """The first failure of each task of which groups failed, by task."""
 
@@ -55,26 +59,15 @@ class Launches:
         """Uids of groups whose end was not seen yet."""
         self.numbers_of: dict[str, list[float]] = {}
         """The numbers that the rollouts of a group were judged by, by uid."""
+        self.timeline = Timeline()
+        self.timeline.launch(len(self.uids))
 
     def add(self, uids: list[str]) -> None:
         """Book groups that were just launched, in order of launch."""
         self.id_of.update({uid: launch_id for launch_id, uid in enumerate(uids, start=len(self.uids))})
         self.uids += uids
         self.waiting.update(uids)
-
-
-class Stopwatch:
-    """Adds up the seconds spent inside its `with` blocks."""
-
-    def __init__(self) -> None:
-        self.total_s = self.last_s = 0.0
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.last_s = time.perf_counter() - self._start
-        self.total_s += self.last_s
+        self.timeline.launch(len(uids))
 
 
 class EmptyBatch(RuntimeError):
@@ -152,7 +145,7 @@ class TaskReplayBuffer(ReplayBuffer):
             selection = sampler.select()
             self.controller.observe(selection)
         errors = first_errors(selection, self._launches.uids)
-        self._record = StepRecord(selection, decide.total_s, poll.total_s, errors)
+        self._record = StepRecord(selection, decide.total_s, poll.total_s, self._launches.timeline, errors)
         log_shortfall(global_steps, self.controller, selection, errors)
         self._warn_of_rewards(selection)
         return self._hand_over(selection), self._metrics()
@@ -190,7 +183,7 @@ class TaskReplayBuffer(ReplayBuffer):
     def _drive(self, sampler: Sampler, decide: Stopwatch, poll: Stopwatch) -> None:
         """Launch what the sampler asks for and tell it what came of it, until the batch is settled."""
         launches, aborted = self._launches, set()
-        last_end = time.monotonic()
+        start = last_end = time.monotonic()
         while not sampler.done or (launches.waiting and not self.carries_over):
             with decide:
                 tasks = sampler.ask()
@@ -202,13 +195,18 @@ class TaskReplayBuffer(ReplayBuffer):
                 self._abort(sorted(aborted))
             with poll:
                 results = self._poll(stalled_s=time.monotonic() - last_end)
+            told = {
+                launches.id_of[uid]: result
+                for uid, result in results.items()
+                if result.outcome is not Outcome.FAILED or uid not in aborted
+            }
             with decide:
-                for uid, result in results.items():
-                    launches.waiting.remove(uid)
-                    if result.outcome is not Outcome.FAILED or uid not in aborted:
-                        sampler.tell(launches.id_of[uid], result)
+                for launch_id, result in told.items():
+                    sampler.tell(launch_id, result)
             if results:
+                launches.waiting -= results.keys()
                 last_end = time.monotonic()
+                launches.timeline.end(told, tick=round(1000 * (last_end - start)))
             elif launches.waiting:
                 # Where listing a large queue takes long, look less often rather than keep the queue busy.
                 time.sleep(max(self.poll_interval, 4 * poll.last_s))

@@ -1,11 +1,9 @@
-"""What a step leaves in the logs beside its metrics: the sampler's seconds, and the line of `decisions.jsonl`."""
+"""What a step leaves in the log beside its metrics: notices of the rule, and the sampler's seconds."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.metrics import DECIDE_SECONDS, POLL_SECONDS
 from mt_grpo_recipe.verl_plugin.replay_buffer import StepRecord
@@ -23,20 +21,3 @@ def add_timings(timing_s: dict[str, float], record: StepRecord) -> None:
     """Add the sampler's seconds to those of the step, which may have several updates."""
     for metric, seconds in ((DECIDE_SECONDS, record.decide_s), (POLL_SECONDS, record.poll_s)):
         timing_s[metric.key] = timing_s.get(metric.key, 0.0) + seconds
-
-
-def decision(weights_K: FloatArray, record: StepRecord, rows: list[int]) -> dict[str, Any]:
-    """What was decided in a step, by which two runs are compared.
-
-    Args:
-        weights_K: z that the step was sampled with, shape (K,).
-        record: what the sampler did.
-        rows: row numbers of the prompts launched, in order.
-    """
-    selection = record.selection
-    return {
-        "weights": weights_K.tolist(),
-        "quota": selection.quota_K.tolist(),
-        "rows": list(rows),
-        "chosen": selection.launch_ids,
-    }

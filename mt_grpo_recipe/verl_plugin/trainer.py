@@ -18,18 +18,24 @@ from verl.utils.debug import marked_timer
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.controller import TaskController
-from mt_grpo_recipe.algorithm.step_metrics import step_metrics
+from mt_grpo_recipe.algorithm.step_metrics import gradient_metrics, step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config, naming_the_option, validates_as_it_trains
-from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, LOSS_WEIGHT, STEPS_LEFT, task_slugs
+from mt_grpo_recipe.history.record import History
+from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, STEPS_LEFT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
-from mt_grpo_recipe.verl_plugin.checkpoint import DecisionLog, read_state, repair_marker, write_state
+from mt_grpo_recipe.verl_plugin.checkpoint import read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
 from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
-from mt_grpo_recipe.verl_plugin.improvement import ImprovementPass, data_parallel_ranks, mean_absolute_advantage
+from mt_grpo_recipe.verl_plugin.improvement import (
+    ImprovementPass,
+    advantage_mass_of_rows,
+    data_parallel_ranks,
+    mean_absolute_advantage,
+)
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
 from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
@@ -44,7 +50,7 @@ from mt_grpo_recipe.verl_plugin.skipped_step import (
     skipped_step_metrics,
     trained_rows,
 )
-from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision, log_notices
+from mt_grpo_recipe.verl_plugin.step_log import add_timings, log_notices
 from mt_grpo_recipe.verl_plugin.task_data import read_task_data, warn_of_other_validation_data
 from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
@@ -104,6 +110,8 @@ class TaskTrainer(PPOTrainer):
                 rows_K=[len(rows) for rows in rows_of.values()],
             )
         self.replay_buffer.controller = self.controller
+        folder, keeps_outcomes = Path(self.config.trainer.default_local_dir), not self.replay_buffer.carries_over
+        self._history = History(folder, self.controller, self.mt_grpo, keeps_outcomes)
         actor_rollout = self.config.actor_rollout_ref
         clip = clip_bounds(actor_rollout.actor)
         self._improvement = ImprovementPass(self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks))
@@ -152,7 +160,7 @@ class TaskTrainer(PPOTrainer):
             step_metrics(self.controller, self.replay_buffer.record.selection, self._slugs, is_skipped(batch))
         )
         add_timings(timing_raw, self.replay_buffer.record)
-        self._log_decision()
+        self._record_step()
         log_notices(self.global_steps, self.controller)
         self.total_training_steps = self._early_end.check(self.global_steps, self.total_training_steps, self.controller)
         metrics[STEPS_LEFT.name] = self.total_training_steps - self.global_steps
@@ -163,10 +171,10 @@ class TaskTrainer(PPOTrainer):
         """The batch of an update that is skipped."""
         return put_placeholder(self.global_steps, self.local_trigger_step)
 
-    def _log_decision(self) -> None:
-        line = decision(self._step_weights_K, self.replay_buffer.record, self.train_dataloader.given)
-        DecisionLog(Path(self.config.trainer.default_local_dir)).append(self.global_steps, line)
-        self.train_dataloader.given.clear()
+    def _record_step(self) -> None:
+        record, rows = self.replay_buffer.record, self.train_dataloader.given
+        self._history.append(self.global_steps, self._step_weights_K, record.selection, record.timeline, rows)
+        rows.clear()
 
     def _task_of_rows(self, batch: KVBatchMeta) -> dict[str, int]:
         """Key -> task of the batch's rows that are not verl's padding."""
@@ -175,12 +183,11 @@ class TaskTrainer(PPOTrainer):
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         batch = super()._compute_advantage(batch, metrics)
         batch = put_session_advantages(batch, self.config.algorithm)
+        task_of_row = self._task_of_rows(batch)
         weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
-        if weights_K is None:
-            return batch
-        for task, weight in zip(self.tasks, weights_K.tolist(), strict=True):
-            metrics[LOSS_WEIGHT.of(self._slugs[task])] = weight
-        return put_loss_weights(batch, self._task_of_rows(batch), weights_K)
+        mass_K = advantage_mass_of_rows(task_of_row, len(self.tasks))
+        metrics.update(gradient_metrics(mass_K, weights_K, list(self._slugs.values())))
+        return batch if weights_K is None else put_loss_weights(batch, task_of_row, weights_K)
 
     def _update_actor(self, batch: KVBatchMeta, metrics: dict) -> KVBatchMeta:
         if self.mt_grpo.improvement.granularity != "mini_batch":
@@ -258,7 +265,7 @@ class TaskTrainer(PPOTrainer):
         super()._load_checkpoint()
         if self.global_steps > 0:
             self._load_state(read_state(self._checkpoint_folder()))
-        DecisionLog(folder).rewind(self.global_steps)
+        self._history.resume(self.global_steps)
 
     def _state(self) -> dict[str, Any]:
         """What is to survive a kill, beside what verl saves."""

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.objective import (
     Clip,
+    advantage_mass,
     clipped_surrogate,
     group_advantages,
     sequence_means,
@@ -116,6 +117,10 @@ class Policy:
         """Mean over a task's rollouts of the token mean of |A|, shape (K,); NaN for a task that the batch lacks."""
         means_N = sequence_means(batch.advantages_NT.abs(), batch.mask_NT)
         return task_means(means_N.double().numpy(), batch.task_N, self._num_tasks)
+
+    def advantage_mass_K(self, batch: Batch) -> FloatArray:
+        """Sum of |A| over the tokens of each task, shape (K,)."""
+        return advantage_mass(batch.advantages_NT, batch.mask_NT, batch.task_N, self._num_tasks)
 
     def _log_probs(self, batch: Batch) -> torch.Tensor:
         """Log-probabilities of the answers, shape (N, T); zero for groups without a gradient, which are not run.

@@ -17,6 +17,8 @@ from mt_grpo_recipe.config import ConfigError
 class Puzzle:
     """A prompt in tokens, and what its reward function takes."""
 
+    row: int
+    """Number of its row in the file."""
     task: str
     prompt: list[int]
     data_source: str
@@ -36,10 +38,11 @@ def read_puzzles(file: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, li
             f"--tasks countdown:mini,arc:mini,zebra:mini --train 1900 --test 200 --seed 0 -o {file.parent}"
         )
     puzzles: dict[str, list[Puzzle]] = {}
-    for row in pq.read_table(file).to_pylist():
+    for number, row in enumerate(pq.read_table(file).to_pylist()):
         prompt = tokenizer.apply_chat_template(row["prompt"], add_generation_prompt=True, return_dict=True)["input_ids"]
         task = row["extra_info"]["task"]
-        puzzle = Puzzle(task, prompt, row["data_source"], row["reward_model"]["ground_truth"], row["extra_info"])
+        truth = row["reward_model"]["ground_truth"]
+        puzzle = Puzzle(number, task, prompt, row["data_source"], truth, row["extra_info"])
         puzzles.setdefault(task, []).append(puzzle)
     return puzzles
 

@@ -17,6 +17,7 @@ from mt_grpo_recipe.algorithm.groups import judge
 from mt_grpo_recipe.algorithm.objective import has_spread
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import RewardSettings, SamplerSettings
+from mt_grpo_recipe.history.record import Timeline
 from reward_fns import compute_score
 
 
@@ -83,16 +84,20 @@ class Engine:
 
 
 def fill_batch(
-    controller: TaskController, settings: SamplerSettings, roll_out: Callable[[list[int]], list[Group]]
+    controller: TaskController,
+    settings: SamplerSettings,
+    roll_out: Callable[[list[int]], list[Group]],
+    timeline: Timeline,
 ) -> tuple[Selection, list[Group]]:
     """Run one step's sampler, and tell the controller what it brought.
 
-    All groups that the sampler asks for at one time end together.
+    All groups that the sampler asks for at one time end together, which is one tick.
 
     Args:
         controller: between two steps.
         settings: the section `mt_grpo.sampler`.
         roll_out: tasks -> a group of each, in this order.
+        timeline: empty; gets the step's groups.
 
     Returns:
         What the sampler chose, and the groups of the batch.
@@ -100,7 +105,10 @@ def fill_batch(
     sampler = controller.begin_step()
     groups: list[Group] = []
     while not sampler.done:
-        for group in roll_out(sampler.ask()):
+        asked = roll_out(sampler.ask())
+        timeline.launch(len(asked))
+        timeline.end(range(len(groups), len(groups) + len(asked)), tick=0)
+        for group in asked:
             tokens = sum(map(len, group.answers_G))
             sampler.tell(len(groups), judge(group.rewards_G, group.accuracy_G, settings, tokens))
             groups.append(group)

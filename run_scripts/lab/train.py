@@ -32,12 +32,12 @@ from transformers.utils.logging import disable_progress_bar
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.selection import Selection
-from mt_grpo_recipe.algorithm.step_metrics import step_metrics
+from mt_grpo_recipe.algorithm.step_metrics import gradient_metrics, step_metrics
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, validates_as_it_trains
+from mt_grpo_recipe.history.record import History, Timeline
 from mt_grpo_recipe.metrics import (
     AVERAGE_ACCURACY,
-    LOSS_WEIGHT,
     TASK_ACCURACY,
     TOTAL_METRICS,
     WORST_TASK_ACCURACY,
@@ -68,9 +68,10 @@ class Laboratory:
         config: verl's whole training config.
         mt_grpo: its checked section `mt_grpo`.
         data: folder with `train.parquet` and `test.parquet`.
+        history: folder that gets `decisions.jsonl` and `outcomes.jsonl`.
     """
 
-    def __init__(self, config: DictConfig, mt_grpo: MTGRPOConfig, data: Path):
+    def __init__(self, config: DictConfig, mt_grpo: MTGRPOConfig, data: Path, history: Path):
         model_path, self._rollout = config.actor_rollout_ref.model.path, config.actor_rollout_ref.rollout
         tokenizer = AutoTokenizer.from_pretrained(model_path)
         model = AutoModelForCausalLM.from_pretrained(model_path, dtype=torch.float32)
@@ -91,6 +92,10 @@ class Laboratory:
             )
             for seed in (2 * self._rollout.seed, 2 * self._rollout.seed + 1)
         )
+        self._steps = 0
+        self._rows: list[int] = []
+        self._history = History(history, self._controller, mt_grpo)
+        self._history.resume(0)
 
     @property
     def finished(self) -> bool:
@@ -104,17 +109,22 @@ class Laboratory:
 
     def step(self) -> Metrics:
         """One step: fill the batch, update the policy, measure the improvement, move the task weights."""
-        watch = Stopwatch()
+        watch, timeline = Stopwatch(), Timeline()
+        weights_K = self._controller.weights_K
+        self._steps += 1
+        self._rows.clear()
         with watch.measure("step"):
             with watch.measure("gen"):
-                selection, groups = fill_batch(self._controller, self._sampler, self._answer)
+                selection, groups = fill_batch(self._controller, self._sampler, self._answer, timeline)
             metrics = self._learn(selection, groups, watch) if groups else {}
             if not groups:
                 self._controller.skip_update()
+        self._history.append(self._steps, weights_K, selection, timeline, self._rows)
         return metrics | step_metrics(self._controller, selection, self._slugs, skipped=not groups) | watch.seconds
 
     def _answer(self, tasks: list[int]) -> list[Group]:
         puzzles = [self._order.draw(task) for task in tasks]
+        self._rows += [puzzle.row for puzzle in puzzles]
         return self._engine.roll_out(puzzles, self._rollout.n, self._rollout.temperature)
 
     def _learn(self, selection: Selection, groups: list[Group], watch: Stopwatch) -> Metrics:
@@ -129,9 +139,8 @@ class Laboratory:
         elif self._controller.reads is Signal.ADVANTAGE:
             signal_K = self._policy.mean_absolute_advantage_K(batch)
         self._controller.update_weights(signal_K)
-        if loss_weights_K is not None:
-            for task, weight in zip(self._tasks, loss_weights_K.tolist(), strict=True):
-                metrics[LOSS_WEIGHT.of(self._slugs[task])] = weight
+        slugs = [self._slugs[task] for task in self._tasks]
+        metrics |= gradient_metrics(self._policy.advantage_mass_K(batch), loss_weights_K, slugs)
         metrics["response_length/mean"] = batch.mask_NT.sum(1).float().mean().item()
         return metrics
 
@@ -217,7 +226,7 @@ def main(arguments: list[str] | None = None) -> int:
     disable_progress_bar()
     try:
         config, mt_grpo = compose_settings(args.method, args.seed, args.steps, args.overrides)
-        lab = Laboratory(config, mt_grpo, args.data)
+        lab = Laboratory(config, mt_grpo, args.data, args.out / "checkpoints")
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -10,6 +10,7 @@ import torch
 
 from mt_grpo_recipe.algorithm.objective import (
     Clip,
+    advantage_mass,
     clipped_surrogate,
     group_advantages,
     has_spread,
@@ -173,3 +174,9 @@ def test_the_mean_over_a_probe_is_that_over_all_on_average():
     means = [values[probe_rows([0] * 10, 0.3, 1, rng)].mean() for _ in range(4000)]
     # Three of ten without replacement: variance 8.25 / 3 * 7 / 9.
     assert abs(np.mean(means) - 4.5) < 4 * np.sqrt(8.25 / 3 * 7 / 9 / 4000)
+
+
+def test_the_mass_of_the_advantages_is_summed_over_the_tokens_of_each_task():
+    advantages_NT = torch.tensor([[0.5, 0.5], [-2.0, 4.0], [1.0, 1.0]])
+    mask_NT = torch.tensor([[1, 1], [1, 0], [0, 0]])
+    assert advantage_mass(advantages_NT, mask_NT, [2, 0, 1], 4).tolist() == [2.0, 0.0, 1.0, 0.0]

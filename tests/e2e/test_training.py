@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from mt_grpo_recipe.history.reading import read_history
+from mt_grpo_recipe.simulator.replay import check_record, replay
+from mt_grpo_recipe.simulator.replay_cli import settings_of
+
 ROOT = Path(__file__).parents[2]
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
 pytestmark = pytest.mark.e2e
@@ -156,6 +160,19 @@ def test_a_killed_run_goes_on_with_its_cursors_and_averages(resumed):
         assert cursors_after["drawn"][task] == cursors_before["drawn"][task] + generated
     assert after["steps"] == before["steps"] + 2
     assert after["weights"]["updates"] == before["weights"]["updates"] + 2
+
+
+def test_the_history_of_the_resumed_run_replays_to_its_own_figures(resumed):
+    history = read_history(resumed.folder)
+    replayed = list(replay(history, settings_of(history, [])))
+    check_record(history, replayed)
+    for step, data in read_log(resumed.metrics).items():
+        for name in (
+            ("generated", "all_wrong", "generated_tokens", "target_share") if step > resumed.resumed_from else ()
+        ):
+            assert by_task(replayed[step - 1].metrics, name) == by_task(data, name)
+        # What an update brings each task is logged beside what it was sampled from.
+        assert step == resumed.resumed_from or sum(by_task(data, "advantage_mass").values()) > 0
 
 
 def test_resuming_with_another_set_of_tasks_is_refused_naming_both(resumed):

@@ -8,6 +8,7 @@ from rollouts import Engine, Group, fill_batch
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.settings import RewardSettings
+from mt_grpo_recipe.history.record import Timeline
 
 TASKS = ["countdown-mini", "arc-mini", "zebra-mini"]
 
@@ -30,7 +31,7 @@ def groups_of(puzzles):
 def test_filtered_groups_are_left_out_and_count_in_the_accuracy(method, groups_of):
     _, mt_grpo = compose_settings(method, 0, 80, [])
     controller = TaskController(TASKS, 12, mt_grpo)
-    selection, groups = fill_batch(controller, mt_grpo.sampler, groups_of)
+    selection, groups = fill_batch(controller, mt_grpo.sampler, groups_of, Timeline())
     assert len(groups) == len(selection.launch_ids) == selection.chosen_K[0] > 0
     assert {group.puzzle.task for group in groups} == {"countdown-mini"}
     metrics = controller.metrics()
@@ -44,7 +45,7 @@ def test_filtered_groups_are_left_out_and_count_in_the_accuracy(method, groups_o
 def test_without_a_filter_flat_groups_are_trained_on_and_counted(groups_of):
     _, mt_grpo = compose_settings("grpo", 0, 80, [])
     controller = TaskController(TASKS, 12, mt_grpo)
-    selection, groups = fill_batch(controller, mt_grpo.sampler, groups_of)
+    selection, groups = fill_batch(controller, mt_grpo.sampler, groups_of, Timeline())
     assert len(groups) == 12 and selection.chosen_K.tolist() == [4, 4, 4]
     # Wrong answers of which one is not well-formed have unequal rewards.
     assert controller.metrics()["zero_grad_rate"] == dict(zip(TASKS, [0.0, 0.0, 1.0], strict=True))

@@ -1,23 +1,16 @@
-"""The controller's file in a checkpoint folder, verl's marker, and the log of decisions."""
+"""The controller's file in a checkpoint folder, and verl's marker."""
 
 import json
 
 import pytest
 
-from mt_grpo_recipe.report.read import decisions
 from mt_grpo_recipe.verl_plugin.checkpoint import (
-    DECISIONS,
     MARKER,
     STATE_FILE,
-    DecisionLog,
     read_state,
     repair_marker,
     write_state,
 )
-
-
-def test_the_report_looks_for_the_log_of_decisions_by_its_name():
-    assert decisions.DECISIONS == DECISIONS
 
 
 def test_what_is_written_is_read_back_exactly(tmp_path):
@@ -61,16 +54,3 @@ def test_an_empty_marker_without_any_checkpoint_means_a_fresh_start(tmp_path):
     (tmp_path / MARKER).write_text("")
     repair_marker(tmp_path)
     assert not (tmp_path / MARKER).exists()
-
-
-def test_the_decisions_of_a_resumed_run_follow_on_those_before_its_checkpoint(tmp_path):
-    log = DecisionLog(tmp_path / "run")
-    log.rewind(0)
-    for step in (1, 2, 3):
-        log.append(step, {"quota": [step, 0]})
-    path = tmp_path / "run" / DECISIONS
-    whole = path.read_text()
-    path.write_text(whole + whole[:7])
-    log.rewind(2)
-    log.append(3, {"quota": [3, 0]})
-    assert path.read_text() == whole

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from mt_grpo_recipe.algorithm.step_metrics import step_metrics
+from mt_grpo_recipe.history.record import Timeline
 from mt_grpo_recipe.verl_plugin.replay_buffer import StepRecord
-from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision
+from mt_grpo_recipe.verl_plugin.step_log import add_timings
 
 SELECTION = SimpleNamespace(rounds=3, failed_K=np.array([1, 2]), quota_K=np.array([5, 3]), launch_ids=[0, 4, 2])
-RECORD = StepRecord(SELECTION, decide_s=0.25, poll_s=1.5)
+RECORD = StepRecord(SELECTION, decide_s=0.25, poll_s=1.5, timeline=Timeline())
 
 
 def test_metrics_are_named_by_slug_with_the_counts_of_the_step():
@@ -34,10 +35,3 @@ def test_the_sampler_s_seconds_add_up_over_the_updates_of_a_step():
     add_timings(timing_s, RECORD)
     add_timings(timing_s, RECORD)
     assert timing_s == {"gen": 9.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 3.0}
-
-
-def test_a_decision_is_what_the_step_was_sampled_with_and_what_it_chose():
-    given = [7, 8]
-    line = decision(np.array([0.75, 0.25]), RECORD, given)
-    given.clear()
-    assert line == {"weights": [0.75, 0.25], "quota": [5, 3], "rows": [7, 8], "chosen": [0, 4, 2]}

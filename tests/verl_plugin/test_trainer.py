@@ -13,9 +13,12 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.streaks import Streaks
 from mt_grpo_recipe.algorithm.task_weights import Signal
 from mt_grpo_recipe.config import load_config
+from mt_grpo_recipe.history.record import History, Timeline
 from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
 from mt_grpo_recipe.verl_plugin.buffer_arguments import VerlBufferArguments
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
@@ -78,10 +81,20 @@ def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
     )
     trainer.mt_grpo = load_config(OmegaConf.create({"improvement": improvement}))
     trainer.controller = controller
+    ledger = GroupLedger(2)
+    ledger.launch([0, 1])
+    ledger.tell(0, GroupResult(Outcome.INFORMATIVE, 0.5, True, rollouts=2, tokens=12))
+    ledger.tell(1, FAILED_GROUP)
+    timeline = Timeline()
+    timeline.launch(2)
+    timeline.end([0, 1], tick=250)
+    trainer._history = History(tmp_path, TaskController(["a_b", "c"], 4, trainer.mt_grpo), trainer.mt_grpo)
     trainer.tasks, trainer._slugs = ["a_b", "c"], {"a_b": "a-b", "c": "c"}
     trainer.train_dataloader = SimpleNamespace(given=[7, 8])
-    selection = SimpleNamespace(rounds=2, failed_K=np.array([0, 1]), quota_K=np.array([3, 1]), launch_ids=[0])
-    trainer.replay_buffer = SimpleNamespace(record=StepRecord(selection, 0.5, 1.0), task_of={"u": 0, "v": 1}.get)
+    failed_K, quota_K = np.array([0, 1]), np.array([3, 1])
+    selection = SimpleNamespace(groups=ledger, rounds=2, failed_K=failed_K, quota_K=quota_K, launch_ids=[0])
+    record = StepRecord(selection, 0.5, 1.0, timeline)
+    trainer.replay_buffer = SimpleNamespace(record=record, task_of={"u": 0, "v": 1}.get)
     trainer._data = SimpleNamespace(validation_digest_of={})
     trainer.global_steps, trainer.local_trigger_step, trainer.timing_raw = 5, 0, {}
     trainer.total_training_steps, trainer._early_end = 80, EarlyEnd()
@@ -125,6 +138,9 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
     assert timing_s == {"gen": 2.0, "mt_grpo_decide": 0.5, "mt_grpo_poll": 1.0}
     line = json.loads((tmp_path / "decisions.jsonl").read_text())
     assert line == {"step": 5, "weights": [0.75, 0.25], "quota": [3, 1], "rows": [7, 8], "chosen": [0]}
+    outcomes = json.loads((tmp_path / "outcomes.jsonl").read_text())
+    of_groups = {"task": [0, 1], "launched": [0, 0], "ended": [250, 250], "accuracy": [0.5, 0.0], "rollouts": [2, 0]}
+    assert outcomes == {"step": 5, **of_groups, "spread": [1, 0], "tokens": [12, 0]}
     assert trainer.train_dataloader.given == []
 
     logged = {}
@@ -148,13 +164,23 @@ def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp
 
 def test_the_loss_weights_of_the_tasks_are_written_and_logged(monkeypatch, tmp_path, rows):
     monkeypatch.setattr(PPOTrainer, "_compute_advantage", lambda self, batch, metrics: batch)
-    rows.add("u_0_0", advantages=[1.0, 1.0])
-    rows.add("v_0_0", advantages=[-1.0])
+    rows.add("u_0_0", advantages=[1.0, 1.0, 9.0], response_mask=[1, 1, 0])
+    rows.add("v_0_0", advantages=[-1.5], response_mask=[1])
     trainer = make_trainer(tmp_path, Controller(loss_weights_K=np.array([0.5, 2.0])))
     metrics = {}
     trainer._compute_advantage(batch_of("u_0_0", "v_0_0"), metrics)
-    assert metrics == {"mt_grpo/loss_weight/a-b": 0.5, "mt_grpo/loss_weight/c": 2.0}
-    assert [rows.fields[key]["rollout_is_weights"] for key in ("u_0_0", "v_0_0")] == [[0.5, 0.5], [2.0]]
+    mass = {"mt_grpo/advantage_mass/a-b": 1.0, "mt_grpo/advantage_mass/c": 3.0}
+    assert metrics == mass | {"mt_grpo/loss_weight/a-b": 0.5, "mt_grpo/loss_weight/c": 2.0}
+    assert [rows.fields[key]["rollout_is_weights"] for key in ("u_0_0", "v_0_0")] == [[0.5] * 3, [2.0]]
+
+
+def test_each_task_s_part_of_the_gradient_is_logged_without_loss_weights_too(monkeypatch, tmp_path, rows):
+    monkeypatch.setattr(PPOTrainer, "_compute_advantage", lambda self, batch, metrics: batch)
+    rows.add("u_0_0", advantages=[0.5, -2.0], response_mask=[1, 1])
+    rows.add("pad_0_0", advantages=[7.0], response_mask=[1])
+    metrics, batch = {}, batch_of("u_0_0", "pad_0_0")
+    assert make_trainer(tmp_path, Controller())._compute_advantage(batch, metrics) is batch
+    assert metrics == {"mt_grpo/advantage_mass/a-b": 2.5, "mt_grpo/advantage_mass/c": 0.0}
 
 
 def test_the_weights_move_once_per_mini_batch_where_that_is_asked_for(monkeypatch, tmp_path, rows):

@@ -9,6 +9,7 @@ from pathlib import Path
 from mt_grpo_recipe.report.measure.accuracy import final_accuracies, ranked_tasks, worst_accuracy
 from mt_grpo_recipe.report.measure.cost import default_thresholds
 from mt_grpo_recipe.report.measure.groups import Group, find_baseline, group_runs
+from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.measure.stats import Stat
 from mt_grpo_recipe.report.read.log import Run, read_runs
 
@@ -25,6 +26,7 @@ class Comparison:
         thresholds: worst-task accuracies whose first crossing is timed, between 0 and 1, rising.
         last: training metrics are means over this many last steps.
         notes: sentences on what the logs lack and on what makes runs hard to compare.
+        alarms: sentences on tasks that were asked for in `last` steps and trained on in none of them.
     """
 
     groups: tuple[Group, ...]
@@ -34,6 +36,7 @@ class Comparison:
     thresholds: tuple[float, ...]
     last: int
     notes: tuple[str, ...]
+    alarms: tuple[str, ...]
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -72,7 +75,7 @@ def compare(
         paths: runs, or directories that hold runs. A run whose log cannot be read is left out and named in the notes.
         baseline: group, method or path to compare against; None takes "dapo" if it is there.
         thresholds: worst-task accuracies to time, between 0 and 1; None chooses round ones.
-        last: training metrics are means over this many last steps.
+        last: training metrics are means over this many last steps, and a task that starves for as many is named.
 
     Raises:
         RunLogError: a path does not exist, no run can be read, or the baseline is not found.
@@ -97,6 +100,12 @@ def compare(
         thresholds=tuple(sorted(thresholds)) if thresholds is not None else default_thresholds(runs),
         last=last,
         notes=tuple(notes + _unlike(groups, tasks)),
+        alarms=tuple(
+            f"{run.name}: {stretch.sentence()}"
+            for group in groups
+            for run in group.runs
+            for stretch in starvations(run, last)
+        ),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-DECISIONS = "decisions.jsonl"
+from mt_grpo_recipe.history.files import DECISIONS
+
 PLACES = (DECISIONS, f"checkpoints/{DECISIONS}")
 """Where it stands in a run's directory: the scripts keep checkpoints in a folder of their own."""
 TAIL = 1 << 20

@@ -19,6 +19,7 @@ from mt_grpo_recipe.metrics import (
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
 from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, share_of
 from mt_grpo_recipe.report.measure.progress import LAST_STEPS
+from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.one_run_picture import run_title
 
@@ -66,6 +67,7 @@ def run_notes(run: Run) -> list[str]:
             f"cost: {rollouts:,.0f} rollouts with {tokens:,.0f} response tokens generated in all; "
             f"{_percent(share)} % of the rollouts trained on."
         )
+    notes += [f"alarm: {stretch.sentence()}" for stretch in starvations(run, LAST_STEPS)]
     return notes + [f"note: {problem}" for problem in run.problems]
 
 

@@ -46,7 +46,7 @@ SECTIONS = (
     ("tasks", "Task by task", ("tasks", "task-changes"), ("tasks",)),
     ("speed", "Steps and time to a worst-task accuracy", ("thresholds",), ()),
     ("sampling", "Weights and sampling", ("sampling",), ("weights", "zero-gradient", "shares")),
-    ("cost", "Cost", ("cost", "use"), ("cost",)),
+    ("cost", "Cost", ("cost", "use", "audit", "audit-late"), ("cost", "audit")),
     ("runs", "Runs", ("runs",), ()),
 )
 """Anchor, heading, tables, figures; "shares" stands for the figures of all methods."""
@@ -101,7 +101,7 @@ def build_page(comparison: Comparison, tables: list[Table], pictures: list[Pictu
     body = [
         "<header><h1>Multi-task training, compared</h1>",
         f'<p class="lead">{escape(headline(comparison))}</p>',
-        _notes(comparison),
+        *(_box(heading, sentences) for heading, sentences in _boxes(comparison)),
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header><main>',
     ]
     marks = method_marks(comparison.groups)
@@ -122,8 +122,10 @@ def build_page(comparison: Comparison, tables: list[Table], pictures: list[Pictu
 def build_markdown(comparison: Comparison, tables: list[Table], pictures: list[Picture]) -> str:
     """Build the whole report as Markdown; arguments as for `build_page`, figures linked as `figures/<key>.png`."""
     parts = ["# Multi-task training, compared", headline(comparison)]
-    if comparison.notes:
-        parts.append("Read with care:\n\n" + "\n".join(f"- {note}" for note in comparison.notes))
+    parts += [
+        f"{heading}:\n\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+        for heading, sentences in _boxes(comparison)
+    ]
     parts += [to_markdown(table).rstrip() for table in tables]
     parts.append("## Figures")
     parts += [f"### {p.title}\n\n![{p.title}](figures/{p.key}.png)\n\n{p.caption}" for p in pictures]
@@ -137,11 +139,15 @@ def _css() -> str:
     return CSS.replace("LIGHT", light).replace("NIGHT", night)
 
 
-def _notes(comparison: Comparison) -> str:
-    if not comparison.notes:
-        return ""
-    items = "".join(f"<li>{escape(note)}</li>" for note in comparison.notes)
-    return f'<aside class="note"><strong>Read with care</strong><ul>{items}</ul></aside>'
+def _boxes(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
+    """What stands between headline and contents: heading and sentences."""
+    boxes = [("Starved tasks", comparison.alarms), ("Read with care", comparison.notes)]
+    return [(heading, sentences) for heading, sentences in boxes if sentences]
+
+
+def _box(heading: str, sentences: tuple[str, ...]) -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<aside class="note"><strong>{heading}</strong><ul>{items}</ul></aside>'
 
 
 def _table(table: Table, marks: dict[str, Mark]) -> str:

@@ -13,12 +13,18 @@ from matplotlib.figure import Figure
 from mt_grpo_recipe.metrics import task_slugs
 from mt_grpo_recipe.report.measure.comparison import Comparison
 from mt_grpo_recipe.report.show.accuracy_figures import costs_of_courses, draw_courses, draw_final, draw_tasks
+from mt_grpo_recipe.report.show.audit_figure import can_be_audited, draw_audit
 from mt_grpo_recipe.report.show.sampling_figures import draw_cost, draw_shares, draw_weights, draw_zero_gradient
 from mt_grpo_recipe.report.show.style import styled
 
 BAND = "Lines are means over a method's runs, as far as all of them go; bands are one standard deviation either way."
 SMOOTH = (
     "Lines are means over a method's runs and over the steps just before each point: a twelfth of the run, 50 at most."
+)
+
+AUDIT = (
+    "Means over a method's runs. Bars: the groups generated per step, by what they ended as. Marks: the share of the "
+    "batch asked for, of the response tokens trained on, and of the gradient."
 )
 
 
@@ -56,6 +62,8 @@ def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
             ("weights", "Task weights", f"{BAND} Dotted: uniform weights.", lambda: draw_weights(comparison)),
             ("zero-gradient", "Prompts without a gradient", SMOOTH, lambda: draw_zero_gradient(comparison)),
         ]
+    if can_be_audited(comparison):
+        wanted.append(("audit", "Where the rollouts went", AUDIT, lambda: draw_audit(comparison)))
     slugs = task_slugs([group.name for group in comparison.groups])
     wanted += [
         (

@@ -54,6 +54,17 @@ METHOD_MARKS = {
 }
 """How each shipped method is drawn."""
 
+FATE_COLORS = {
+    "trained on": _BLUE,
+    "informative, not trained on": "#8fc7ea",
+    "all right": _GREEN,
+    "all wrong": _RED,
+    "all alike": _ORANGE,
+    "failed": _WINE,
+    "not ended": _GREY,
+}
+"""How groups are drawn by what they ended as, in the order of a bar."""
+
 SPARE_MARKS = (
     Mark(_INDIGO, _SOLID, "h"),
     Mark("#aa4499", _LONG, "p"),
@@ -79,6 +90,7 @@ DARK = {
     "#aa4499": "#d07ac4",
     "#117733": "#4fb873",
     "#a0522d": "#d08a63",
+    "#8fc7ea": "#2b5a86",
 }
 """What takes each colour's place on a dark page, lighter and as far apart; teal serves on both."""
 
