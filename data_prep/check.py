@@ -167,6 +167,8 @@ def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) ->
                 f"the judge cannot read the right answer: {shown(gold.response)} scores 1.0, but not "
                 f"{shown(gold.respelled)}, which says the same",
             )
+        elif not gold.is_read():
+            yield Fault("unread gold", number, f"{shown(gold.response)} scores 1.0 letter by letter alone")
 
 
 def _is_blank(target: Any) -> bool:

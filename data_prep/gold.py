@@ -10,14 +10,17 @@ spelling that says the same:
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from data_prep.countdown_solver import solve
 from data_prep.relations import read_relations
+from reward_fns.maths import is_read
 from reward_fns.registry import Task
 from reward_fns.sciknoweval import read_answers
 from reward_fns.scoring.truth import as_fields
 
+MATHS = ("math", "math_train", "test_math", "test_amc", "test_aime")
 MAX_NUMBERS = 6  # with more, the countdown solver takes seconds per puzzle
 
 
@@ -25,11 +28,18 @@ class NoSolution(ValueError):
     """The row's question has no right answer."""
 
 
+def _always() -> bool:
+    return True
+
+
 class Gold(NamedTuple):
-    """A response with a right answer; the same answer in another spelling, or None where there is none."""
+    """A response with a right answer."""
 
     response: str
     respelled: str | None = None
+    """The same answer in another spelling; None where there is none."""
+    is_read: Callable[[], bool] = _always
+    """Whether the judge takes the answer for more than letters."""
 
 
 def golds(task: Task, truth: Any) -> list[Gold]:
@@ -54,7 +64,8 @@ def golds(task: Task, truth: Any) -> list[Gold]:
     found = []
     for entry in target if isinstance(target, list) else [target]:
         respelled = respell(str(entry).strip(), fields)
-        found.append(Gold(_boxed(str(entry)), _boxed(respelled) if respelled else None))
+        reader = partial(is_read, str(entry)) if task.name in MATHS else _always
+        found.append(Gold(_boxed(str(entry)), _boxed(respelled) if respelled else None, reader))
     return found
 
 
@@ -95,7 +106,7 @@ _RESPELL: dict[str, Callable[[str, dict[str, Any]], str | None]] = {
     "arc": lambda target, fields: None,
     "zebra": lambda target, fields: target.swapcase(),
     "sciknoweval": _science,
-    **dict.fromkeys(["math", "math_train", "test_math", "test_amc", "test_aime"], _maths),
+    **dict.fromkeys(MATHS, _maths),
 }
 
 

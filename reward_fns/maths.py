@@ -6,20 +6,16 @@ Equal text and whole numbers are settled here; math-verify judges the rest, in a
 time. An answer that is a statement where the reference is a value ("1+1=2", "4=3") is wrong, except "x = value".
 """
 
-import re
 from typing import Any
 
 from reward_fns.isolation import call
 from reward_fns.registry import register
+from reward_fns.scoring.normalise import normalised
 from reward_fns.scoring.truth import read_target
+from reward_fns.scoring.values import read_value
 
 MAX_CHARS = 300
-CPU_SECONDS = 2.0
-
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
-_NAMED_VALUE = re.compile(r"\\?[A-Za-z]\w{0,9}(?:\([^()=]{1,20}\))?\s*=\s*([^=]+)")
-_IGNORED = re.compile(r"\\[%$!,;]|%|(?<=[0-9])\{,\}(?=[0-9]{3})")
-_STATEMENT = re.compile(r"[=<>:]|\\(?:approx|equiv|sim|cong|neq?|leq?|geq?|in|to|rightarrow|implies)(?![a-zA-Z])")
+CPU_SECONDS = 1.0
 
 
 def read_reference(fields: dict[str, Any], **_: Any) -> str:
@@ -38,25 +34,18 @@ def equals_the_reference(answer: str, reference: str, **_: Any) -> bool:
     """
     if len(answer) > MAX_CHARS:
         return False
-    answer, reference = _tidied(answer), _tidied(reference)
+    answer, reference = normalised(answer), normalised(reference)
     if answer == reference:
         return True
-    if _WHOLE_NUMBER.fullmatch(answer) and _WHOLE_NUMBER.fullmatch(reference):
-        return int(answer) == int(reference)
-    answer, reference = _value(answer), _value(reference)
-    if not answer or "$" in answer or (_STATEMENT.search(answer) and not _STATEMENT.search(reference)):
-        return False
+    values = read_value(reference), read_value(answer)
+    if all(value.number is not None and not value.unit and not value.base for value in values):
+        return values[0].number == values[1].number
     return call("reward_fns.isolation.run_math_verify:same_value", reference, answer, cpu_seconds=CPU_SECONDS)
 
 
-def _tidied(text: str) -> str:
-    """Without outer dollar signs, percent and currency signs, thin spaces and LaTeX's thousands separators."""
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] == "$":
-        text = text[1:-1]
-    return _IGNORED.sub("", text).strip()
+def is_read(reference: str) -> bool:
+    """Whether the judge reads a reference; one that it does not is right letter by letter alone.
 
-
-def _value(text: str) -> str:
-    match = _NAMED_VALUE.fullmatch(text)
-    return match[1].strip() if match else text
+    Raises IsolatedCallError where reading takes longer than CPU_SECONDS.
+    """
+    return call("reward_fns.isolation.run_math_verify:is_read", normalised(reference), cpu_seconds=CPU_SECONDS)

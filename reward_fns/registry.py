@@ -37,6 +37,7 @@ class Task:
 
 
 _tasks: dict[str, Task] = {}
+_found: dict[str, Task] = {}  # by data_source, as far as looked up
 _lock = threading.RLock()
 _discovered = False
 
@@ -72,6 +73,7 @@ def register(*names: str, truth: Callable[..., Any] = read_target) -> Callable[[
                         "rename one of them"
                     )
                 _tasks[name] = task
+                _found.clear()
         return check
 
     return decorate
@@ -86,8 +88,12 @@ def task_for(data_source: Any) -> Task:
     if not _discovered:
         known_tasks()
     name = data_source if isinstance(data_source, str) else ""
+    task = _found.get(name)
+    if task and _tasks.get(task.name) is task:
+        return task
     while name:
         if name in _tasks:
+            _found[data_source] = _tasks[name]
             return _tasks[name]
         name = name[: max(name.rfind("-"), name.rfind(":"), 0)]
     raise ValueError(

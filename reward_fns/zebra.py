@@ -2,15 +2,17 @@ r"""Zebra puzzles: who lives in House 1?
 
     ground_truth {"target": "carol"}, answer "Carol"  ->  correct
 
-Upper and lower case are the same; anything besides the name, such as `\text{carol}` or a full stop, is wrong.
+Upper and lower case are the same, and so is what `normalised` drops: `\text{carol}`, `**carol**`, `carol.`. Any other
+word beside the name is wrong.
 """
 
 from typing import Any
 
 from reward_fns.registry import register
+from reward_fns.scoring.normalise import normalised
 
 
 @register("zebra")
 def names_the_person(answer: str, name: str, **_: Any) -> bool:
     """Whether the answer is the person's name, in any case."""
-    return answer.casefold() == name.casefold()
+    return normalised(answer).casefold() == normalised(name).casefold()

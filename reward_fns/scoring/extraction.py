@@ -2,9 +2,10 @@ r"""Finding the final answer in a response.
 
     "Nine and seven make sixteen. \boxed{16}<|im_end|>"  ->  "16"
 
-The answer stands in `\boxed{...}` or in `<answer>...</answer>`. The one that *opens* last counts, finished or not: a
-response cut off within its final box has not answered, and one that boxes two guesses is judged by the second.
-Work is linear in the length of the response.
+The answer stands in `\boxed{...}`, in `<answer>...</answer>` or, if it is a number, behind a bare `\boxed`. The one
+that *opens* last counts, finished or not: a response cut off within its final box has not answered, and one that
+boxes two guesses is judged by the second. Only what the model says in its own turn counts; see `own_turn`. Work is
+linear in the length of the response.
 """
 
 import re
@@ -13,47 +14,79 @@ from typing import Any
 MAX_ANSWER_CHARS = 10_000
 """A longer box is no answer. The longest true answer of the built-in tasks has about 100 characters."""
 
-PROMPT_ENDS = ("Assistant:", "<|im_start|>assistant")
-
-_BOX, _TAG = r"\boxed", "<answer>"
-_MAX_BLANKS = 8  # between "\boxed" and its brace
-_LAST_OPENING = re.compile(rf".*(\\boxed\s{{0,{_MAX_BLANKS}}}\{{)", re.DOTALL)
+_BOX = r"\boxed"
+_TAGS = ("<answer>", "<Answer>", "<ANSWER>")
+_CLOSING_TAG = re.compile("</answer>", re.IGNORECASE)
+_MAX_BLANKS = 8  # between "\boxed" and what it boxes
+_NUMBER = r"-?[0-9][0-9.,/]*"
+_LAST_OPENING = re.compile(rf".*(\\boxed\s{{0,{_MAX_BLANKS}}}(?:\{{|(?=-?[0-9])))", re.DOTALL)
+_BARE_NUMBER = re.compile(rf"\\boxed\s{{0,{_MAX_BLANKS}}}({_NUMBER})")
 _BRACE_OR_ESCAPE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+_TOOL_TEXT = re.compile(r"(?:<\|im_start\|>(?:user|tool)\s*)?<tool_response>.*?(?:</tool_response>|\Z)", re.DOTALL)
+_NEW_TURN = re.compile(
+    r"(?:^|\n)[ \t*#]*(?:User|Human)[ *]*:|<\|im_start\|>user|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
+    r"|<\|endoftext\|>"
+)
+_USER_IN_PROMPT = re.compile(
+    r"User:|Human:|<\|im_start\|>(?:user|system)|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
+)
+_ASSISTANT = re.compile(r"Assistant:|<\|im_start\|>assistant|<\|assistant\|>|<\|start_header_id\|>assistant|\[/INST\]")
 
 
 def extract_answer(response: Any) -> str | None:
-    r"""The stripped text of the final box or answer tag, or None where there is none, or only blank text in it.
-
-    verl hands over the response alone. For text that has the prompt in front, everything up to the first "Assistant:"
-    (else the first "<|im_start|>assistant") is cut away, so the example box of a prompt is never taken for an answer. A
-    response that writes these words itself loses what it wrote before them; it cannot gain.
+    r"""The stripped text of the final answer in the model's own turn; None where there is none, or a blank one.
 
     Braces must balance; "\{" and "\}" do not count as braces. Whatever is not a string counts as an empty response.
     """
     if not isinstance(response, str):
         return None
+    response = own_turn(response)
     box, tag = _last_openings(response)
-    # Only a mark behind the final opening can cut it away, and there the text is short. Both marks hold this word.
-    if response.find("ssistant", max(box, tag, 0)) >= 0:
-        response = _without_prompt(response)
-        box, tag = _last_openings(response)
     if tag > box:
-        begin = tag + len(_TAG)
-        end = response.find("</answer>", begin, begin + MAX_ANSWER_CHARS)
-        answer = response[begin:end] if end >= 0 else ""
+        begin = response.index(">", tag) + 1
+        end = _CLOSING_TAG.search(response, begin, begin + MAX_ANSWER_CHARS)
+        answer = response[begin : end.start()] if end else ""
     elif box >= 0:
-        answer = _balanced(response, response.index("{", box) + 1)
+        answer = _boxed(response, box)
     else:
         return None
     return answer.strip() or None
 
 
-def _without_prompt(text: str) -> str:
-    for mark in PROMPT_ENDS:
-        _, found, rest = text.partition(mark)
-        if found:
-            return rest
-    return text
+def own_turn(response: str) -> str:
+    r"""What the model itself says in answer to its prompt.
+
+    verl hands over the response alone. A base model may run on behind its answer and invent the next turn of a user
+    ("\nUser: ..."): from the first such turn behind a first box or answer tag, the text is not an answer to this
+    prompt. Where a user's turn stands in front of every box, the prompt was handed over too, and the example box in
+    it is no answer: the text begins at the assistant's turn after it. What a tool returned (`<tool_response>`) is not
+    the model's.
+    """
+    if "<" in response and "<tool_response>" in response:
+        response = _TOOL_TEXT.sub(" ", response)
+    opening = _first_opening(response)
+    # Only a mark behind the first opening matters, and there the text is short: a search of all of it costs more
+    # than the rest of judging.
+    tail = response[opening:]
+    if not ("ssistant" in tail or "User" in tail or "Human" in tail or "<|" in tail or "INST]" in tail):
+        return response
+    user = _USER_IN_PROMPT.search(response, 0, opening)
+    assistant = _ASSISTANT.search(response, user.end()) if user else None
+    if assistant:
+        response = response[assistant.end() :]
+        opening = _first_opening(response)
+    turn = _NEW_TURN.search(response, opening)
+    return response[: turn.start()] if turn else response
+
+
+def _first_opening(text: str) -> int:
+    """Where the first box or answer tag is; the length of the text for none."""
+    backslash = text.find("\\")  # searching for one character is a hundred times faster
+    opening = text.find(_BOX, backslash) if backslash >= 0 else -1
+    if "<" in text:
+        return min((at for at in (opening, *map(text.find, _TAGS)) if at >= 0), default=len(text))
+    return opening if opening >= 0 else len(text)
 
 
 def _last_openings(text: str) -> tuple[int, int]:
@@ -61,9 +94,20 @@ def _last_openings(text: str) -> tuple[int, int]:
     box = text.rfind(_BOX)
     if box >= 0 and not text.startswith("{", box + len(_BOX)):
         # The greedy pattern looks from the end, in C: there may be a hundred thousand that open nothing.
-        found = _LAST_OPENING.match(text, 0, box + len(_BOX) + _MAX_BLANKS + 1)
+        found = _LAST_OPENING.match(text, 0, box + len(_BOX) + _MAX_BLANKS + 2)
         box = found.start(1) if found else -1
-    return box, text.rfind(_TAG, max(box, 0))
+    begin = box if box > 0 else 0
+    if text.find("<", begin) < 0:
+        return box, -1
+    return box, max(text.rfind(tag, begin) for tag in _TAGS)
+
+
+def _boxed(text: str, box: int) -> str:
+    begin = box + len(_BOX)
+    if text[begin] == "{":
+        return _balanced(text, begin + 1)
+    number = _BARE_NUMBER.match(text, box)
+    return number[1] if number else _balanced(text, text.index("{", begin) + 1)
 
 
 def _balanced(text: str, begin: int) -> str:

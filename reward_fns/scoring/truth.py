@@ -30,7 +30,11 @@ def as_fields(ground_truth: Any) -> dict[str, Any]:
         value = parsed if isinstance(parsed, dict) else value
     if not isinstance(value, dict):
         value = {"target": value}
-    return {str(key): _plain(field) for key, field in value.items() if field is not None}
+    return {
+        str(key): field if type(field) in (str, int) else _plain(field)  # the common case, without a call
+        for key, field in value.items()
+        if field is not None
+    }
 
 
 def read_target(fields: dict[str, Any], **_: Any) -> str:
@@ -54,8 +58,6 @@ def read_whole_number(value: Any, field: str) -> int:
 
 def _plain(value: Any) -> Any:
     """Numpy scalars and arrays as Python values, through dicts and lists."""
-    if type(value) in (str, int):  # the common case, without the lookup of an attribute
-        return value
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

@@ -44,6 +44,7 @@ def countdown(rows: int, seed: int) -> Iterator[tuple[str, object, Answers, obje
                 ("gold = target", f"{gold} = {target}"),
                 (r"gold with \times, \div", gold.replace("*", r" \times ").replace("/", r" \div ")),
                 ("gold with a unicode minus", gold.replace("-", "\N{MINUS SIGN}")),
+                ("gold in math mode, with a full stop", f"${gold}$."),
                 ("gold with a plus in front", f"+({gold})"),
                 ("gold with a leading zero", gold.replace(first, "0" + first, 1)),
                 ("gold with .0", gold.replace(first, first + ".0", 1)),
@@ -71,6 +72,7 @@ def arc(rows: int, seed: int) -> Iterator[tuple[str, object, Answers, object]]:
             answers = [
                 (GOLD, gold),
                 ("gold with doubled spaces", gold.replace(" ", "  ")),
+                ("gold in brackets", f"[{gold}]"),
                 (f"{WRONG}: another digit", str((int(gold[0]) + 1) % 10) + gold[1:]),
                 (f"{WRONG}: one cell less", gold[2:]),
                 (f"{WRONG}: one cell more", gold + " 0"),
@@ -80,7 +82,7 @@ def arc(rows: int, seed: int) -> Iterator[tuple[str, object, Answers, object]]:
 
 
 def zebra(rows: int, seed: int) -> Iterator[tuple[str, object, Answers, object]]:
-    """Three houses; corrupted: another name, two names, a name within a name."""
+    """Three houses; corrupted: another name, two names, a sentence."""
     data = reasoning_gym.create_dataset("zebra_puzzles", size=rows, seed=seed, num_people=3, num_characteristics=3)
     for entry in data:
         gold = entry["answer"]
@@ -91,7 +93,8 @@ def zebra(rows: int, seed: int) -> Iterator[tuple[str, object, Answers, object]]
             (f"{WRONG}: another name", gold + "a"),
             (f"{WRONG}: cut", gold[:-1]),
             (f"{WRONG}: two names", f"{gold} or eve"),
-            (f"{WRONG}: a full stop", gold + "."),
+            (f"{WRONG}: a sentence", f"it is {gold}"),
+            ("gold with a full stop", gold + "."),
         ]
         yield "zebra-train", {"target": gold}, answers, (data, entry)
 

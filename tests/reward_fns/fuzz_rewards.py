@@ -34,8 +34,14 @@ with atheris.instrument_imports(include=["reward_fns"]):
     import reward_fns.rg
     import reward_fns.sciknoweval
     import reward_fns.scoring.arithmetic
+    import reward_fns.scoring.chemistry
     import reward_fns.scoring.compute_score
+    import reward_fns.scoring.equality
     import reward_fns.scoring.extraction
+    import reward_fns.scoring.normalise
+    import reward_fns.scoring.notation
+    import reward_fns.scoring.relations
+    import reward_fns.scoring.values
     import reward_fns.zebra
 
 LIMIT_MS = 50.0
@@ -46,6 +52,34 @@ PIECES = [r"\boxed{", r"\boxed", "{", "}", r"\{", "\\", "<answer>", "</answer>",
 PIECES += [" ", "3", "8", "12", "24", "+", "-", "*", "/", "(", ")", "=", ".", r"\times", r"\div", r"\cdot", r"\frac{"]
 PIECES += [r"\left", r"\right", "\u00d7", "\u00f7", "\u2212", "\u00b7", "carol", "0 0 9", "true", "B", "\n", "\ud800"]
 PIECES += ["12/(3-8/8)/8", "8/8*", "12+12", r"}{", "(3*8)", "(12-", "$", r"\text{", "open", "x=", "\u0663", "\x00"]
+PIECES += [
+    "\nUser: ",
+    "Human:",
+    "<tool_response>",
+    "</tool_response>",
+    "<Answer>",
+    "[INST]",
+    "<|im_start|>user",
+    "**",
+    "`",
+    "~",
+]
+PIECES += [
+    "[",
+    "]",
+    r"\,",
+    r"\quad",
+    r"\mathrm{",
+    r"\\",
+    "END",
+    "->",
+    "H_2",
+    "(a, b)",
+    r"\begin{pmatrix}",
+    r"\end{pmatrix}",
+    "\u00b2",
+]
+PIECES += [r"\pm", r"\cup", "_5", r"\text{ or }", "cm", "\uff11", "\u221a", ";", ":", "<", r"\in", "|"]
 SEEDS = ["(8 - 8/8)", "12+12+8-8", "12/(3-8/8)/8", r"\frac{8}{8} \times 12 + 12*3 - 24", "8*3*(12/(8+4)) = 24", "carol"]
 SEEDS += ["8*12/3-8", r"\frac{8 \times 12}{3} - 8 = 24", r"\left(8/(3/12)\right)-8", "-8--8*12/3"]
 SEEDS += [
@@ -102,7 +136,7 @@ def check(raw: bytes) -> None:
     if result["acc"]:
         assert answer is not None and independent.may_be_right(row, answer), answer
     elif data_source.startswith("countdown") and answer is not None and answer.count("(") <= 50:
-        assert not independent.may_be_right(row, answer), answer
+        assert independent.countdown_value(answer, independent.NUMBERS) != independent.TARGET, answer
 
     inputs, slowest_ms = inputs + 1, max(slowest_ms, milliseconds)
     right[data_source] += bool(result["acc"])

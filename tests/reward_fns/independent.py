@@ -1,13 +1,18 @@
 """The same rules, written another way, for tests to compare with: regular expressions and Python's own parser.
 
-Shares no code with `reward_fns`. Slow on hostile text, which does not matter here.
+Shares no code with `reward_fns`, but for the stand-in of the helper process. Slow on hostile text, which does not
+matter here.
 """
 
 import ast
+import contextlib
 import json
 import re
 from fractions import Fraction
 from typing import Any
+
+from reward_fns.scoring.equality import same
+from reward_fns.scoring.notation import read
 
 NUMBERS, TARGET = [3, 8, 8, 12], 24
 _ENTRY = json.dumps({"question": "?", "answer": "4"})
@@ -20,6 +25,8 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("sciknoweval-biology", {"target": "True", "type": "true_or_false"}),
     ("sciknoweval-biology", {"target": "1.5", "type": "filling"}),
     ("sciknoweval-biology", {"target": ["NaCl", "table salt"]}),
+    ("sciknoweval-chemistry", {"target": "2H2 + O2 = 2H2O", "type": "filling"}),
+    ("sciknoweval-biology", {"target": "(a, effect, b), (b, int, c)", "type": "relation_extraction"}),
     ("rg:countdown-train", {"target": "4", "entry": _ENTRY}),
     ("rg:n_queens-train", {"target": "4", "entry": _ENTRY}),
 ]
@@ -40,50 +47,89 @@ def helper(function: str, *arguments: Any, cpu_seconds: float) -> Any:
         assert not re.search(r"""['"\[\]{}_;:@#%&|]|\.\s*[^\W\d]""", sent[-1]), sent
     if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "n_queens":
         assert not re.search(r"[(){};:=@*/]", sent[-1]), sent
-    return False if function.startswith("reward_fns.isolation.run_math_verify:") else 0.5
+    if function.startswith("reward_fns.isolation.run_math_verify:"):
+        for text in sent:  # what the helper does first, and may take any text
+            with contextlib.suppress(ValueError):
+                same(read(text), read(text), lambda left, right: False)
+        return False
+    return 0.5
 
 
 def may_be_right(row: tuple[str, dict[str, Any]], answer: str) -> bool:
-    """Whether `answer` can be right for one of `ROWS`, where `helper` judges what leaves the process.
-
-    Exact for countdown, zebra and arc; what every right answer fulfils for the other tasks.
-    """
+    """What every right answer to one of `ROWS` fulfils, where `helper` judges what leaves the process."""
     data_source, truth = row
-    bare = re.sub(r"\\[a-z]+|[\s{}$]", "", answer).casefold().rstrip(".")
+    plain = answer.translate(_SIGNS)
+    bare = re.sub(r"\\[A-Za-z]+|```[A-Za-z]*\s|[^\w.+-]|_", "", plain).casefold().strip(".:")
     match data_source.split("-")[0], truth.get("type"):
         case "countdown", _:
-            return countdown_value(answer, NUMBERS) == TARGET
+            return countdown_reading(answer, NUMBERS) == TARGET
         case "zebra", _:
-            return answer.lower() == "carol"
+            return bare == "carol"
         case "arc", _:
-            return answer == "0 0 9"
+            return re.sub(r"\\[a-z]+|[^0-9A-Za-z]", "", plain) == "009" and not re.search("[0-9][0-9]", plain)
         case "math_train", _:
-            return re.sub(r"[^0-9A-Za-z{}]", "", answer) == "frac{1}{2}"
+            digits = re.sub(r"[^0-9]", "", plain).strip("0")
+            return "\u00bd" in answer or digits in ("12", "5", "24") or bool(re.fullmatch("[0-9]+/[0-9]+", bare))
         case "sciknoweval", "mcq-4-choices":
-            return bare.strip("().:") == "b"
+            return re.sub(r"^[^A-Za-z]*", "", re.sub(r"\\[A-Za-z]+", "", plain))[:1] in ("b", "B")
         case "sciknoweval", "true_or_false":
             return bare in ("true", "t", "yes")
+        case "sciknoweval", "filling" if "=" in truth["target"]:
+            return sorted(re.findall("[A-Z]", plain)) == ["H", "H", "O", "O"]
+        case "sciknoweval", "relation_extraction":
+            return "effect" in bare and "int" in bare
         case "sciknoweval", "filling":
-            return re.fullmatch(r"[-+.0-9e]+", bare) is not None and float(bare) == 1.5
+            return re.search("15|1[.]5", bare) is not None
         case "sciknoweval", None:
-            return bare in ("nacl", "tablesalt")
+            return bare.replace(".", "") in ("nacl", "tablesalt", "1nacl") or bare.startswith("nacl")
     return False
+
+
+_SIGNS = str.maketrans(
+    {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
+    | {ord(quote): '"' for quote in "\u201c\u201d\u2018\u2019"}
+)
+_TURN = re.compile(
+    r"\n[ \t*#]*(User|Human)[ *]*:|<\|(im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
+)
+_PROMPT = re.compile(r"User:|Human:|<\|(im_start\|>(user|system)|user\|>|start_header_id\|>user)|\[INST\]")
+_REPLY = re.compile(r"Assistant:|<\|(im_start\|>assistant|assistant\|>|start_header_id\|>assistant)|\[/INST\]")
+_OPENING = re.compile(r"\\boxed|<answer>|<Answer>|<ANSWER>")
+
+
+def own_turn(text: str) -> str:
+    """Without tools, prompt and later turns."""
+    head, *returned = text.split("<tool_response>")
+    for piece in returned:
+        head = re.sub(r"<\|im_start\|>(user|tool)\s*\Z", "", head) + " " + piece.partition("</tool_response>")[2]
+    text = head
+    begins = [m.start() for m in _OPENING.finditer(text)] or [len(text)]
+    asked = _PROMPT.search(text[: begins[0]])
+    replies = [m.end() for m in _REPLY.finditer(text) if asked and m.start() >= asked.end()]
+    if replies:
+        text = text[replies[0] :]
+        begins = [m.start() for m in _OPENING.finditer(text)] or [len(text)]
+    ends = [m.start() - 1 for m in _TURN.finditer("\n" + text) if m.start() - 1 >= begins[0] or not m.start()]
+    ends = [end for end in ends if end >= begins[0]]
+    return text[: ends[0]] if ends else text
 
 
 def final_answer(text: str) -> str | None:
     """By reading the text backwards: the last opening that is really one, then the shortest balanced piece."""
-    for mark in ("Assistant:", "<|im_start|>assistant"):
-        if mark in text:
-            text = text.split(mark, 1)[1]
-            break
-    openings = [(m.start(), m.end(), m[0]) for m in re.finditer(r"\\boxed\s{0,8}\{|<answer>", text)]
+    text = own_turn(text)
+    openings = [
+        (m.start(), m.end(), m[0])
+        for m in re.finditer(r"\\boxed\s{0,8}(\{|(?=-?[0-9]))|<(answer|Answer|ANSWER)>", text)
+    ]
     if not openings:
         return None
     _, begin, opening = max(openings)
     tail = text[begin:]
-    if opening == "<answer>":
-        inner, closed, _ = tail.partition("</answer>")
+    if opening[0] == "<":
+        inner, *closed = re.split("</answer>", tail, maxsplit=1, flags=re.IGNORECASE)
         return (inner.strip() or None) if closed else None
+    if opening[-1] != "{":
+        return re.findall(r"\A-?[0-9][0-9.,/]*", tail)[0]
     plain = re.sub(r"\\.", lambda m: "__", tail, flags=re.DOTALL)
     for end in (i for i, char in enumerate(plain) if char == "}"):
         if plain[:end].count("{") == plain[:end].count("}"):
@@ -92,7 +138,7 @@ def final_answer(text: str) -> str | None:
 
 
 def countdown_value(answer: str, numbers: list[int]) -> Fraction | None:
-    """The value of a countdown answer, by Python's parser, or None where it breaks a rule."""
+    """The value of a countdown answer in plain notation, by Python's parser, or None where it breaks a rule."""
     for pattern, replacement in [
         (r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])", " "),
         (r"\\(times|cdot)(?![a-zA-Z])|[\u00d7\u00b7\u22c5]", " * "),
@@ -103,7 +149,36 @@ def countdown_value(answer: str, numbers: list[int]) -> Fraction | None:
     frac = re.compile(r"\\[dt]?frac\s*\{([^{}\\]*)\}\s*\{([^{}\\]*)\}")
     while frac.search(answer):
         answer = frac.sub(r"((\1)/(\2))", answer)
-    answer = re.sub(r"\s+", " ", answer).strip()
+    return _computed(re.sub(r"\s+", " ", answer).strip(), numbers)
+
+
+def countdown_reading(answer: str, numbers: list[int]) -> Fraction | None:
+    """The same for all that may be meant: markup dropped, all brackets round ones, products without a sign."""
+    answer = re.sub(
+        r"\\(left|right|times|cdot|div)(?![A-Za-z])",
+        lambda m: {"times": "*", "cdot": "*", "div": "/"}.get(m[1], " "),
+        answer.translate(_SIGNS),
+    )
+    fraction = re.compile(r"\\[dt]?frac\s*([0-9]|\{[^{}\\]*\})\s*([0-9]|\{[^{}\\]*\})")
+    while fraction.search(answer):
+        answer = fraction.sub(lambda m: f"(({m[1].strip('{}')})/({m[2].strip('{}')}))", answer)
+    for pattern, replacement in [
+        (r"\A\s*```[A-Za-z]*\s|[$~`\"']|\\!|\\/|\\[,;:> ()\[\]]|\*\*|__", " "),
+        (r"[\u00d7\u00b7\u22c5]|\\(times|cdot|ast)(?![A-Za-z])", "*"),
+        (r"\u00f7|\\div(?![A-Za-z])|[\u2044\u2215]", "/"),
+        (r"[\u2212\u2013\u2014]", "-"),
+        (r"\\[A-Za-z]+\.?", " "),
+        (r"[\[{]", "("),
+        (r"[\]}]", ")"),
+        (r"\)\s*(?=[0-9(])", ")*"),
+        (r"(?<=[0-9])\s*\(", "*("),
+        (r"\s*[.,;:]\s*\Z", ""),
+    ]:
+        answer = re.sub(pattern, replacement, answer)
+    return _computed(re.sub(r"\s+", " ", answer).strip("* _"), numbers)
+
+
+def _computed(answer: str, numbers: list[int]) -> Fraction | None:
     left, equals, right = answer.partition("=")
     if re.search(r"[^0-9+\-*/() ]", left) or re.search(r"\*\s*\*|/\s*/", left):
         return None

@@ -12,16 +12,19 @@ from independent import NUMBERS, ROWS, TARGET
 
 from reward_fns import compute_score, extract_answer, maths, rg
 from reward_fns.scoring import arithmetic
+from reward_fns.scoring.extraction import own_turn
+from reward_fns.scoring.normalise import normalised
 
 pytestmark = pytest.mark.slow
 
 # Pieces that are likelier than single characters to reach the interesting branches.
-WORDS = r"\boxed{ \boxed { } \{ <answer> </answer> Assistant: <|im_start|>assistant <|im_end|> carol Carol"
-SYMBOLS = r"3 8 8 12 24 1 0 + - * / ( ) = . ** \times \div \cdot \frac{ \left( \right)"
+WORDS = r"\boxed{ \boxed { } \{ <answer> </answer> <Answer> Assistant: User: <|im_start|>assistant carol Carol"
+WORDS += r" <|im_start|>user <|im_end|> <tool_response> </tool_response> \text{ [INST] ` ** $"
+SYMBOLS = r"3 8 8 12 24 1 0 + - * / ( ) [ ] = . ** \times \div \cdot \frac{ \left( \right) \, \quad ~"
 CHARACTERS = (
     "\\ \n\x00\ud800\u0663\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}\N{MINUS SIGN}\N{MIDDLE DOT}\N{NO-BREAK SPACE}"
 )
-PIECES = st.sampled_from([*WORDS.split(), *SYMBOLS.split(), *CHARACTERS, "0 0 9"])
+PIECES = st.sampled_from([*WORDS.split(), *SYMBOLS.split(), *CHARACTERS, "0 0 9", "\nUser: "])
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=60)
 TEXTS = st.lists(PIECES | ANY_TEXT, max_size=30).map("".join)
 
@@ -78,10 +81,12 @@ def test_countdown_agrees_with_python_s_own_parser(answer, error):
     target = error + (int(value) if value is not None and value.denominator == 1 else TARGET)
     answer = answer.replace("24", str(target))
     response = rf"\boxed{{{answer}}}"
-    answer = independent.final_answer(response)
-    correct = answer is not None and independent.countdown_value(answer, NUMBERS) == target
+    answer = independent.final_answer(response) or ""
     result = compute_score("countdown-mini-train", response, {"numbers": NUMBERS, "target": target})
-    assert result["acc"] == float(correct)
+    if result["acc"]:
+        assert independent.countdown_reading(answer, NUMBERS) == target
+    else:
+        assert independent.countdown_value(answer, NUMBERS) != target
 
 
 @settings(max_examples=500, deadline=None)
@@ -89,7 +94,7 @@ def test_countdown_agrees_with_python_s_own_parser(answer, error):
 def test_exact_values_agree_with_python_s_own_parser(answer):
     left = answer.partition("=")[0]
     try:
-        value = arithmetic.evaluate(arithmetic.tokenize(left))
+        value = arithmetic.evaluate(arithmetic.tokenize(normalised(left)))
     except ArithmeticError:
         value = None
     assert value == independent.countdown_value(left, NUMBERS)
@@ -99,7 +104,8 @@ def test_exact_values_agree_with_python_s_own_parser(answer):
 @given(TEXTS)
 def test_no_text_before_the_final_box_changes_the_score(text):
     data_source, truth = ROWS[1]
-    assert compute_score(data_source, text + r" \boxed{carol}", truth)["acc"] == 1.0 or "ssistant" in text
+    response = text + r" \boxed{carol}"
+    assert compute_score(data_source, response, truth)["acc"] == 1.0 or own_turn(response) != response
 
 
 @pytest.mark.parametrize("name", HOSTILE)

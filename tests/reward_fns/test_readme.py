@@ -21,7 +21,7 @@ ENTRY_POINT = re.search(r"```toml\n\[project\.entry-points\.\"(.*?)\"\]\n(.*?) =
 
 def table_rows():
     for line in README.splitlines():
-        cells = re.split(r"(?<!\\)\|", line.replace("\\|im", "\x00im").replace("end\\|", "end\x00"))
+        cells = line.replace("\\|", "\x00").split("|")
         if len(cells) == 7 and cells[2].strip().startswith("`"):
             data_source, truth, response, score = (cell.strip().replace("\x00", "|") for cell in cells[1:5])
             yield data_source, json.loads(truth.strip("`")), response.strip("`"), float(score)

@@ -27,7 +27,17 @@ NUMBER = {"target": "1.50", "type": "filling"}
         (CHOICE, "A", 0.0),
         (CHOICE, "A, B", 0.0),
         (CHOICE, "A or B", 0.0),
-        (CHOICE, "B. Methane", 0.0),
+        (CHOICE, "B. Methane", 1.0),
+        (CHOICE, "B: vitamin C deficiency", 1.0),
+        (CHOICE, "(B) Methane", 1.0),
+        (CHOICE, r"\textbf{B.} Methane", 1.0),
+        (CHOICE, "C. Methane", 0.0),
+        (CHOICE, "B Methane", 0.0),
+        (CHOICE, "B. Methane or C. Ethane", 0.0),
+        (CHOICE, "B. and C.", 0.0),
+        (CHOICE, "B) C", 0.0),
+        (CHOICE, "B. Not sure, maybe C", 0.0),
+        (CHOICE, "Because", 0.0),
         (CHOICE, "BB", 0.0),
         (CHOICE, "\u0412", 0.0),  # Cyrillic
         ("B", "(b)", 1.0),
@@ -70,3 +80,19 @@ def test_answers(truth, answer, expected):
 def test_a_truth_that_rules_cannot_judge_is_refused(truth):
     with pytest.raises(ValueError, match="bad ground_truth"):
         accuracy(truth, "B")
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        ("[[geneA, breast cancer], [geneB, asthma]]", 1.0),
+        ("[ [geneB, asthma], [geneA, breast cancer] ]", 1.0),
+        ("(geneB, asthma), (geneA, breast cancer)", 1.0),
+        ("[[geneA, breast cancer]]", 0.1),
+        ("[[geneA, asthma], [geneB, breast cancer]]", 0.1),
+        ("[[geneA, breast cancer], [geneB, asthma], [geneB, breast cancer]]", 0.1),
+    ],
+)
+def test_relations_are_a_set_of_tuples_in_either_kind_of_brackets(answer, score):
+    truth = {"target": "(geneA, breast cancer), (geneB, asthma)", "type": "relation_extraction"}
+    assert compute_score("sciknoweval", rf"\boxed{{{answer}}}", truth)["score"] == score

@@ -1,0 +1,213 @@
+r"""One value of a mathematical answer: its expression, and apart from it the unit, the base or the words it is made of.
+
+    read_value(r"12\text{ cm}^2")  ->  Value("12", unit=("cm^2",))
+    read_value("43_5")             ->  Value("43", base="5")
+    read_value(r"2 \frac{1}{2}")   ->  Value(r"(2+\frac{1}{2})")
+    read_value(r"\text{even}")     ->  Value("even", words=True)
+
+A unit may be left out, as in the data sets' own answers, but not be another one: two units that are both known must
+agree.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+
+_UNITS = {
+    name: canonical
+    for canonical, names in {
+        "mm": "millimeter millimetre", "cm": "centimeter centimetre", "m": "meter metre", "km": "kilometer kilometre",
+        "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile", "g": "gram", "mg": "milligram",
+        "kg": "kilogram", "lb": "pound", "oz": "ounce", "s": "sec second", "min": "minute", "h": "hr hour",
+        "day": "", "week": "", "month": "", "year": "yr", "l": "liter litre", "ml": "milliliter millilitre",
+        "gal": "gallon", "qt": "quart", "pt": "pint", "cup": "", "cent": "", "dollar": "usd", "degree": "deg",
+        "rad": "radian", "am": "", "pm": "", "unit": "", "mph": "", "%": "percent", "hz": "hertz", "j": "joule",
+        "n": "newton", "w": "watt", "v": "volt", "mol": "mole", "k": "kelvin",
+    }.items()
+    for name in (canonical, *names.split())
+}  # fmt: skip
+_POWERS = {"square": "^2", "sq": "^2", "squared": "^2", "cubic": "^3", "cu": "^3", "cubed": "^3"}
+_SENTENCE = frozenset(
+    re.findall(
+        r"\w+",
+        "is are was be the answer value equals equal or and not maybe if then so because either neither x",
+    )
+)
+_MAX_UNIT_WORDS = 4
+
+_UNIT_PIECE = (
+    r"(?:\^\s?(?:\{\s?)?\\circ(?:\s?\})?|\\?%|\\text\{[^{}]*\}|(?<=[0-9})\] /])[^\W\d_][^\W\d_.]*(?:\.[^\W\d_]\.?)?)"
+    r"(?:\s?\^\s?\{?-?[0-9]\}?)?"
+)
+_UNIT_TAIL = re.compile(rf"{_UNIT_PIECE}(?:\s*(?:/|\\cdot)?\s*{_UNIT_PIECE}){{0,7}}\.?\Z")
+_UNIT_TOKEN = re.compile(r"\\circ|%|/|\^\s?\{?-?[0-9]|[^\W\d_]+(?:\.[^\W\d_]\.?)?")
+_ANGLE_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
+
+_DEGREES = re.compile(r"([0-9.]+)\s?\^\s?\{?\\circ\}?")
+
+_BASED = re.compile(
+    r"\(?(?:\\text\{)?([0-9][0-9A-Za-z ]*|(?<=\{)[A-F]+)[)}]?\s*"
+    r"(?:_\s?\{?\s?\(?(?:\\text\{ ?base ?\} ?)?|\\text\{ ?(?:in )?base ?\} ?|(?:in )?base )"
+    r"([0-9]+|\\text\{[a-z]+\})[)}]*"
+)
+_BASE_NAMES = dict(zip(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "sixteen"],
+                       ["2", "3", "4", "5", "6", "7", "8", "9", "10", "12", "16"], strict=True))  # fmt: skip
+_ORDINAL = re.compile(r"(?<=[0-9])\s?(?:\^\s?\{?)?(?:\\text\{)?(?:st|nd|rd|th)\}*\Z")
+_FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|gcd|lcm|det|max|min|pi|theta"
+_WORDS = re.compile(r"[^\W\d_][\w' .-]*")
+_LITERAL = re.compile(r"([+-]?)(?:([0-9]+\.?[0-9]*|\.[0-9]+)(?:/([0-9]+))?|\\frac\{([+-]?[0-9]+)\}\{([0-9]+)\})")
+
+
+@dataclass(frozen=True)
+class Value:
+    """An expression in LaTeX without needless spaces; `unit` is None where it is not one of the known units."""
+
+    text: str
+    unit: tuple[str, ...] | None = ()
+    base: str = ""
+    words: bool = False
+
+    @property
+    def number(self) -> Fraction | None:
+        """The exact value where the expression is a whole number, a decimal or a fraction of such."""
+        match = _LITERAL.fullmatch(self.text)
+        if not match:
+            return None
+        sign, decimal, divisor, numerator, denominator = match.groups()
+        if not int(divisor or denominator or 1):
+            return None
+        value = Fraction(decimal) / int(divisor or 1) if decimal else Fraction(int(numerator), int(denominator))
+        return -value if sign == "-" else value
+
+
+def read_value(text: str) -> Value:
+    """One value; text that is no expression becomes words, in lower case."""
+    text = _ORDINAL.sub("", text)
+    based = _BASED.fullmatch(text)
+    if based and not based[1].isalpha():
+        base = based[2].removeprefix(r"\text{").removesuffix("}")
+        return Value(re.sub(r"\s", "", based[1]).upper().lstrip("0"), base=_BASE_NAMES.get(base, base))
+    if _is_words(text):
+        return Value(_plain_words(text).casefold(), words=True)
+    value, unit = _without_unit(text)
+    return Value(canonical(value), unit)
+
+
+def units_agree(first: Value, second: Value) -> bool:
+    """Whether two values can have the same unit: not where both have one, both are known, and they differ."""
+    return not (first.unit and second.unit) or first.unit == second.unit
+
+
+def _is_words(text: str) -> bool:
+    """Two letters or more that are no product of variables: those stand in the order of the alphabet, once each."""
+    plain = _plain_words(text)
+    if not _WORDS.fullmatch(plain) or not re.search(r"[^\W\d_]{2}", plain):
+        return False
+    if re.fullmatch(rf"(?:{_FUNCTIONS}|inf|infinity)\b.*", plain):
+        return False
+    product = len(plain) <= 3 and plain.isalpha() and all(a < b for a, b in pairwise(plain))
+    return not product or r"\text" in text
+
+
+def _plain_words(text: str) -> str:
+    return " ".join(re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text).split()).rstrip(".")
+
+
+def _without_unit(text: str) -> tuple[str, tuple[str, ...] | None]:
+    tail = _UNIT_TAIL.search(text)
+    value = text[: tail.start()].strip() if tail else ""
+    if not tail or not value or value[-1] in "+-=/^_({" or _ANGLE_FUNCTION.search(value):
+        return text, ()
+    bare = r"\text" not in tail[0]
+    tokens = [token.casefold().replace(".", "") for token in _UNIT_TOKEN.findall(tail[0].replace(r"\text", " "))]
+    words = [token for token in tokens if token not in ("\\circ", "%", "/") and token[0] != "^"]
+    if set(words) & _SENTENCE or len(words) > _MAX_UNIT_WORDS:
+        return text, ()
+    known = all(_singular(word) in _UNITS or word in _POWERS or word == "per" for word in words)
+    if bare and not known and not (value[-1].isdigit() and all(len(word) >= 3 or not word.isascii() for word in words)):
+        return text, ()
+    if bare and words and all(len(word) == 1 for word in words):
+        return text, ()  # 5m is a product
+    return value, _canonical_unit(tokens) if known else None
+
+
+def _canonical_unit(tokens: list[str]) -> tuple[str, ...]:
+    unit: list[str] = []
+    pending = ""
+    for token in tokens:
+        if token in ("/", "per"):
+            unit.append("/")
+        elif token == "\\circ":
+            unit.append("degree")
+        elif token in ("square", "sq", "cubic", "cu"):
+            pending = _POWERS[token]
+        elif token in _POWERS or token[0] == "^":
+            unit[-1:] = [part + _POWERS.get(token, "^" + token[-1]) for part in unit[-1:]]
+        elif token == "mph":
+            unit += ["mi", "/", "h"]
+        else:
+            unit.append(_UNITS[_singular(token)] + pending)
+            pending = ""
+    return tuple(unit)
+
+
+def _singular(word: str) -> str:
+    return word if word in _UNITS else word.removesuffix("s")
+
+
+_REWRITES = [
+    (re.compile(r"\\text\{\s*([^{}]*?)\s*\}"), r"\1"),
+    (re.compile(r"(?<=[0-9])\{,\}(?=[0-9]{3})"), ""),
+    (re.compile(r"(?<![0-9.,])([0-9]{1,3})((?:[ ,][0-9]{3})+)(?![0-9])"), lambda m: m[1] + re.sub("[ ,]", "", m[2])),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\*"), r"\\cdot "),
+    (re.compile(r"(?<![A-Za-z\\])(infinity|infty|inf)(?![A-Za-z])"), r"\\infty "),
+    (re.compile(rf"(?<![A-Za-z\\])({_FUNCTIONS})(?![A-Za-z])"), r"\\\1 "),
+    (re.compile(r"\\exp\s*(?=[({])"), "e^"),
+    (re.compile(r"(\^|\\sqrt)\s*(-?[0-9]+|\\?[A-Za-z]+(?![A-Za-z]))(?![A-Za-z{])"), lambda m: _braced(m)),
+    (re.compile(r"\\frac\s*([0-9A-Za-z])\s*([0-9A-Za-z])"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\frac\s*([0-9A-Za-z])\s*(?=\{)"), r"\\frac{\1}"),
+    (re.compile(r"(\\frac\s*\{[^{}]*\})\s*([0-9A-Za-z])"), r"\1{\2}"),
+    (re.compile(r"(?<![0-9.])([0-9]+)\s*(\\frac\s*\{[0-9]+\}\s*\{[0-9]+\})(?![\^!])"), r"(\1+\2)"),
+    (re.compile(r"(?<![0-9./])([0-9]+) ([0-9]+/[0-9]+)(?![0-9./])"), r"(\1+\2)"),
+    (re.compile(r"(?<![_A-Za-z0-9.{])([0-9.]+)\s*\("), r"\1\\cdot("),  # latex2sympy reads 2(25) as 27
+    (re.compile(r"\)\s*(?=[(0-9])"), r")\\cdot "),
+    (re.compile(r"\\vec\s?([A-Za-z])"), r"\\vec{\1}"),
+    (re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])"), ""),
+    (re.compile(r"\A\+"), ""),
+]
+
+
+def canonical(text: str) -> str:
+    """An expression as LaTeX that reads one way: `sqrt(2)` is `\\sqrt{2}`, `x**10` is `x^{10}`, `3,000` is `3000`."""
+    if _ANGLE_FUNCTION.search(text):
+        text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
+    for pattern, replacement in _REWRITES:
+        text = pattern.sub(replacement, text)
+    return _braces_for_brackets(text)
+
+
+def _braced(match: re.Match[str]) -> str:
+    command, argument = match.groups()
+    if command == "\\sqrt" and argument[0] == "-":
+        return match[0]
+    if command != "\\sqrt" and argument[0] not in "-0123456789":
+        return match[0]
+    return f"{command}{{{argument}}}"
+
+
+def _braces_for_brackets(text: str) -> str:
+    """`\\sqrt(x)` as `\\sqrt{(x)}`, and `2^(1/2)` as `2^{(1/2)}`."""
+    for opening in (r"\sqrt(", "^("):
+        at = text.find(opening)
+        while at >= 0:
+            begin = at + len(opening) - 1
+            level = 0
+            for end in range(begin, len(text)):
+                level += {"(": 1, ")": -1}.get(text[end], 0)
+                if level == 0:
+                    text = f"{text[:begin]}{{{text[begin : end + 1]}}}{text[end + 1 :]}"
+                    break
+            at = text.find(opening, begin + 1)
+    return text

@@ -1,0 +1,98 @@
+"""Golds in the style of the MATH data set, by family."""
+
+GOLDS = {
+    "whole": ["2", "-7", "36", "144", "-50", "1024", "0", "12", "420", "2009"],
+    "large": ["12500", "6290000", "1000000", "32348", "5040", "1234567"],
+    "decimal": ["0.5", "-3.75", "12.25", ".125", "0.0625", "1.008"],
+    "fraction": [
+        r"\frac{1}{2}",
+        r"\frac{3}{4}",
+        r"-\frac{7}{3}",
+        r"\dfrac{1}{9}",
+        r"\frac{14}{5}",
+        r"\frac{101}{8}",
+        r"\frac{5}{16}",
+    ],
+    "root": [
+        r"\sqrt{51}",
+        r"11\sqrt{2}",
+        r"2\sqrt{5}",
+        r"\frac{3\sqrt{3}}{4}",
+        r"-\sqrt{7}",
+        r"70 \sqrt{2}",
+        r"\sqrt[3]{4}",
+    ],
+    "expression": [
+        r"3\pi",
+        r"\frac{\pi}{6}",
+        r"e^4 - 3",
+        r"6 - 5i",
+        "-2 + 7i",
+        r"\frac{1 + \sqrt{5}}{2}",
+        r"2^{10}",
+        r"\log_2 7",
+        "9!",
+    ],
+    "polynomial": [
+        "4a-2",
+        "x^2+2x+1",
+        "3x^3-x+5",
+        "-5x^4 + 8x^2 - 6",
+        "p - q",
+        "2x^{12}+7",
+        "(x-2)(x+2)",
+        "3R^2",
+        r"\frac{x+2}{7}",
+    ],
+    "degree": [r"48^\circ", r"30^\circ", r"22.5^\circ", r"120^{\circ}", r"\frac{270}{7}\text{ degrees}"],
+    "percent": [r"10\%", r"62.5\%", r"28\%", r"150\%"],
+    "money": [r"\$18.90", r"\$36", r"\$1.25", r"\$120", r"\$500"],
+    "unit": [
+        r"12\text{ cm}",
+        r"100\text{ square units}",
+        r"5.4 \text{ cents}",
+        r"\frac{1}{2}\text{ inches}",
+        r"15\text{ cm}^2",
+        r"60 \text{ mph}",
+        r"7\text{ students}",
+        r"4\text{ m}",
+        r"3.5 \text{ hours}",
+        r"24\pi\text{ cubic feet}",
+    ],
+    "time": [r"\text{4:30 p.m.}", r"5\text{ p.m.}", r"10:15\text{ a.m.}", r"6 \text{ p.m.}"],
+    "mixed": [r"2 \frac{1}{2}", r"137 \frac{1}{2}", r"5\frac{3}{4}"],
+    "tuple": [
+        "(1,2)",
+        "(6,31,-1)",
+        r"\left( 3, \frac{\pi}{2} \right)",
+        r"(-2, \frac{1}{2})",
+        "(3,8)",
+        "(100,200)",
+        r"(0, -4, 9)",
+    ],
+    "interval": [r"[2,5)", r"(3,8]", r"[-2,7]", r"(-\infty, 2]", r"(0, \infty)", r"\left[\frac{1}{2}, 4\right)"],
+    "union": [r"(-\infty, 2) \cup (3, \infty)", r"[-1,0] \cup (2,5]", r"(-\infty,-4) \cup (-4,4) \cup (4,\infty)"],
+    "list": ["1,-2", "27,93", "3, 5, 7", r"\frac{1}{2}, 3", r"0,4", r"-1, 2, 6, 11", r"\sqrt{2}, 5"],
+    "set": [r"\{3,8\}", r"\{1, 2, 3\}", r"\{-5,\frac{1}{2}\}", r"\left\{ 0, 9 \right\}"],
+    "plusminus": [r"1 \pm \sqrt{5}", r"\pm 2", r"\pm \frac{3}{4}"],
+    "matrix": [
+        r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}",
+        r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}",
+        r"\begin{pmatrix} -1/3 \\ 2/3 \\ 5/3 \end{pmatrix}",
+        r"\begin{pmatrix} 0 & -1 \\ \sqrt{3} & 7 \end{pmatrix}",
+    ],
+    "base": ["43_5", "2516_8", "4343_6", "1101_2", "204_{7}"],
+    "word": [r"\text{Evelyn}", r"\text{even}", r"\text{Friday}", "ellipse", r"\text{yes}", r"\text{June 20}"],
+    "letter": [r"\text{(E)}", r"\text{C}", "B", r"\text{(A)}"],
+    "named": ["x=4", r"x \in [2,7]", r"y=-3", r"x=\frac{1}{2}"],
+    "line": ["y = 2x + 3", "x+3y-6=0", r"y=-\frac{1}{3}x+2", "2x+7y+4=0", "x^2+y^2=25"],
+    "inequality": ["x > 3", r"2 \le x < 5", r"x \leq -1"],
+    "ratio": ["3:2", "4:5:6"],
+}
+ALL = tuple(GOLDS)
+NUMBERS = ("whole", "large", "decimal", "fraction", "root", "expression")
+VALUES = (*NUMBERS, "polynomial")
+ORDERED = ("tuple", "interval")
+COMMAS = (*ORDERED, "union", "list", "set")
+UNITS = ("unit",)
+FORMULAS = tuple(family for family in ALL if family not in ("word", "letter", "time"))
