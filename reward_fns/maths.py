@@ -2,8 +2,9 @@ r"""Mathematics: an answer in LaTeX that is worth the same as the reference.
 
     ground_truth "\frac{1}{2}" or {"target": "\frac{1}{2}"}, answer "x = 0.5"  ->  correct
 
-Equal text and whole numbers are settled here; math-verify judges the rest, in a helper process with a limit on its CPU
-time. An answer that is a statement where the reference is a value ("1+1=2", "4=3") is wrong, except "x = value".
+Equal text and plain numbers are settled here. The rest is judged in a helper process with a limit on its CPU time: what an
+answer is made of by `reward_fns.scoring.notation` and `equality`, what its values are worth by latex2sympy and sympy. An
+answer that is a statement where the reference is a value ("1+1=2", "4=3") is wrong, unless it names the value ("x = 3").
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from reward_fns.isolation import call
 from reward_fns.registry import register
 from reward_fns.scoring.normalise import normalised
 from reward_fns.scoring.truth import read_target
-from reward_fns.scoring.values import read_value
+from reward_fns.scoring.values import read_value, same_number
 
 MAX_CHARS = 300
 CPU_SECONDS = 1.0
@@ -39,7 +40,7 @@ def equals_the_reference(answer: str, reference: str, **_: Any) -> bool:
         return True
     values = read_value(reference), read_value(answer)
     if all(value.number is not None and not value.unit and not value.base for value in values):
-        return values[0].number == values[1].number
+        return same_number(*values)
     return call("reward_fns.isolation.run_math_verify:same_value", reference, answer, cpu_seconds=CPU_SECONDS)
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from reward_fns.scoring.notation import Group, Node, Statement
-from reward_fns.scoring.values import Value, units_agree
+from reward_fns.scoring.values import Value, same_number, units_agree
 
 Judge = Callable[[str, str], bool]
 """Whether two LaTeX expressions, or two statements, are worth the same: truth first."""
@@ -55,9 +55,8 @@ def _same_values(truth: Value, answer: Value, judge: Judge) -> bool:
         return True
     if truth.words:
         return answer.words and truth.text == answer.text
-    numbers = truth.number, answer.number
-    if None not in numbers:
-        return numbers[0] == numbers[1]
+    if truth.number is not None and answer.number is not None:
+        return same_number(truth, answer)
     return judge(truth.text, answer.text)
 
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
+PRINTED_DECIMALS = 12
+"""A decimal this long was computed, and stands for the fraction that it is the rounded value of."""
+
 _UNITS = {
     name: canonical
     for canonical, names in {
@@ -92,6 +95,14 @@ def read_value(text: str) -> Value:
         return Value(_plain_words(text).casefold(), words=True)
     value, unit = _without_unit(text)
     return Value(canonical(value), unit)
+
+
+def same_number(first: Value, second: Value) -> bool:
+    """Whether two values with a `number` are equal: exactly, or a fraction and its decimal as a computer prints it."""
+    difference = abs((first.number or 0) - (second.number or 0))
+    decimals = [len(value.text.partition(".")[2]) for value in (first, second)]
+    printed = min(decimals) == 0 and max(decimals) >= PRINTED_DECIMALS
+    return difference == 0 or (printed and difference * 10 ** max(decimals) <= 1)
 
 
 def units_agree(first: Value, second: Value) -> bool:

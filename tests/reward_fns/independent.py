@@ -157,7 +157,7 @@ def countdown_reading(answer: str, numbers: list[int]) -> Fraction | None:
     answer = re.sub(
         r"\\(left|right|times|cdot|div)(?![A-Za-z])",
         lambda m: {"times": "*", "cdot": "*", "div": "/"}.get(m[1], " "),
-        answer.translate(_SIGNS),
+        answer.translate(_SIGNS).replace("\\\\", "\\"),
     )
     fraction = re.compile(r"\\[dt]?frac\s*([0-9]|\{[^{}\\]*\})\s*([0-9]|\{[^{}\\]*\})")
     while fraction.search(answer):

@@ -31,6 +31,8 @@ def accuracy(reference, answer):
         ("(1,2)", "(1, 2)"),
         ("1,2", "2, 1"),
         ("5", r"5\text{ cm}"),
+        ("0.6666666666666666", r"\frac{2}{3}"),
+        (r"\frac{14}{3}", "4.666666666666667"),
         (r"90^\circ", "90"),
         (r"\text{Friday}", "Friday"),
         ("y=2x+1", "y = 1 + 2x"),
@@ -62,6 +64,9 @@ def test_equal_values_are_correct(reference, answer):
         ("3", "\x00"),
         ("3", "\ud800"),
         (r"\frac{1}{3}", "0.333"),
+        (r"\frac{1}{3}", "0.333333"),
+        (r"\frac{14}{3}", "4.666666666666669"),
+        ("4.666666666666667", "4.666666666666668"),
     ],
 )
 def test_other_values_are_wrong(reference, answer):

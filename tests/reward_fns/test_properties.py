@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from independent import NUMBERS, ROWS, TARGET
 
-from reward_fns import compute_score, extract_answer, maths, rg
+from reward_fns import compute_score, extract_answer, known_tasks, maths, rg
 from reward_fns.scoring import arithmetic
 from reward_fns.scoring.extraction import own_turn
 from reward_fns.scoring.normalise import normalised
@@ -50,6 +50,7 @@ def expressions():
 
 @pytest.fixture(autouse=True, scope="module")
 def stand_in_for_the_helper_process():
+    known_tasks()  # so that no test counts the imports as work
     with pytest.MonkeyPatch.context() as patch:
         for module in (maths, rg):
             patch.setattr(module, "call", independent.helper)
