@@ -2,9 +2,10 @@ r"""Mathematics: an answer in LaTeX that is worth the same as the reference.
 
     ground_truth "\frac{1}{2}" or {"target": "\frac{1}{2}"}, answer "x = 0.5"  ->  correct
 
-Equal text and plain numbers are settled here. The rest is judged in a helper process with a limit on its CPU time: what an
-answer is made of by `reward_fns.scoring.notation` and `equality`, what its values are worth by latex2sympy and sympy. An
-answer that is a statement where the reference is a value ("1+1=2", "4=3") is wrong, unless it names the value ("x = 3").
+Equal text and plain numbers are settled here. The rest is judged in a helper process with a limit on its CPU time: what
+an answer is made of by `reward_fns.scoring.notation` and `equality`, what its values are worth by latex2sympy and
+sympy. An answer that is a statement where the reference is a value ("1+1=2", "4=3") is wrong, unless it names the
+value ("x = 3").
 """
 
 from typing import Any

@@ -7,8 +7,11 @@ import verl.trainer.ppo.v1.trainer_base as verl_trainer
 from buffers import MIXED, make_buffer
 from omegaconf import OmegaConf
 
+from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
+from mt_grpo_recipe.history.record import History
 from mt_grpo_recipe.verl_plugin import queue_rows
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
+from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
 TRACEBACK = "Traceback (most recent call last):\n  File 'reward.py', line 5\nKeyError: 'answer_key'"
@@ -37,6 +40,7 @@ def make_trainer(monkeypatch, folder, outcome):
     trainer.total_training_steps = trainer.steps_per_epoch = 50
     trainer.replay_buffer, trainer.controller = buffer, buffer.controller
     trainer.tasks, trainer._slugs = ["a", "b"], {"a": "a", "b": "b"}
+    trainer._history, trainer._early_end = History(folder, buffer.controller, MTGRPOConfig()), EarlyEnd()
     trainer.train_dataloader = SimpleNamespace(given=[])
     trainer.checkpoint_manager = SimpleNamespace(update_weights=lambda step: None, sleep_replicas=lambda: None)
     trainer.saved = []
