@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -9,17 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from data_prep.gold import NoSolution, gold_response
+from data_prep.gold import NoSolution, golds
+from data_prep.sources import UnreadableFile, open_parquet, parquet_rows, shown
 from reward_fns import compute_score
-from reward_fns.registry import task_for
+from reward_fns.registry import Task, task_for
 from reward_fns.scoring.truth import as_fields
 
 COLUMNS = ("data_source", "prompt", "reward_model")
 """What verl reads of every row; `extra_info` may be there too."""
 
-_BATCH_ROWS = 500
+_NOT_COMPARED = ("prompt", "data_source", "ground truth", "blank gold")
+"""Rows with one of these faults ask nothing that another row could ask too."""
+
 _NUMBERING = re.compile(r"^\s*\d+[.)]\s+")
 
 
@@ -42,43 +44,63 @@ class Checked:
     without_gold: int = 0
 
 
-def check(paths: Iterable[Path], on_rows: Callable[[int], None] = lambda count: None) -> list[Checked]:
+def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> list[Checked]:
     """Check each file, and that no question of one occurs again in it or in another.
+
+    A file that cannot be read has the fault "file"; the others are checked all the same.
 
     Args:
         paths: parquet files; of two that share a question, the later one has the fault.
-        on_rows: called with the number of rows checked since its last call.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a parquet file.
+        on_row: called after each row.
     """
     seen: dict[Hashable, tuple[Path, int]] = {}
     checked = []
     for path in paths:
         file = Checked(path)
         checked.append(file)
-        file.faults.extend(_manifest_faults(path))
-        columns = pq.read_schema(path).names
-        missing = [column for column in COLUMNS if column not in columns]
-        if missing:
-            file.faults.append(Fault("columns", None, f"no {', '.join(missing)}; there are {', '.join(columns)}"))
-            continue
-        for number, row in enumerate(_rows(path, on_rows)):
-            file.rows[str(row["data_source"])] += 1
-            faults = list(_row_faults(number, row, file))
-            file.faults.extend(faults)
-            if any(fault.kind == "prompt" for fault in faults):
-                continue
-            question = _question(row)
-            if question not in seen:
-                seen[question] = (path, number)
-            elif seen[question][0] == path:
-                file.faults.append(Fault("repeated question", number, f"the question of row {seen[question][1]} again"))
-            else:
-                other, other_row = seen[question]
-                file.faults.append(Fault("shared question", number, f"the question of row {other_row} of {other}"))
+        try:
+            _check_file(file, seen, on_row)
+        except UnreadableFile as error:
+            file.faults.append(Fault("file", None, str(error)))
     return checked
+
+
+def count_rows(path: Path) -> int:
+    """The number of rows that a file says it has; 0 for one that cannot be read."""
+    try:
+        return open_parquet(path).metadata.num_rows
+    except UnreadableFile:
+        return 0
+
+
+def _check_file(file: Checked, seen: dict[Hashable, tuple[Path, int]], on_row: Callable[[], None]) -> None:
+    parquet = open_parquet(file.path)
+    file.faults.extend(_manifest_faults(file.path))
+    columns = parquet.schema_arrow.names
+    missing = [column for column in COLUMNS if column not in columns]
+    if missing:
+        file.faults.append(Fault("columns", None, f"no {', '.join(missing)}; there are {', '.join(columns)}"))
+        return
+    wanted = [column for column in columns if column in (*COLUMNS, "extra_info")]
+    for number, row in enumerate(parquet_rows(file.path, parquet, wanted)):
+        file.rows[str(row["data_source"])] += 1
+        faults = list(_row_faults(number, row, file))
+        file.faults.extend(faults)
+        if not any(fault.kind in _NOT_COMPARED for fault in faults):
+            file.faults.extend(_repeated(number, row, file.path, seen))
+        on_row()
+
+
+def _repeated(number: int, row: dict[str, Any], path: Path, seen: dict[Hashable, tuple[Path, int]]) -> Iterator[Fault]:
+    question = _question(row)
+    if question not in seen:
+        seen[question] = (path, number)
+        return
+    other, other_row = seen[question]
+    if other == path:
+        yield Fault("repeated question", number, f"the question of row {other_row} again")
+    else:
+        yield Fault("shared question", number, f"the question of row {other_row} of {other}")
 
 
 def report(file: Checked, at_most: int = 5) -> str:
@@ -100,12 +122,6 @@ def report(file: Checked, at_most: int = 5) -> str:
     return "\n".join(lines)
 
 
-def _rows(path: Path, on_rows: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS):
-        yield from batch.to_pylist()
-        on_rows(batch.num_rows)
-
-
 def _row_faults(number: int, row: dict[str, Any], file: Checked) -> Iterator[Fault]:
     reason = _prompt_fault(row["prompt"])
     if reason:
@@ -117,35 +133,61 @@ def _row_faults(number: int, row: dict[str, Any], file: Checked) -> Iterator[Fau
         yield Fault("data_source", number, str(error).partition(";")[0])
         return
     if not isinstance(model, dict) or model.get("ground_truth") is None:
-        yield Fault("ground truth", number, f"reward_model must hold ground_truth; it is {_short(model)}")
+        yield Fault("ground truth", number, f"reward_model must hold ground_truth; it is {shown(model)}")
         return
     truth, info = model["ground_truth"], row.get("extra_info")
+    target = truth.get("target") if isinstance(truth, dict) else truth
     try:
         compute_score(source, "", truth, info)
     except ValueError as error:
-        yield Fault("ground truth", number, str(error))
+        yield Fault("blank gold" if _is_blank(target) else "ground truth", number, str(error))
         return
+    if target is not None and _is_blank(target):
+        yield Fault("blank gold", number, f"the right answer is {shown(target)}")
+        return
+    yield from _gold_faults(number, row, task, file)
+
+
+def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) -> Iterator[Fault]:
+    """A right answer must score 1.0, and so must the same answer in another spelling."""
+    source, truth, info = row["data_source"], row["reward_model"]["ground_truth"], row.get("extra_info")
     try:
-        response = gold_response(task, truth)
+        found = golds(task, truth)
     except NoSolution as error:
         yield Fault("no solution", number, str(error))
         return
-    if response is None:
-        file.without_gold += 1
-    elif compute_score(source, response, truth, info)["score"] != 1.0:
-        yield Fault("gold answer", number, f"the right answer {_short(response)} does not score 1.0")
+    file.without_gold += not found
+    for gold in found:
+        if compute_score(source, gold.response, truth, info)["score"] != 1.0:
+            yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
+        elif gold.respelled and compute_score(source, gold.respelled, truth, info)["score"] != 1.0:
+            yield Fault(
+                "unread gold",
+                number,
+                f"the judge cannot read the right answer: {shown(gold.response)} scores 1.0, but not "
+                f"{shown(gold.respelled)}, which says the same",
+            )
+
+
+def _is_blank(target: Any) -> bool:
+    """Whether there is nothing to compare with: None, NaN, blank text, or a list with such an entry or none."""
+    if isinstance(target, list):
+        return not target or any(map(_is_blank, target))
+    if isinstance(target, str):
+        return not target.strip()
+    return target is None or (isinstance(target, float) and math.isnan(target))
 
 
 def _prompt_fault(prompt: Any) -> str | None:
     if not isinstance(prompt, list) or not prompt:
-        return f"must be a list of messages; it is {_short(prompt)}"
+        return f"must be a list of messages; it is {shown(prompt)}"
     for message in prompt:
         if not isinstance(message, dict) or not {"role", "content"} <= message.keys():
-            return f"a message must have role and content; it is {_short(message)}"
+            return f"a message must have role and content; it is {shown(message)}"
         if message["role"] not in ("system", "user", "assistant"):
-            return f"the role must be system, user or assistant; it is {_short(message['role'])}"
+            return f"the role must be system, user or assistant; it is {shown(message['role'])}"
         if not isinstance(message["content"], str) or not message["content"].strip():
-            return f"the content must be text; it is {_short(message['content'])}"
+            return f"the content must be text; it is {shown(message['content'])}"
     if prompt[-1]["role"] != "user":
         return f"the last message must be the user's; its role is {prompt[-1]['role']!r}"
     return None
@@ -156,10 +198,11 @@ def _question(row: dict[str, Any]) -> Hashable:
 
     Countdown goes by its numbers, so that no wording and no order of them hides a question.
     """
-    source, model = row["data_source"], row["reward_model"]
-    if isinstance(source, str) and source.startswith("countdown") and isinstance(model, dict):
-        fields = as_fields(model.get("ground_truth"))
-        return "countdown", str(sorted(str(fields.get("numbers")).split(","))), str(fields.get("target"))
+    if task_for(row["data_source"]).name == "countdown":
+        fields = as_fields(row["reward_model"]["ground_truth"])
+        numbers = fields["numbers"]
+        numbers = numbers.split(",") if isinstance(numbers, str) else numbers
+        return "countdown", tuple(sorted(int(number) for number in numbers)), int(fields["target"])
     text = "\n".join(message["content"] for message in row["prompt"] if message["role"] == "user")
     if "Assistant:" in text:
         text = text[: text.rindex("Assistant:")].partition("User:")[2] or text
@@ -170,12 +213,13 @@ def _question(row: dict[str, Any]) -> Hashable:
 def _manifest_faults(path: Path) -> Iterator[Fault]:
     """A file that `prepare` wrote is still as it was."""
     manifest = path.with_name("manifest.json")
-    if manifest.exists():
-        known = json.loads(manifest.read_text(encoding="utf-8")).get("files", {}).get(path.name)
-        if known and hashlib.sha256(path.read_bytes()).hexdigest() != known["sha256"]:
-            yield Fault("manifest", None, f"is not the file that {manifest} describes: its SHA-256 differs")
-
-
-def _short(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 100 else text[:100] + "..."
+    if not manifest.exists():
+        return
+    try:
+        known = json.loads(manifest.read_text(encoding="utf-8"))["files"].get(path.name)
+        expected = known["sha256"] if known else None
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        yield Fault("manifest", None, f"{manifest} is no manifest of `mt-grpo prepare`: {type(error).__name__}")
+        return
+    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        yield Fault("manifest", None, f"is not the file that {manifest} describes: its SHA-256 differs")

@@ -90,8 +90,16 @@ def run(args: argparse.Namespace) -> int:
     """Make files or check them, with a progress bar; return the exit status.
 
     Raises:
-        ValueError: the arguments name no task there is, or ask for more puzzles than it has.
+        ValueError: the arguments name no task there is, ask for more puzzles than it has, or name a file or folder that
+            cannot be read or written.
     """
+    try:
+        return _run(args)
+    except OSError as error:
+        raise ValueError(str(error)) from error
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.check:
         return _check(args.check)
     if args.out is None:
@@ -114,21 +122,22 @@ def _prepare_public(args: argparse.Namespace) -> int:
     for part in PARTS if args.experiment == "exp3" else [args.experiment]:
         folder = args.out / part if args.experiment == "exp3" else args.out
         with console.status(f"{part}: loading"):
-            paths = prepare_part(part, folder, sources, train, test, args.seed, args.prompts)
-        console.print(f"{part}: {paths['train']}, {paths['test']}", soft_wrap=True)
+            made = prepare_part(part, folder, sources, train, test, args.seed, args.prompts)
+        console.print(f"{part}: {made.paths['train']}, {made.paths['test']}", soft_wrap=True)
+        for name, tally in made.tallies.items():
+            console.print(f"{name}, rows by type:", *tally.as_lines(), sep="\n", soft_wrap=True, markup=False)
     return 0
 
 
 def _check(paths: list[Path]) -> int:
-    import pyarrow.parquet as pq
     from rich.console import Console
     from rich.progress import Progress
 
-    from data_prep.check import check, report
+    from data_prep.check import check, count_rows, report
 
     with Progress(console=Console(stderr=True)) as progress:
-        bar = progress.add_task("checking", total=sum(pq.read_metadata(path).num_rows for path in paths))
-        checked = check(paths, lambda count: progress.advance(bar, count))
+        bar = progress.add_task("checking", total=sum(map(count_rows, paths)))
+        checked = check(paths, lambda: progress.advance(bar))
     for file in checked:
         print(report(file))
     return 1 if any(file.faults for file in checked) else 0
@@ -136,8 +145,13 @@ def _check(paths: list[Path]) -> int:
 
 def _settings(path: Path | None) -> dict[str, dict[str, Any]]:
     from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
-    read = OmegaConf.to_container(OmegaConf.load(path), resolve=True) if path else {}
+    try:
+        read = OmegaConf.to_container(OmegaConf.load(path), resolve=True) if path else {}
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(read, dict) or not all(isinstance(own, dict) for own in read.values()):
         raise ValueError(f"{path} must hold settings by task, such as {{rg:leg_counting: {{max_animals: 5}}}}")
     return {str(task): {str(name): value for name, value in own.items()} for task, own in read.items()}

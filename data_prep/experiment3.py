@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from data_prep.fields import Tally
 from data_prep.prepare import draw, write
 from data_prep.public import Splits, read_math, read_science
 from data_prep.table import Prompts
@@ -13,16 +14,24 @@ PARTS = {"exp3a": ("math", "arc", "chemistry", "physics"), "exp3b": ("biology", 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the public benchmarks are; for what may stand here, see `data_prep.public.load`."""
+    """Where the public benchmarks are; for what may stand here, see `data_prep.sources.load`."""
 
     math: str
     sciknoweval: str
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Paths of the files by split, and by benchmark what became of its rows."""
+
+    paths: dict[str, Path]
+    tallies: dict[str, Tally]
+
+
 def prepare_part(
     part: str, out_dir: Path, sources: Sources, train: int, test: int, seed: int, prompts: Prompts
-) -> dict[str, Path]:
-    """Write the files of "exp3a" or "exp3b"; return their paths by split.
+) -> Prepared:
+    """Write the files of "exp3a" or "exp3b".
 
     Args:
         part: a key of `PARTS`.
@@ -38,18 +47,21 @@ def prepare_part(
     """
     wanted = PARTS[part]
     tasks: dict[str, Splits] = {}
+    tallies: dict[str, Tally] = {}
     if "math" in wanted:
-        tasks |= read_math(sources.math, train, test, seed)
+        tasks, tallies["math"] = read_math(sources.math, train, test, seed)
     if "arc" in wanted:
         train_rows, test_rows = draw({"arc-medium": train}, test, seed)
         tasks["arc-medium"] = {"train": train_rows["arc-medium"], "test": test_rows["arc-medium"]}
     domains = [task for task in wanted if task not in ("math", "arc")]
-    tasks |= read_science(sources.sciknoweval, domains, train, test, seed)
+    science, tallies["sciknoweval"] = read_science(sources.sciknoweval, domains, train, test, seed)
+    tasks |= science
     out_dir.mkdir(parents=True, exist_ok=True)
     origin = {
         "tasks": {name: {split: len(rows) for split, rows in splits.items()} for name, splits in tasks.items()},
         "sources": asdict(sources),
+        "rows": {name: tally.as_dict() for name, tally in tallies.items()},
         "seed": seed,
     }
     train_part, test_part = ({name: splits[split] for name, splits in tasks.items()} for split in ("train", "test"))
-    return write(out_dir, train_part, test_part, origin, prompts)
+    return Prepared(write(out_dir, train_part, test_part, origin, prompts), tallies)

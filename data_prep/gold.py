@@ -1,10 +1,21 @@
-"""A right answer to a row, found without the generator, as a response that the row's reward function must give 1.0."""
+r"""Right answers to a row, found without the generator, as responses that the row's reward function must give 1.0.
+
+The target itself proves little where the judge compares text before it looks for a value: a target that it cannot
+read is right against itself and wrong in any other spelling. So a target comes respelled too, where its task has a
+spelling that says the same:
+
+    math         \frac{1}{2}       -> $\displaystyle \frac{1}{2}$
+    sciknoweval  B; True; (a, b), (c, d); table salt  -> (b); Yes; (c, d), (a, b); \text{table  salt}
+    zebra        carol             -> CAROL
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_prep.countdown_solver import solve
+from data_prep.relations import read_relations
 from reward_fns.registry import Task
+from reward_fns.sciknoweval import read_answers
 from reward_fns.scoring.truth import as_fields
 
 MAX_NUMBERS = 6  # with more, the countdown solver takes seconds per puzzle
@@ -14,8 +25,15 @@ class NoSolution(ValueError):
     """The row's question has no right answer."""
 
 
-def gold_response(task: Task, truth: Any) -> str | None:
-    """Return a response with a right answer, or None where there is no way to find one for this kind of task.
+class Gold(NamedTuple):
+    """A response with a right answer; the same answer in another spelling, or None where there is none."""
+
+    response: str
+    respelled: str | None = None
+
+
+def golds(task: Task, truth: Any) -> list[Gold]:
+    """One response per right answer that the row names; empty where there is no way to find one.
 
     Args:
         task: the reward task of the row.
@@ -24,35 +42,62 @@ def gold_response(task: Task, truth: Any) -> str | None:
     Raises:
         NoSolution: there is no right answer.
     """
-    find = _FINDERS.get(task.name)
-    return find(as_fields(truth)) if find else None
+    fields = as_fields(truth)
+    if task.name == "countdown":
+        return _countdown(fields)
+    if task.name == "rg":
+        # Braces are common in these answers, and a data set without one right answer has no target.
+        return [Gold(f"<answer>{fields['target']}</answer>")] if "target" in fields else []
+    if task.name not in _RESPELL:
+        return []
+    target, respell = fields["target"], _RESPELL[task.name]
+    found = []
+    for entry in target if isinstance(target, list) else [target]:
+        respelled = respell(str(entry).strip(), fields)
+        found.append(Gold(_boxed(str(entry)), _boxed(respelled) if respelled else None))
+    return found
 
 
-def _countdown(fields: dict[str, Any]) -> str | None:
+def _countdown(fields: dict[str, Any]) -> list[Gold]:
     numbers = fields["numbers"]
     numbers = [int(number) for number in (numbers.split(",") if isinstance(numbers, str) else numbers)]
     if len(numbers) > MAX_NUMBERS:
-        return None
+        return []
     expression = solve(numbers, int(fields["target"]))
     if expression is None:
         raise NoSolution(f"no expression of {numbers} is worth {fields['target']}")
-    return rf"\boxed{{{expression}}}"
+    return [Gold(_boxed(expression))]
 
 
-def _boxed_target(fields: dict[str, Any]) -> str:
-    target = fields["target"]
-    return rf"\boxed{{{target[0] if isinstance(target, list) else target}}}"
+def _maths(target: str, fields: dict[str, Any]) -> str:
+    """With a command that changes nothing but has to be read; behind a name, since "x = 5" is one."""
+    if len(target) > 2 and target[0] == target[-1] == "$":
+        target = target[1:-1]
+    name, equals, value = target.rpartition("=")
+    return rf"${name}{equals}\displaystyle {value}$"
 
 
-def _tagged_target(fields: dict[str, Any]) -> str | None:
-    # Braces are common in these answers, and a data set without one right answer has no target.
-    return f"<answer>{fields['target']}</answer>" if "target" in fields else None
+def _science(target: str, fields: dict[str, Any]) -> str | None:
+    kind = read_answers(fields).kind
+    if kind == "choice":
+        return f"({target.strip('().: ').lower()})"
+    if kind == "judgement":
+        return {"t": "Yes", "f": "No", "y": "True", "n": "False"}.get(target[0].lower())
+    relations = read_relations(target)
+    if relations and len(relations) > 1:
+        return ", ".join(f"({', '.join(parts)})" for parts in reversed(relations))
+    if set(target) & set("\\{}$"):
+        return None
+    return rf"\text{{{'  '.join(target.split())}}}"
 
 
-_FINDERS: dict[str, Callable[[dict[str, Any]], str | None]] = {
-    "countdown": _countdown,
-    "rg": _tagged_target,
-    **dict.fromkeys(
-        ["arc", "zebra", "sciknoweval", "math", "math_train", "test_math", "test_amc", "test_aime"], _boxed_target
-    ),
+_RESPELL: dict[str, Callable[[str, dict[str, Any]], str | None]] = {
+    "arc": lambda target, fields: None,
+    "zebra": lambda target, fields: target.swapcase(),
+    "sciknoweval": _science,
+    **dict.fromkeys(["math", "math_train", "test_math", "test_amc", "test_aime"], _maths),
 }
+
+
+def _boxed(answer: str) -> str:
+    return rf"\boxed{{{answer}}}"

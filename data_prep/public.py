@@ -1,168 +1,160 @@
 r"""Public benchmarks as tasks: MATH and the domains of SciKnowEval, from the Hugging Face hub or a local copy.
 
-MATH         columns problem, solution (its last \boxed{} is the answer) or answer   -> task math
-SciKnowEval  columns question, type, domain, answerKey or answer, choices            -> tasks biology, chemistry, ...
+MATH         fields problem, solution (its last \boxed{} is the answer) or answer           -> task math
+SciKnowEval  fields prompt, question, type, domain, answerKey or answer, choices            -> tasks biology, ...
 
 MATH brings its own split. SciKnowEval has none: its rows are shuffled by the seed, and the first are the test rows.
-Questions that no rule can judge (open answers) are left out.
+What is left out, such as questions that no rule can judge, is counted by type and reason.
 """
 
 import random
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from data_prep.fields import LeftOut, Tally, answer_of, require, text_of
 from data_prep.puzzle import Puzzle, framed
-from reward_fns.sciknoweval import read_answers
+from data_prep.science import science_puzzle, type_of
+from data_prep.sources import Row, load
 from reward_fns.scoring.extraction import extract_answer
 
 DOMAINS = {"biology": "biology", "chemistry": "chemistry", "physics": "physics", "material": "materials"}
 """SciKnowEval's domain in lower case, without a final s -> task."""
 
-_FILES = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 _MATH = "{question}\n\nExplain how you get there, then give the final answer alone inside \\boxed{{}}."
-_CHOICE = (
-    "{question}\n\n{choices}\n\nExplain how you decide, then give the letter of the right choice alone inside "
-    "\\boxed{{}}, for example \\boxed{{A}}."
-)
-_JUDGEMENT = (
-    "{question}\n\nIs this true or false? Explain how you decide, then give the one word True or False inside "
-    "\\boxed{{}}."
-)
-_SHORT = (
-    "{question}\n\nExplain how you get there, then give the answer alone, as short as it can be, inside \\boxed{{}}."
-)
 
 Splits = dict[str, list[Puzzle]]
 """Puzzles by split, "train" and "test"."""
 
 
-def load(source: str) -> dict[str, Any]:
-    """The rows of a data set by split.
-
-    Args:
-        source: a parquet, JSON or JSON-lines file, a folder of such files, or a name on the Hugging Face hub.
+def math_puzzle(row: Mapping[str, Any]) -> Puzzle:
+    """The puzzle of one row of MATH; the answer is its `answer`, else the last box of its `solution`.
 
     Raises:
-        ValueError: a file of another kind.
+        LeftOut: it has no problem, or not exactly one answer.
+        ValueError: a field is missing or has a type that cannot be meant.
     """
-    from datasets import load_dataset
-
-    path = Path(source)
-    if path.is_file():
-        if path.suffix not in _FILES:
-            raise ValueError(f"{source} cannot be read: give a file that ends in {', '.join(_FILES)}, or a folder")
-        parts = load_dataset(_FILES[path.suffix], data_files=str(path))
-    else:
-        parts = load_dataset(source)
-    return {str(split): part for split, part in parts.items()}
-
-
-def math_puzzle(row: Mapping[str, Any]) -> Puzzle | None:
-    """The puzzle of one row of MATH; None if its solution has no box to take the answer from."""
-    answer = row["answer"] if row.get("answer") else extract_answer(row["solution"])
-    if not answer or not answer.strip():
-        return None
-    question = _MATH.format(question=row["problem"].strip())
-    return Puzzle(framed(question), {"target": answer.strip()}, row["problem"].strip(), answer.strip(), question)
+    require(row, "problem")
+    require(row, "answer", "solution")
+    problem = text_of("problem", row["problem"])
+    if not problem:
+        raise LeftOut("it has no problem")
+    answer = answer_of("answer", row.get("answer")) or extract_answer(text_of("solution", row.get("solution")))
+    if not answer:
+        raise LeftOut("it has no answer")
+    question = _MATH.format(question=problem)
+    return Puzzle(framed(question), {"target": answer}, problem, answer, question)
 
 
-def science_puzzle(row: Mapping[str, Any]) -> Puzzle | None:
-    """The puzzle of one row of SciKnowEval; None for a question that no rule can judge."""
-    answer = row.get("answerKey") or row.get("answer")
-    truth = {"target": answer, "type": row["type"]}
-    try:
-        kind = read_answers(truth).kind
-    except ValueError:
-        return None
-    if not isinstance(answer, str):
-        return None  # one parquet column has one type, so lists of answers stay out
-    choices = row.get("choices") or {}
-    labels, texts = choices.get("label") or [], choices.get("text") or []
-    if kind == "choice" and answer not in labels:
-        return None
-    frame = {"choice": _CHOICE, "judgement": _JUDGEMENT, "short": _SHORT}[kind]
-    listed = "\n".join(f"{label}) {text}" for label, text in zip(labels, texts, strict=False))
-    question = frame.format(question=row["question"].strip(), choices=listed)
-    return Puzzle(framed(question), {"target": answer, "type": row["type"]}, question, answer, question)
+def read_math(source: str, train: int, test: int, seed: int) -> tuple[dict[str, Splits], Tally]:
+    """Task `math`; arguments, results and errors as of `read_science`."""
+    return _read(source, ["math"], lambda row: ("math", "math", lambda: math_puzzle(row)), train, test, seed)
 
 
-def read_math(source: str, train: int, test: int, seed: int) -> dict[str, Splits]:
-    """Task `math`; arguments as for `read_science`."""
-    rows = load(source)
-    _require_columns(source, rows, ["problem"], ["solution", "answer"])
-    return {"math": _split({name: _puzzles(part, math_puzzle) for name, part in rows.items()}, train, test, seed)}
-
-
-def read_science(source: str, domains: Iterable[str], train: int, test: int, seed: int) -> dict[str, Splits]:
+def read_science(
+    source: str, domains: Iterable[str], train: int, test: int, seed: int
+) -> tuple[dict[str, Splits], Tally]:
     """One task per domain.
 
     Args:
-        source: see `load`.
+        source: see `data_prep.sources.load`.
         domains: tasks wanted, of the values of `DOMAINS`.
         train: most training rows per task.
         test: test rows per task.
         seed: of the split.
 
+    Returns:
+        Puzzles by task ("sciknoweval-physics") and split; and what became of the rows, those of other domains aside.
+
     Raises:
-        ValueError: a column is missing, or a domain has no row, or no more rows than the test takes.
+        ValueError: the source cannot be read, a row has a field that cannot be meant (the message names the row), or a
+            domain has no row, or no more rows than the test takes.
     """
-    rows = load(source)
-    _require_columns(source, rows, ["question", "type", "domain"], ["answerKey", "answer"])
-    tasks: dict[str, Splits] = {}
-    for task in domains:
-
-        def of_domain(row: Mapping[str, Any], task: str = task) -> Puzzle | None:
-            domain = str(row["domain"]).strip().lower()
-            return science_puzzle(row) if DOMAINS.get(domain, DOMAINS.get(domain.removesuffix("s"))) == task else None
-
-        parts = {name: _puzzles(part, of_domain) for name, part in rows.items()}
-        if not any(parts.values()):
-            raise ValueError(f"{source} has no question of the domain {task!r} that a rule can judge")
-        tasks[f"sciknoweval-{task}"] = _split(parts, train, test, seed)
-    return tasks
+    return _read(source, [f"sciknoweval-{task}" for task in domains], _science_row, train, test, seed)
 
 
-def _require_columns(source: str, parts: Mapping[str, Any], columns: list[str], any_of: list[str]) -> None:
-    for name, part in parts.items():
-        missing = [column for column in columns if column not in part.column_names]
-        if missing or not set(any_of) & set(part.column_names):
-            raise ValueError(
-                f"{source}, split {name!r}, has the columns {part.column_names}; needed are {columns} and one of "
-                f"{any_of}. Give a data set in that schema."
-            )
+Reading = tuple[str, str, Callable[[], Puzzle]]
+"""A row's task, its type for the tally, and what makes its puzzle."""
 
 
-def _puzzles(rows: Iterable[Any], make: Callable[[Any], Puzzle | None]) -> list[Puzzle]:
-    return [puzzle for row in rows if (puzzle := make(row)) is not None]
+def _science_row(row: Mapping[str, Any]) -> Reading:
+    require(row, "domain")
+    domain = text_of("domain", row["domain"]).lower()
+    task = DOMAINS.get(domain, DOMAINS.get(domain.removesuffix("s")))
+    return f"sciknoweval-{task}" if task else "", type_of(row), lambda: science_puzzle(row)
 
 
-def _split(parts: dict[str, list[Puzzle]], train: int, test: int, seed: int) -> Splits:
-    """Distinct puzzles by split, none of test in train: the data set's own splits if it has both, else by the seed."""
+def _read(
+    source: str, tasks: list[str], read: Callable[[Mapping[str, Any]], Reading], train: int, test: int, seed: int
+) -> tuple[dict[str, Splits], Tally]:
+    if train < 0 or test < 0:
+        raise ValueError(f"the number of rows cannot be negative: --train {train}, --test {test}")
+    rows, tally = load(source), Tally()
+    splits = ("test", "train") if rows.keys() >= {"train", "test"} else tuple(rows)
+    seen: set[Hashable] = set()
+    parts = {split: _puzzles(rows[split], tasks, read, seen, tally) for split in splits}
+    found = {}
+    for task in tasks:
+        own = {split: part[task] for split, part in parts.items()}
+        if not any(own.values()):
+            why = "; ".join(line.strip() for line in tally.as_lines())
+            raise ValueError(f"{source} has no question of {task!r} that a rule can judge ({why or 'no rows'})")
+        found[task] = _split(f"{source}, {task}", own, train, test, seed)
+    return found, tally
+
+
+def _puzzles(
+    rows: Iterable[Row],
+    tasks: list[str],
+    read: Callable[[Mapping[str, Any]], Reading],
+    seen: set[Hashable],
+    tally: Tally,
+) -> dict[str, list[Puzzle]]:
+    """Puzzles of `tasks`, by task, whose question is not in `seen`, which takes them up."""
+    puzzles: dict[str, list[Puzzle]] = {task: [] for task in tasks}
+    for row in rows:
+        try:
+            task, kind, make = read(row.fields)
+            if task and task not in puzzles:
+                continue
+            puzzle = _made(task, make, seen, kind, tally)
+        except ValueError as error:
+            raise ValueError(f"{row.place}: {error}") from error
+        if puzzle:
+            puzzles[task].append(puzzle)
+    return puzzles
+
+
+def _made(task: str, make: Callable[[], Puzzle], seen: set[Hashable], kind: str, tally: Tally) -> Puzzle | None:
+    """The puzzle, or None if it is left out; `tally` counts it either way."""
+    try:
+        if not task:
+            raise LeftOut(f"its domain is none of {', '.join(DOMAINS)}")
+        puzzle = make()
+        if (task, puzzle.key) in seen:
+            raise LeftOut("its question is another row's")
+    except LeftOut as reason:
+        tally.left_out[kind, str(reason)] += 1
+        return None
+    seen.add((task, puzzle.key))
+    tally.usable[kind] += 1
+    return puzzle
+
+
+def _split(name: str, parts: dict[str, list[Puzzle]], train: int, test: int, seed: int) -> Splits:
+    """Puzzles by split: the data set's own splits if it has both, else by the seed."""
     order = random.Random(seed)
-    if parts.keys() >= {"train", "test"}:
+    if parts.keys() == {"train", "test"}:
         pools = [parts["test"], parts["train"]]
         for pool in pools:
             order.shuffle(pool)
     else:
-        whole = _distinct([puzzle for part in parts.values() for puzzle in part], set())
+        whole = [puzzle for part in parts.values() for puzzle in part]
         order.shuffle(whole)
         pools = [whole[:test], whole[test:]]
-    seen: set[Hashable] = set()
-    chosen = {"test": _distinct(pools[0], seen)[:test], "train": _distinct(pools[1], seen)[:train]}
+    chosen = {"test": pools[0][:test], "train": pools[1][:train]}
     if len(chosen["test"]) < test or not chosen["train"]:
         raise ValueError(
-            f"only {len(chosen['test'])} test and {len(chosen['train'])} training rows were found for --test {test}: "
-            "ask for fewer test rows, or give more data"
+            f"{name}: only {len(pools[0])} test and {len(pools[1])} training rows were found for --test {test} and "
+            f"--train {train}: ask for fewer test rows and at least one training row, or give more data"
         )
     return chosen
-
-
-def _distinct(puzzles: Iterable[Puzzle], seen: set[Hashable]) -> list[Puzzle]:
-    """Puzzles whose question is not in `seen`, which takes them up."""
-    fresh = []
-    for puzzle in puzzles:
-        if puzzle.key not in seen:
-            seen.add(puzzle.key)
-            fresh.append(puzzle)
-    return fresh

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -23,6 +23,9 @@ from rich.markup import escape
 
 from mt_grpo_recipe.config import MTGRPOConfig, load_config, unread_settings
 from mt_grpo_recipe.cpu import requested as cpu_requested
+
+if TYPE_CHECKING:
+    from mt_grpo_recipe.verl_plugin.data_rows import Contents
 
 SEARCH_PATH = "hydra.searchpath=[pkg://mt_grpo_recipe.config]"
 SHARED_MEMORY_GIB = 1.0
@@ -185,42 +188,47 @@ class TrainingCommand:
     def check_data(self) -> str:
         """The data files exist, every row names its task, and a reward function knows every data source."""
         from mt_grpo_recipe.verl_plugin.checks import check_data, numbered
-        from mt_grpo_recipe.verl_plugin.task_loader import group_rows, task_name
+        from mt_grpo_recipe.verl_plugin.checks.datasets import dataset_class, reads_files_by_task
+        from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows
+        from mt_grpo_recipe.verl_plugin.task_loader import group_rows
 
-        data, task_key = self.config.data, self.mt_grpo.task_key
-        columns = sorted({path.split(".")[0] for path in task_key} | {data.reward_fn_key})
-        train_files, test_files = _files(data.train_files), _files(data.val_files)
-        faults = [fault for file in train_files + test_files if (fault := _fault(file, columns))]
-        if faults:
+        data, mt_grpo = self.config.data, self.mt_grpo
+        kind = dataset_class(self.config)
+        if not reads_files_by_task(kind):
+            return f"{kind.__name__} reads the files; its rows are checked when a run starts"
+        train, train_faults = _read(data.train_files, mt_grpo.task_key)
+        test, test_faults = _read(data.val_files, mt_grpo.task_key)
+        if faults := train_faults + test_faults:
             raise Problem(numbered(faults), "mt-grpo prepare --help, or correct data.train_files / data.val_files")
-        train = [row for file in train_files for row in _rows(file, columns)]
-        test = [row for file in test_files for row in _rows(file, columns)]
-        rows_of = group_rows([task_name(row, task_key) for row in train], self.mt_grpo.tasks)
-        sources = {row[data.reward_fn_key] for row in train + test}
+        names, test_names = ([task for file in files for task in file.tasks] for files in (train, test))
+        drawn_rows(test_names, data.val_max_samples, mt_grpo.seed)
+        kept = drawn_rows(names, data.train_max_samples, mt_grpo.seed)
+        rows_of = group_rows([names[row] for row in kept], mt_grpo.tasks)
+        sources = {source for file in train + test for source in file.data_sources}
         check_data(self.config, sum(map(len, rows_of.values())), sources)
         return ", ".join(f"{task}: {len(rows)} rows" for task, rows in rows_of.items())
+
+
+def _read(value: object, task_key: list[str]) -> tuple[list[Contents], list[str]]:
+    """What data files hold, and a sentence about each that cannot be trained on."""
+    from mt_grpo_recipe.verl_plugin.data_rows import contents
+    from mt_grpo_recipe.verl_plugin.dataset import read_file, rows_of_file
+
+    read, faults = [], []
+    for file in _files(value):
+        if not file.exists():
+            faults.append(f"{file} does not exist.")
+            continue
+        try:
+            read.append(contents(rows_of_file(read_file(str(file))), task_key, str(file)))
+        except ValueError as error:
+            faults.append(str(error))
+    return read, faults
 
 
 def _files(value: object) -> list[Path]:
     files = [value] if isinstance(value, str) else list(value or [])  # type: ignore[call-overload]
     return [Path(os.path.expanduser(str(file))) for file in files]
-
-
-def _fault(file: Path, columns: list[str]) -> str | None:
-    """Why rows with these columns cannot be read from a file, or None."""
-    if not file.exists():
-        return f"{file} does not exist."
-    names = pq.read_schema(file).names
-    missing = [column for column in columns if column not in names]
-    if not missing:
-        return None
-    return (
-        f"{file} has no column {missing}; it has {names}. Name the columns with data.reward_fn_key or mt_grpo.task_key."
-    )
-
-
-def _rows(file: Path, columns: list[str]) -> list[dict]:
-    return pq.read_table(file, columns=columns).to_pylist()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

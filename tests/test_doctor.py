@@ -1,6 +1,7 @@
 """`mt-grpo doctor`: one line per check, and every problem told at once."""
 
 import argparse
+import json
 import os
 import shutil
 from pathlib import Path
@@ -68,8 +69,10 @@ def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
     assert status == 1
     assert lines[1:] == [
         "problem data: 2 things are wrong:",
-        f"  1. {bare} has no column ['extra_info']; it has ['data_source']. "
-        "Name the columns with data.reward_fn_key or mt_grpo.task_key.",
+        f"  1. {bare}: 1 of 1 rows name no task; the first is row 0, counted from 0. mt_grpo.task_key="
+        "['extra_info.task'] names the field 'extra_info.task', but a row of the data has no 'extra_info' there; it "
+        "has ['data_source']. Name fields that every row has, such as [extra_info.task], or "
+        "[extra_info.difficulty,extra_info.type] for the data released with the paper.",
         f"  2. {tmp_path / 'none.parquet'} does not exist.",
         "        to fix it: mt-grpo prepare --help, or correct data.train_files / data.val_files",
     ]
@@ -80,7 +83,35 @@ def test_brackets_in_a_message_are_printed(diagnose, tmp_path):
     file = write(tmp_path / "untasked.parquet", **rows)
     status, lines = diagnose(*GOOD, f"data.train_files={file}", f"data.val_files={file}")
     assert status == 1
-    assert "such as [extra_info.task]" in lines[-1]
+    assert "such as [extra_info.task]" in lines[-2]
+
+
+def test_validation_rows_without_a_task_are_named_with_file_and_row(diagnose, train_file, tmp_path):
+    rows = {"data_source": ["countdown"] * 2, "extra_info": [{"task": "countdown"}, {"task": None}]}
+    file = write(tmp_path / "no_task.parquet", **rows)
+    status, lines = diagnose(*GOOD, f"data.train_files={train_file}", f"data.val_files={file}")
+    assert status == 1
+    assert lines[1].startswith(f"problem data: {file}: 1 of 2 rows name no task; the first is row 1, counted from 0.")
+
+
+def test_rows_are_counted_as_the_run_will_draw_them(diagnose, tmp_path):
+    tasks = 6 * ["countdown"] + 3 * ["zebra"]
+    (tmp_path / "train.jsonl").write_text(
+        "\n".join(json.dumps({"data_source": "countdown", "extra_info": {"task": task}}) for task in tasks)
+    )
+    data = [f"data.{name}_files={tmp_path}/train.jsonl" for name in ("train", "val")]
+    assert diagnose(*GOOD, *data, "data.train_max_samples=3")[1][-1] == "ok      data: countdown: 2 rows, zebra: 1 rows"
+    status, lines = diagnose(*GOOD, *data, "data.val_max_samples=1")
+    assert status == 1 and lines[1].startswith("problem data: 1 rows cannot hold all 2 tasks of the data")
+
+
+def test_a_dataset_class_of_ones_own_is_left_to_the_start_of_a_run(diagnose, train_file):
+    data = [f"data.{name}_files={train_file}" for name in ("train", "val")]
+    status, lines = diagnose(*GOOD, *data, "data.custom_cls.path=null")
+    assert (status, lines[1]) == (
+        0,
+        "ok      data: RLHFDataset reads the files; its rows are checked when a run starts",
+    )
 
 
 # ---------------------------------------------------------------------- --verl

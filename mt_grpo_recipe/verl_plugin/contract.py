@@ -115,9 +115,11 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "verl.workers.utils.padding": {"response_from_nested": ("tensor", "response_mask")},
     "verl.protocol": {"DataProto": ("batch", "non_tensor_batch")},
     "verl.utils.tensordict_utils": {"list_of_dict_to_tensordict": ("list_of_dicts",)},
+    "verl.utils.import_utils": {"load_module": ("module_path",)},
     "verl.utils.debug": {"marked_timer": ("name", "timing_raw", "color")},
     "verl.utils.dataset.rl_dataset": {
         "collate_fn": (),
+        "RLHFDataset": (),
         "RLHFDataset._read_files_and_tokenize": (),
         "RLHFDataset.maybe_filter_out_long_prompts": ("dataframe",),
     },
@@ -221,7 +223,7 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "verl.single_controller.base.worker_group": {"WorkerGroup": ("_dispatch_info",)},
     "verl.utils.dataset.rl_dataset": {
-        "RLHFDataset": ("config", "data_files", "dataframe", "max_samples", "seed", "shuffle"),
+        "RLHFDataset": ("config", "data_files", "original_data_files", "dataframe", "max_samples", "prompt_key"),
     },
     "transfer_queue": {"KVBatchMeta": ("keys", "tags", "partition_id")},
 }

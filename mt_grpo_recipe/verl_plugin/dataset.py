@@ -1,86 +1,168 @@
-"""verl's dataset for files that do not agree on the types of their columns.
+"""verl's dataset for files that do not agree on their columns: every row stays what it is in its own file.
 
 Tasks keep different truths: `{"numbers": "8,73,96", "target": 50}` in one file, `{"target": "alice"}` in another, as in
-the data released with the paper. verl joins its files by `datasets.concatenate_datasets`, which refuses them. Here
-the columns are first brought to one type: a field that a file lacks becomes None, and where the types of a field have
-nothing in common it becomes text, which every reward function of `reward_fns` reads.
+the data released with the paper. verl joins its files by `datasets.concatenate_datasets`, which refuses them. Here the
+files are not joined, so that no field is added to a row and no value changes its type. verl's batches want the same
+columns of all their rows: a column that a file lacks gets what verl takes for one that is not given.
 """
 
 from __future__ import annotations
 
-from functools import reduce
+import copy
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
-from datasets import Features, List, Value
+from omegaconf import OmegaConf
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
-from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer
+from mt_grpo_recipe.config import ConfigError, load_config
+from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer, whole_config
+from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows, task_names
 
 FILE_KINDS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
+GIVEN_OR_NOT = {"extra_info": {}, "priority": 0, "__do_sample__": True}
+"""Column that verl reads where there is one -> what it takes where there is none. The default of `agent_name` is in
+verl's config; any other column is None."""
+READ_OF_EXTRA_INFO = ("index", "need_tools_kwargs")
+KWARGS_OF_EXTRA_INFO = ("tools_kwargs", "interaction_kwargs")
+READ_OF_EVERY_ROW = ("data_source", "reward_model", "__rollout_n__")
+"""Beside the prompt; verl takes nothing for one of these that a row lacks beside rows that have it."""
+BATCH_ROWS = 1000
 
 
-def common_type(first: Any, second: Any) -> Any:
-    """The type that holds values of both: one of the two, a struct of all their fields, or text.
-
-    Args:
-        first, second: types of one column as `datasets` describes them; None is a column that a file lacks.
-    """
-    if second is None or second == Value("null"):
-        return first
-    if first is None or first == Value("null") or first == second:
-        return second
-    if isinstance(first, dict) and isinstance(second, dict):
-        return {name: common_type(first.get(name), second.get(name)) for name in {**first, **second}}
-    if isinstance(first, List) and isinstance(second, List):
-        return List(common_type(first.feature, second.feature))
-    if isinstance(first, Value) and isinstance(second, Value):
-        return _common_value(first, second)
-    raise ValueError(f"one file has {first} where another has {second}, which no column can hold together")
-
-
-def _common_value(first: Value, second: Value) -> Value:
-    """int64 for whole numbers of any width that it holds, float64 for other numbers, text for the rest."""
-    kinds = [kind.dtype for kind in (first, second)]
-    if not all(kind.startswith(("int", "uint", "float")) for kind in kinds):
-        return Value("string")
-    if not any(kind.startswith("float") for kind in kinds):
-        return Value("int64" if "uint64" not in kinds else "float64")
-    return Value("float64")
-
-
-def joined(parts: list[datasets.Dataset]) -> datasets.Dataset:
-    """All rows of the files, in order, with their columns brought to common types.
+def read_file(name: str) -> datasets.Dataset:
+    """The rows of one data file.
 
     Raises:
-        ValueError: a column is a list or a struct in one file and something else in another.
+        ValueError: it is of another kind than `FILE_KINDS`.
     """
-    features = Features(reduce(common_type, [dict(part.features) for part in parts]))
-    for i, part in enumerate(parts):
-        missing = [name for name in features if name not in part.features]
-        for name in missing:
-            part = part.add_column(name, [None] * len(part))  # pyright: ignore[reportArgumentType]
-        parts[i] = part.select_columns(list(features)).cast(features)
-    return datasets.concatenate_datasets(parts)
+    kind = FILE_KINDS.get(Path(name).suffix)
+    if kind is None:
+        raise ValueError(f"{name} cannot be read: data files end in {', '.join(FILE_KINDS)}")
+    return datasets.load_dataset(kind, data_files=name, split="train")  # pyright: ignore[reportReturnType]
+
+
+def rows_of_file(table: datasets.Dataset, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Every row as its file has it, an image as its bytes.
+
+    Args:
+        table: the file, as `read_file` gives it.
+        columns: those to read; None is all. Where the file lacks one of them all are read, for an error to list.
+    """
+    if columns is not None and set(columns) <= set(table.column_names):
+        table = table.select_columns(list(columns))
+    batches: Any = table.with_format("arrow").iter(BATCH_ROWS)  # Typed as if the format could only be Python's.
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+class FileRows(Sequence[dict[str, Any]]):
+    """The rows of several files, one file after another.
+
+    `rows[i]` is a row as verl reads it; iterating gives the rows as they stand in the files.
+
+    Args:
+        tables: the files.
+        given_or_not: column -> what a row has that lacks it.
+    """
+
+    def __init__(self, tables: Sequence[datasets.Dataset], given_or_not: Mapping[str, Any]):
+        self._tables = tables
+        self._ends = list(accumulate(map(len, tables)))
+        columns = dict.fromkeys(name for table in tables for name in table.column_names)
+        self._given_or_not = {name: given_or_not.get(name) for name in columns}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tables))
+
+    def __getitem__(self, number: Any) -> dict[str, Any]:
+        number = range(len(self))[number]
+        file = bisect_right(self._ends, number)
+        row = self._tables[file][number - self._ends[file]]
+        for name, value in self._given_or_not.items():
+            if row.get(name) is None:
+                row[name] = copy.deepcopy(value)
+        _leave_out_nulls(row.get("extra_info") or {})
+        return row
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for table in self._tables:
+            yield from rows_of_file(table)
+
+
+def _leave_out_nulls(extra_info: dict[str, Any]) -> None:
+    """Leave out the nulls of fields that verl reads, and takes for given where they are null.
+
+    A file has one set of fields for all its rows: a tool that a row does not use is null there.
+    """
+    for name in READ_OF_EXTRA_INFO + KWARGS_OF_EXTRA_INFO:
+        if extra_info.get(name, ...) is None:
+            del extra_info[name]
+    for name in KWARGS_OF_EXTRA_INFO:
+        if name in extra_info:
+            extra_info[name] = _without_nulls(extra_info[name])
+
+
+def _without_nulls(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_nulls(inner) for name, inner in value.items() if inner is not None}
 
 
 class TaskDataset(RLHFDataset):
-    """verl's dataset over any mixture of parquet and JSON files."""
+    """verl's dataset over any mixture of parquet and JSON files.
+
+    `max_samples` keeps each task's share, drawn with `mt_grpo.seed`; neither `data.seed` nor `data.shuffle` is read.
+    """
+
+    dataframe: FileRows
 
     def _read_files_and_tokenize(self) -> None:
         refuse_another_trainer(self.config)
-        parts = []
-        for name in self.data_files:
-            kind = FILE_KINDS.get(Path(name).suffix)
-            if kind is None:
-                raise ValueError(f"{name} cannot be read: data files end in {', '.join(FILE_KINDS)}")
-            parts.append(datasets.load_dataset(kind, data_files=name, split="train"))
-        rows = joined(parts)
-        if 0 < self.max_samples < len(rows):
-            # As in verl: the first rows, or a random draw with data.shuffle.
-            rng = np.random.default_rng(self.seed)
-            chosen = rng.choice(len(rows), self.max_samples, replace=False) if self.shuffle else range(self.max_samples)
-            rows = rows.select(chosen)
-        self.dataframe = self.maybe_filter_out_long_prompts(rows)
+        tables = [read_file(name) for name in self.data_files]
+        self._refuse_gaps(tables)
+        tables = self._drawn(tables)
+        default_loop = OmegaConf.select(whole_config(self.config), "actor_rollout_ref.rollout.agent.default_agent_loop")
+        self.dataframe = FileRows(
+            [self.maybe_filter_out_long_prompts(table) for table in tables],
+            GIVEN_OR_NOT | {"agent_name": default_loop},
+        )
+
+    def _refuse_gaps(self, tables: Sequence[datasets.Dataset]) -> None:
+        """Refuse a file that lacks what verl reads of every row, where another file has it."""
+        for column in (self.prompt_key, *READ_OF_EVERY_ROW):
+            lacking = [
+                name
+                for name, table in zip(self.original_data_files, tables, strict=True)
+                if column not in table.column_names
+            ]
+            if 0 < len(lacking) < len(tables):
+                raise ConfigError(
+                    f"{', '.join(lacking)} has no column {column!r}, which other files of the data have and verl reads "
+                    "of every row. Add it, or leave the file out."
+                )
+
+    def _drawn(self, tables: list[datasets.Dataset]) -> list[datasets.Dataset]:
+        """The files with the rows that `max_samples` keeps; every row has its task."""
+        section = whole_config(self.config).get("mt_grpo")
+        if section is None and self.max_samples <= 0:
+            return tables
+        mt_grpo = load_config(section)
+        columns = sorted({path.split(".")[0] for path in mt_grpo.task_key})
+        names = [
+            name
+            for file, table in zip(self.original_data_files, tables, strict=True)
+            for name in task_names(rows_of_file(table, columns), mt_grpo.task_key, file)
+        ]
+        kept = drawn_rows(names, self.max_samples, mt_grpo.seed)
+        if len(kept) == len(names):
+            return tables
+        starts = [0, *accumulate(map(len, tables))]
+        return [
+            table.select([row - start for row in kept if start <= row < start + len(table)])
+            for start, table in zip(starts, tables, strict=False)
+        ]

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import datasets
 import numpy as np
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch
@@ -59,25 +58,6 @@ def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, n
     return {task: np.asarray(found[task], dtype=np.int64) for task in tasks or found}
 
 
-def rows_of_tasks(
-    table: datasets.Dataset, task_key: Sequence[str], tasks: Sequence[str] | None
-) -> dict[str, np.ndarray]:
-    """Row numbers of each task to train.
-
-    Args:
-        table: the training data.
-        task_key: fields that name a row's task, as in `task_name`.
-        tasks: tasks to train, as in `group_rows`.
-
-    Raises:
-        ConfigError: a row has not all the fields, or a task has no rows.
-    """
-    columns = {path.split(".")[0] for path in task_key}
-    # Reading only the columns that name the task is fast; where one is missing, whole rows let the error list them all.
-    rows: Any = table.select_columns(sorted(columns)) if columns <= set(table.column_names) else table
-    return group_rows([task_name(row, task_key) for row in rows], tasks)
-
-
 class TaskLoader:
     """Stands where verl keeps its train dataloader; each `next` gives one prompt of the next task in the queue.
 
@@ -89,6 +69,7 @@ class TaskLoader:
         read: row number -> the row, as the dataset gives it.
         collate: list of rows -> verl's batch dict.
         seed: seed of the orders.
+        digest_of: task -> digest of its rows, by which a resumed run knows them.
     """
 
     def __init__(
@@ -97,12 +78,14 @@ class TaskLoader:
         read: Callable[[int], dict[str, Any]],
         collate: Callable[[list[dict[str, Any]]], dict[str, Any]],
         seed: int,
+        digest_of: Mapping[str, str],
     ):
         self._tasks = list(rows_of)
         self._rows_of = list(rows_of.values())
         self._read = read
         self._collate = collate
         self._seed = seed
+        self._digest_of = dict(digest_of)
         self._queue: deque[int] = deque()
         self._drawn = [0] * len(self._tasks)
         self._order: list[tuple[int, np.ndarray] | None] = [None] * len(self._tasks)
@@ -135,10 +118,11 @@ class TaskLoader:
         return self._collate([self._read(row)])
 
     def state_dict(self) -> dict[str, Any]:
-        """How many prompts each task has given, and of how many rows."""
+        """How many prompts each task has given, of how many rows, and the digest of those."""
         return {
             "seed": self._seed,
             "rows": {task: len(rows) for task, rows in zip(self._tasks, self._rows_of, strict=True)},
+            "digests": self._digest_of,
             "drawn": dict(zip(self._tasks, self._drawn, strict=True)),
         }
 
@@ -154,6 +138,13 @@ class TaskLoader:
                 "The checkpoint's data order belongs to different data and cannot be resumed: it has seed "
                 f"{state.get('seed')} and rows {state.get('rows')}, this run has seed {mine['seed']} and rows "
                 f"{mine['rows']}. Restore data and seed, or start afresh with trainer.resume_mode=disable."
+            )
+        changed = [task for task in self._tasks if state.get("digests", {}).get(task) != self._digest_of[task]]
+        if changed:
+            raise StateMismatch(
+                f"The training rows of {', '.join(changed)} are as many as in the checkpoint, but not the same: their "
+                "content or their order has changed, so that the place in the data is lost. Restore the data, or start "
+                "afresh with trainer.resume_mode=disable."
             )
         self._queue.clear()
         self._drawn = [state["drawn"][task] for task in self._tasks]

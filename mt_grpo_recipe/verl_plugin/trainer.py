@@ -42,7 +42,8 @@ from mt_grpo_recipe.verl_plugin.skipped_step import (
     trained_rows,
 )
 from mt_grpo_recipe.verl_plugin.step_log import add_timings, decision
-from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, rows_of_tasks
+from mt_grpo_recipe.verl_plugin.task_data import read_task_data, warn_of_other_validation_data
+from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metrics, task_accuracy
 
 logger = logging.getLogger(__name__)
@@ -100,17 +101,13 @@ class TaskTrainer(PPOTrainer):
 
     def _init_dataloader(self) -> None:
         super()._init_dataloader()
-        rows_of = rows_of_tasks(self.train_dataset.dataframe, self.mt_grpo.task_key, self.mt_grpo.tasks)
-        data_sources = [
-            source
-            for dataset in (self.train_dataset, self.val_dataset)
-            for source in dataset.dataframe.unique(self.config.data.reward_fn_key)
-        ]
-        checks.check_data(self.config, sum(map(len, rows_of.values())), data_sources)
-
+        self._data = read_task_data(self.config, self.mt_grpo, self.train_dataset, self.val_dataset)
+        rows_of = self._data.rows_of
         self.tasks = list(rows_of)
         self._slugs = task_slugs(self.tasks)
-        self.train_dataloader = TaskLoader(rows_of, self.train_dataset.__getitem__, collate_fn, self.mt_grpo.seed)
+        self.train_dataloader = TaskLoader(
+            rows_of, self.train_dataset.__getitem__, collate_fn, self.mt_grpo.seed, self._data.train_digest_of
+        )
         self.val_dataloader = RecordingLoader(self.val_dataloader)
         batch_size = self.config.data.train_batch_size // self.parameter_sync_step
         with naming_the_option():
@@ -275,10 +272,11 @@ class TaskTrainer(PPOTrainer):
 
     def _state(self) -> dict[str, Any]:
         """What is to survive a kill, beside what verl saves."""
-        return self.controller.state_dict()
+        return {**self.controller.state_dict(), "validation_digests": self._data.validation_digest_of}
 
     def _load_state(self, state: dict[str, Any]) -> None:
         self.controller.load_state_dict(state)
+        warn_of_other_validation_data(state["validation_digests"], self._data.validation_digest_of)
 
 
 @register_trainer("mt_grpo")

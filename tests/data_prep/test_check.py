@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_prep.check import check, report
+from data_prep.gold import golds
 from data_prep.prepare import Contents, prepare
+from reward_fns.registry import task_for
 
 
 def message(text, role="user"):
@@ -93,12 +95,57 @@ def test_a_prompt_must_be_messages_that_end_with_the_user(tmp_path, prompt):
         ("countdown-train", {"numbers": "1,1,1", "target": 99}, "no solution"),
         ("zebra-train", {"target": "a}b"}, "gold answer"),
         ("math_train", {"target": r"\frac{1}{2"}, "gold answer"),
+        ("math_train", {"target": r"???\frac"}, "unread gold"),
+        ("math_train", {"target": float("nan")}, "blank gold"),
+        ("math_train", {"target": " "}, "blank gold"),
+        ("math_train", {"target": None, "numbers": "1"}, "blank gold"),
+        ("sciknoweval", {"target": float("nan"), "type": "filling"}, "blank gold"),
+        ("sciknoweval", {"target": ["NaCl", ""], "type": "filling"}, "blank gold"),
+        ("countdown", {"numbers": "1", "target": None}, "blank gold"),
+        ("math_train", {"target": ["1", "2"]}, "ground truth"),
     ],
 )
 def test_each_kind_of_fault_is_found(tmp_path, data_source, truth, kind):
     good = row(prompt=message("Another?"))
     assert faults(tmp_path, row(data_source, None, truth)) == [(kind, 0)]
     assert faults(tmp_path, {**good, "reward_model": {"ground_truth": {"target": "bob"}}}) == []
+
+
+@pytest.mark.parametrize(
+    ("data_source", "truth"),
+    [
+        ("math_train", r"\frac{1}{2}"),
+        ("math_train", "$-3$"),
+        ("math_train", "43_5"),
+        ("math_train", "x=5"),
+        ("math_train", r"\text{Evelyn}"),
+        ("math_train", {"target": 2.5}),
+        ("zebra", "carol"),
+        ("arc", "0 0 9"),
+        ("sciknoweval", {"target": "(B)", "type": "mcq-4-choices"}),
+        ("sciknoweval", {"target": "No", "type": "true_or_false"}),
+        ("sciknoweval", {"target": "table salt", "type": "filling"}),
+        ("sciknoweval", {"target": "Mg + 2HCl = MgCl2 + H2", "type": "filling"}),
+        ("sciknoweval", {"target": ["NaCl", "table salt"], "type": "filling"}),
+    ],
+)
+def test_a_gold_that_the_judge_reads_is_right_in_another_spelling_too(tmp_path, data_source, truth):
+    assert faults(tmp_path, row(data_source, None, truth)) == []
+    for gold in golds(task_for(data_source), truth):
+        assert gold.respelled != gold.response
+
+
+def test_the_gold_respelled_is_the_same_answer():
+    def respelled(data_source, *truth):
+        return [gold.respelled for gold in golds(task_for(data_source), *truth)]
+
+    assert respelled("zebra", "carol") == [r"\boxed{CAROL}"]
+    assert respelled("arc", "0 0 9") == [None]
+    assert respelled("math", "y = 2x") == [r"\boxed{$y =\displaystyle  2x$}"]
+    pairs = {"target": "(a,b), (c,d)", "type": "relation_extraction"}
+    assert respelled("sciknoweval", pairs) == [r"\boxed{(c, d), (a, b)}"]
+    accepted = {"target": ["NaCl", "table salt"], "type": "filling"}
+    assert respelled("sciknoweval", accepted) == [r"\boxed{\text{NaCl}}", r"\boxed{\text{table  salt}}"]
 
 
 def test_a_truth_that_is_not_there_is_a_fault(tmp_path):
@@ -154,11 +201,36 @@ def test_the_command_ends_with_1_on_a_fault_and_0_without(tmp_path):
     assert run("--check", good).returncode == 0
     done = run("--check", good, bad)
     assert done.returncode == 1 and "row 0: no reward function for data_source 'sudoku'" in done.stdout
-    (tmp_path / "text.parquet").write_text("no parquet")
-    for arguments, words in [
-        (["--check", tmp_path / "none"], "none"),
-        (["--check", tmp_path / "text.parquet"], "magic"),
-    ]:
-        done = run(*arguments)
-        assert done.returncode == 1 and words in done.stderr and "Traceback" not in done.stderr
+    done = run("--check", tmp_path, good)
+    assert done.returncode == 1 and f"{tmp_path} is a folder" in done.stdout and "Traceback" not in done.stderr
+    assert f"{good}: 1 rows, 0 faults" in done.stdout
     assert "-o DIR" in run().stderr
+
+
+def test_a_file_that_cannot_be_read_is_named_in_a_sentence_and_the_others_are_checked(tmp_path):
+    good = written(tmp_path / "good.parquet", [row(prompt=message(f"{number}?")) for number in range(2000)])
+    whole = good.read_bytes()
+    (tmp_path / "empty.parquet").touch()
+    (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "holed.parquet").write_bytes(whole[:100] + bytes(2000) + whole[2100:])
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row()))
+    for name, words in [
+        ("none.parquet", "does not exist"),
+        ("", "is a folder: name the files in it"),
+        ("empty.parquet", "is empty"),
+        ("cut.parquet", "is not a parquet file, or is cut off"),
+        ("rows.jsonl", "is not a parquet file, or is cut off"),
+        ("holed.parquet", "cannot be read from row 0 on"),
+    ]:
+        bad, fine = check([tmp_path / name, good])
+        [fault] = bad.faults
+        assert (fault.kind, fault.row) == ("file", None) and fine.faults == []
+        assert fault.reason.startswith(f"{tmp_path / name} {words}") and "\n" not in fault.reason
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no JSON", "[]", "{}", '{"files": 1}', '{"files": {"rows.parquet": 1}}', "[" * 9999]
+)
+def test_a_foreign_manifest_is_a_fault_of_the_file(tmp_path, text):
+    (tmp_path / "manifest.json").write_text(text)
+    assert faults(tmp_path, row()) == [("manifest", None)]

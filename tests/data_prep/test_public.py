@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 
 import mt_grpo_recipe.config
 from data_prep import cli
-from data_prep.public import math_puzzle, read_math, read_science, science_puzzle
+from data_prep.fields import LeftOut
+from data_prep.public import math_puzzle, read_math, read_science
 from reward_fns import compute_score
 
 CONFIG = f"{mt_grpo_recipe.config.__path__[0]}/experiment"
@@ -82,6 +83,23 @@ def test_the_files_name_the_tasks_of_the_config_and_their_answers_score_one(tmp_
     assert not seen["train"] & seen["test"]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["sources"] == {"math": math, "sciknoweval": science}
+    domains = 2 if part == "exp3a" else 4
+    assert manifest["rows"]["sciknoweval"] == {
+        "usable": {"mcq-4-choices": 12 * domains},
+        "left_out": {
+            "mcq-4-choices": {"its question is another row's": domains},
+            "open-ended-qa": {"no rule can judge its answer": 3},
+        },
+    }
+
+
+def test_what_was_left_out_is_printed_by_type_with_the_count(tmp_path, sources, capsys):
+    math, science = sources
+    prepare("exp3a", "--math", math, "--sciknoweval", science, "--train", 8, "--test", 4, "-o", tmp_path / "out")
+    printed = capsys.readouterr().err
+    assert "math, rows by type:" in printed and "28  math: left out: its question is another row's" not in printed
+    assert "23  math: usable" in printed and "5  math: left out: its question is another row's" in printed
+    assert "3  open-ended-qa: left out: no rule can judge its answer" in printed
 
 
 def test_the_same_seed_splits_alike_and_another_differently(sources):
@@ -93,16 +111,51 @@ def test_the_same_seed_splits_alike_and_another_differently(sources):
 def test_the_answer_of_a_problem_is_the_last_box_of_its_solution():
     assert math_puzzle(math_row(3)).solution == "\\frac{8}{2}"
     assert math_puzzle({"problem": "?", "answer": " 7 ", "solution": ""}).solution == "7"
-    assert math_puzzle({"problem": "?", "solution": "Obvious."}) is None
 
 
-def test_the_kind_of_a_question_decides_what_is_asked_for():
-    choice = science_puzzle(science_row(1, "Physics"))
-    assert "A) one\nB) two" in choice.question and choice.solution == "B"
-    judgement = science_row(0, "Physics", type="true_or_false", answerKey="", answer="True", choices=None)
-    assert "True or False" in science_puzzle(judgement).question
-    assert science_puzzle(science_row(0, "Physics", type="open-ended-qa", answerKey="", answer="x")) is None
-    assert science_puzzle(science_row(0, "Physics", answerKey="E")) is None
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(7, "7"), (0.5, "0.5"), (True, "True"), (["7"], "7"), (["7", 7, None], "7"), (None, "9"), ("  ", "9"), ([], "9")],
+)
+def test_an_answer_may_be_a_number_a_list_of_one_or_stand_in_the_solution_alone(answer, expected):
+    row = {"problem": "?", "answer": answer, "solution": "So \\boxed{9}."}
+    assert math_puzzle(row).ground_truth == {"target": expected}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"solution": "Obvious."}, "no answer"),
+        ({"solution": None}, "no answer"),
+        ({"solution": "\\boxed{ }"}, "no answer"),
+        ({"answer": float("nan")}, "no answer"),
+        ({"answer": ["1", "2"]}, "several right answers"),
+        ({"problem": None, "answer": "7"}, "no problem"),
+        ({"problem": "\n", "answer": "7"}, "no problem"),
+    ],
+)
+def test_a_problem_without_one_answer_is_left_out(fields, reason):
+    with pytest.raises(LeftOut, match=reason):
+        math_puzzle({"problem": "?", **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "no field answer or solution; there are 'problem'"),
+        ({"answer": {"value": 7}}, "'answer' must be text; it is {'value': 7}"),
+        ({"answer": float("inf")}, "'answer' must be text; it is inf"),
+        ({"solution": 5}, "'solution' must be text; it is 5"),
+        ({"problem": ["?"], "answer": "7"}, r"'problem' must be text; it is \['\?'\]"),
+        ({"problem": "\ud800", "answer": "7"}, "half a surrogate pair"),
+    ],
+)
+def test_a_field_of_another_type_is_said_with_its_line(tmp_path, fields, words):
+    rows = [{"problem": "?", "answer": "7"}, {"problem": "?", **fields}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(ValueError, match=rf"rows\.jsonl, line 2: .*{words}"):
+        read_math(str(path), 5, 0, 0)
 
 
 def test_prompts_end_in_the_assistants_turn_or_are_the_question_alone(tmp_path, sources):
@@ -115,14 +168,20 @@ def test_prompts_end_in_the_assistants_turn_or_are_the_question_alone(tmp_path, 
         assert all(text.count("Assistant:") == (prompts == "base") for text in texts)
 
 
-def test_a_missing_column_a_missing_domain_and_too_few_rows_are_said(tmp_path, sources):
+def test_a_missing_column_a_missing_domain_and_too_few_rows_are_said(sources):
     _, science = sources
-    with pytest.raises(ValueError, match=r"science\.jsonl.*needed are \['problem'\]"):
+    with pytest.raises(ValueError, match=r"science\.jsonl, line 1: no field problem; there are 'question'"):
         read_math(science, 5, 2, 0)
-    with pytest.raises(ValueError, match="no question of the domain 'geology'"):
+    with pytest.raises(ValueError, match=r"no question of 'sciknoweval-geology' that a rule can judge \(no rows\)"):
         read_science(science, ["geology"], 5, 2, 0)
-    with pytest.raises(ValueError, match=r"only 12 test and 0 training rows.*--test 50"):
+    with pytest.raises(ValueError, match=r"sciknoweval-physics: only 12 test and 0 training rows.*--test 50"):
         read_science(science, ["physics"], 5, 50, 0)
-    (tmp_path / "rows.csv").write_text("a,b\n")
-    with pytest.raises(ValueError, match=r"rows\.csv cannot be read"):
-        read_math(str(tmp_path / "rows.csv"), 5, 2, 0)
+    with pytest.raises(ValueError, match=r"cannot be negative: --train -1"):
+        read_science(science, ["physics"], -1, 5, 0)
+
+
+def test_a_row_of_an_unknown_domain_is_counted(tmp_path):
+    rows = [science_row(1, "Biology"), science_row(2, "Astrology"), science_row(3, None)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _, tally = read_science(str(tmp_path / "rows.jsonl"), ["biology"], 1, 0, 0)
+    assert [count for (_, why), count in tally.left_out.items() if "its domain is none of biology" in why] == [2]

@@ -21,7 +21,8 @@ def test_puzzles_are_the_rows_of_the_file(data, puzzles, tokenizer):
 
 def test_the_order_is_the_loader_s(puzzles):
     names = [task for task, rows in puzzles.items() for _ in rows]
-    loader = TaskLoader(group_rows(names, None), read=lambda row: {"row": row}, collate=lambda rows: rows[0], seed=5)
+    rows_of = group_rows(names, None)
+    loader = TaskLoader(rows_of, lambda row: {"row": row}, lambda rows: rows[0], seed=5, digest_of={})
     order = PuzzleOrder(list(puzzles.values()), seed=5)
     all_puzzles = [puzzle for rows in puzzles.values() for puzzle in rows]
     for task in np.random.default_rng(0).integers(0, 3, 100).tolist():

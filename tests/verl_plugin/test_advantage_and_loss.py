@@ -6,6 +6,8 @@ import torch
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage, compute_policy_loss_vanilla
 from verl.workers.config import ActorConfig, PolicyLossConfig
 
+from mt_grpo_recipe.config import ConfigError
+from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin.advantage import compute_mt_grpo_advantage
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds, compute_mt_grpo_loss
 
@@ -84,3 +86,11 @@ def test_scaling_by_the_standard_deviation_can_be_left_out():
         rewards, torch.ones(2, 1), index, config={"norm_adv_by_std_in_grpo": False}
     )
     assert advantages.squeeze().tolist() == [0.5, -0.5]
+
+
+def test_a_trainer_of_verls_own_is_refused_where_the_dataset_is_not_the_plugins():
+    ones = torch.ones(2, 3)
+    compute_mt_grpo_advantage(ones, ones, np.array(["u", "u"]), compose_config([]).algorithm)
+    other = compose_config(["trainer.v1.trainer_mode=sync"])
+    with pytest.raises(ConfigError, match="no other trainer than the plugin's reads the section mt_grpo"):
+        compute_mt_grpo_advantage(ones, ones, np.array(["u", "u"]), other.algorithm)

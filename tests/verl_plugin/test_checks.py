@@ -199,7 +199,7 @@ def test_checking_changes_nothing():
     ("override", "words"),
     [
         ("data.shuffle=False", "data.shuffle=False has no effect: every task goes through its rows in a seeded"),
-        ("data.seed=3", "data.seed=3 has no effect: the order of the rows is drawn from mt_grpo.seed"),
+        ("data.seed=3", "data.seed=3 has no effect: the rows and their order are drawn from mt_grpo.seed"),
         ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
         ("trainer.total_epochs=2", "trainer.total_epochs=2 has no effect: a task sampler has no epochs"),
         ("skip.rollout.enable=True", "stored rollouts are not replayed"),

@@ -2,21 +2,21 @@
 
 import json
 
-import datasets
 import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch
 from mt_grpo_recipe.config import ConfigError
-from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, group_rows, rows_of_tasks, task_name
+from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader, group_rows, task_name
 
 ROW = {"data_source": "countdown-medium-train", "extra_info": {"difficulty": 2, "type": "countdown", "task": "x_y"}}
 
 
-def make_loader(seed=0, sizes=(4, 2)):
+def make_loader(seed=0, sizes=(4, 2), digests=("d0", "d1")):
     starts = np.cumsum([0, *sizes])
     rows_of = {f"task {k}": np.arange(starts[k], starts[k + 1]) for k in range(len(sizes))}
-    return TaskLoader(rows_of, read=lambda row: {"row": row}, collate=lambda rows: {"rows": rows}, seed=seed)
+    digest_of = dict(zip(rows_of, digests, strict=True))
+    return TaskLoader(rows_of, lambda row: {"row": row}, lambda rows: {"rows": rows}, seed, digest_of)
 
 
 def draw(loader, tasks):
@@ -47,20 +47,6 @@ def test_a_task_without_rows_is_refused_with_the_tasks_there_are():
         group_rows(["b", "a"], ["a", "zebra"])
     with pytest.raises(ConfigError, match="no row"):
         group_rows([], None)
-
-
-def test_the_rows_of_a_table_are_grouped_by_the_fields_of_the_task_alone():
-    table = datasets.Dataset.from_list(
-        [{"prompt": "x", "extra_info": {"task": task}, "data_source": source} for task, source in ["as", "bt", "as"]]
-    )
-    assert {task: rows.tolist() for task, rows in rows_of_tasks(table, ["extra_info.task"], None).items()} == {
-        "a": [0, 2],
-        "b": [1],
-    }
-    both = rows_of_tasks(table, ["data_source", "extra_info.task"], ["t-b"])
-    assert {task: rows.tolist() for task, rows in both.items()} == {"t-b": [1]}
-    with pytest.raises(ConfigError, match=r"no 'level' there; it has \['data_source', 'extra_info', 'prompt'\]"):
-        rows_of_tasks(table, ["level"], None)
 
 
 def test_every_task_goes_through_its_rows_without_replacement_then_starts_a_new_order():
@@ -94,3 +80,12 @@ def test_the_state_of_other_data_is_refused():
     state = make_loader(sizes=(4, 2)).state_dict()
     with pytest.raises(StateMismatch, match=r"rows .*'task 1': 2.*this run has .*'task 1': 3"):
         make_loader(sizes=(4, 3)).load_state_dict(state)
+
+
+def test_as_many_rows_of_other_content_are_refused_and_their_task_is_named():
+    state = json.loads(json.dumps(make_loader().state_dict()))
+    with pytest.raises(
+        StateMismatch, match="The training rows of task 1 are as many as in the checkpoint, but not the"
+    ):
+        make_loader(digests=("d0", "e1")).load_state_dict(state)
+    make_loader().load_state_dict(state)

@@ -80,7 +80,7 @@ class GeneralSettings:
     tasks: list[str] | None = None
     """Tasks to train, in this order; None is every task of the data, in order of first appearance."""
     seed: int = 0
-    """Seed of the quotas, the launch order and the order of the prompts."""
+    """Seed of the quotas, the launch order, the rows that `data.*_max_samples` keep, and the order of the prompts."""
     loss_weighting: str = "none"
     """none | residual: quota share over batch share | task: K z_k (Eq. 6), with z left out of the sampling."""
     max_loss_weight: float = 5.0

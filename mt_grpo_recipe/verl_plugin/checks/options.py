@@ -37,13 +37,16 @@ NOT_DONE = {
 NO_EFFECT = {
     "data.shuffle": (
         True,
-        "every task goes through its rows in a seeded random order; mt_grpo.seed chooses another (only the draw of "
-        "data.train_max_samples and data.val_max_samples still reads it)",
+        "every task goes through its rows in a seeded random order; mt_grpo.seed chooses another (a dataset class of "
+        "your own may read it)",
     ),
     "data.seed": (
         None,
-        "the order of the rows is drawn from mt_grpo.seed; set that (only the draw of data.train_max_samples and "
-        "data.val_max_samples still reads it)",
+        "the rows and their order are drawn from mt_grpo.seed; set that (a dataset class of your own may read it)",
+    ),
+    "data.reward_fn_key": (
+        "data_source",
+        "verl's trainers of this kind choose a reward by the column data_source; name it so in the data",
     ),
     "trainer.v1.sampler.sync_refill_failed_groups": (
         False,
@@ -76,17 +79,24 @@ def _other_trainer(trainer: DictConfig) -> str | None:
     )
 
 
-def refuse_another_trainer(data: DictConfig) -> None:
-    """Refuse a trainer of verl's own beside `+mt_grpo`, from the one hook of the plugin that it calls at start.
+def whole_config(section: DictConfig) -> DictConfig:
+    """The config that a section still stands in; the section itself where it stands alone."""
+    # OmegaConf has no public way from a section to the whole config; a section that stands alone is its own root.
+    config: Any = section._get_root()
+    return config
+
+
+def refuse_another_trainer(section: DictConfig) -> None:
+    """Refuse a trainer of verl's own beside `+mt_grpo`, from hooks of the plugin that it calls: the dataset at start,
+    or the advantage estimator where the dataset is not the plugin's.
 
     Args:
-        data: section `data` of verl's training config, still in its place there; one that stands alone is let through.
+        section: a section of verl's training config, still in its place there; one that stands alone is let through.
 
     Raises:
         ConfigError: the config has a section `mt_grpo` and names a trainer that does not read it.
     """
-    # OmegaConf has no public way from a section to the whole config; a section that stands alone is its own root.
-    config: Any = data._get_root()
+    config = whole_config(section)
     if OmegaConf.select(config, "mt_grpo") is None:
         return
     if refusal := _other_trainer(config.trainer):

@@ -1,0 +1,140 @@
+"""What is known of the data before a row is used: the task of each row, the rows to keep, a digest of the content."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from mt_grpo_recipe.algorithm.quotas import rounded_counts
+from mt_grpo_recipe.config import ConfigError
+from mt_grpo_recipe.verl_plugin.task_loader import task_name
+
+
+def task_names(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source: str) -> list[str]:
+    """Name of the task of every row.
+
+    Args:
+        rows: the rows, in order.
+        task_key: fields that name a row's task, as in `task_name`.
+        source: where the rows come from, for the error: a file, or an option.
+
+    Raises:
+        ConfigError: rows lack a field; it says how many, and names the first with what it has.
+    """
+    names: list[str] = []
+    faulty: list[int] = []
+    first = ""
+    for number, row in enumerate(rows):
+        try:
+            names.append(task_name(row, task_key))
+        except ConfigError as error:
+            first = first or str(error)
+            faulty.append(number)
+    if faulty:
+        raise ConfigError(
+            f"{source}: {len(faulty)} of {len(names) + len(faulty)} rows name no task; the first is row {faulty[0]}, "
+            f"counted from 0. {first}"
+        )
+    return names
+
+
+def drawn_rows(names: Sequence[str], count: int, seed: int) -> list[int]:
+    """Numbers of the rows to keep, in order: each task keeps its share, and one row at least.
+
+    A seeded order of a task's rows decides which: the same seed keeps the same rows, and a larger count adds to them.
+
+    Args:
+        names: task of every row.
+        count: rows to keep; all of them where it is not positive, or not below their number.
+        seed: seed of the orders.
+
+    Raises:
+        ConfigError: there are more tasks than rows to keep.
+    """
+    if not 0 < count < len(names):
+        return list(range(len(names)))
+    sizes = Counter(names)
+    if count < len(sizes):
+        raise ConfigError(
+            f"{count} rows cannot hold all {len(sizes)} tasks of the data ({', '.join(sizes)}): give "
+            f"data.train_max_samples and data.val_max_samples at least {len(sizes)}, or -1 for all rows."
+        )
+    counts_K = rounded_counts(np.array(list(sizes.values())) / len(names), count)
+    for empty in np.flatnonzero(counts_K == 0):
+        counts_K[empty] += 1
+        counts_K[counts_K.argmax()] -= 1
+    tasks = np.asarray(names, dtype=object)
+    kept: list[int] = []
+    for number, (task, wanted) in enumerate(zip(sizes, counts_K, strict=True)):
+        order = np.random.default_rng(np.random.SeedSequence([seed, 3, number])).permutation(
+            np.flatnonzero(tasks == task)
+        )
+        kept += order[:wanted].tolist()
+    return sorted(kept)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a data set holds."""
+
+    tasks: list[str]
+    """Task of every row."""
+    data_sources: set[str]
+    digest_of: dict[str, str]
+    """Task -> digest of its rows, which changes with any value in them and with their order."""
+
+
+def contents(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source: str) -> Contents:
+    """Read all rows of a data set once.
+
+    Args:
+        rows: the rows, in order.
+        task_key: fields that name a row's task, as in `task_name`.
+        source: where the rows come from, for the error.
+
+    Raises:
+        ConfigError: a row lacks its task or its `data_source`.
+    """
+    digests: list[bytes] = []
+    sources: list[str | None] = []
+
+    def noting() -> Iterator[Mapping[str, Any]]:
+        for row in rows:
+            digests.append(hashlib.sha256(_text(row)).digest())
+            sources.append(row.get("data_source"))
+            yield row
+
+    tasks = task_names(noting(), task_key, source)
+    if None in sources:
+        raise ConfigError(
+            f"{source}: {sources.count(None)} of {len(sources)} rows have no data_source, by which the reward of an "
+            f"answer is chosen; the first is row {sources.index(None)}, counted from 0. Fill in that column."
+        )
+    hash_of: dict[str, Any] = {}
+    for task, digest in zip(tasks, digests, strict=True):
+        hash_of.setdefault(task, hashlib.sha256()).update(digest)
+    return Contents(tasks, set(filter(None, sources)), {task: hash_of[task].hexdigest()[:16] for task in hash_of})
+
+
+def _text(row: Mapping[str, Any]) -> bytes:
+    return json.dumps(row, sort_keys=True, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    """What stands for a value that JSON cannot hold: its content, or its type where that differs between two reads."""
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest()
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, datetime.date | datetime.time | datetime.timedelta | decimal.Decimal):
+        return str(value)
+    return type(value).__name__

@@ -1,0 +1,96 @@
+"""What the trainer learns from its two data sets at start."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.checks import check_data
+from mt_grpo_recipe.verl_plugin.data_rows import contents
+from mt_grpo_recipe.verl_plugin.dataset import TaskDataset
+from mt_grpo_recipe.verl_plugin.task_loader import group_rows
+
+logger = logging.getLogger(__name__)
+NEEDED = ("raw_prompt", "index", "data_source", "reward_model")
+"""What verl's trainers and rollouts read of every row."""
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """What a run trains on and validates with."""
+
+    rows_of: dict[str, np.ndarray]
+    """Row numbers of each task to train."""
+    train_digest_of: dict[str, str]
+    """Task -> digest of its training rows."""
+    validation_digest_of: dict[str, str]
+    """Task -> digest of its validation rows."""
+
+
+def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, validation: Any) -> TaskData:
+    """Read both data sets once, and refuse what cannot be trained on.
+
+    Args:
+        config: verl's whole training config.
+        mt_grpo: the checked section `mt_grpo`.
+        train, validation: the data sets, of verl's class, the plugin's or the user's.
+
+    Raises:
+        ConfigError: a row lacks its task or what verl reads of it, a task has no rows, or what `check_data` refuses.
+    """
+    trained = contents(rows_of_dataset(train, "data.train_files"), mt_grpo.task_key, "data.train_files")
+    validated = contents(rows_of_dataset(validation, "data.val_files"), mt_grpo.task_key, "data.val_files")
+    rows_of = group_rows(trained.tasks, mt_grpo.tasks)
+    check_data(config, sum(map(len, rows_of.values())), trained.data_sources | validated.data_sources)
+    if unseen := [task for task in rows_of if task not in validated.digest_of]:
+        logger.warning(
+            "data.val_files has no row of %s: worst_task_acc and avg_acc are over the other tasks.", ", ".join(unseen)
+        )
+    train_digest_of = {task: trained.digest_of[task] for task in rows_of}
+    return TaskData(rows_of, train_digest_of, validated.digest_of)
+
+
+def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
+    """All rows, in order: those of the plugin's dataset as they stand in the files, those of another as it gives them.
+
+    Args:
+        dataset: the data set.
+        option: where its files are named, for the error.
+
+    Raises:
+        ConfigError: a row of another dataset lacks what verl reads of it, or has other columns than the first.
+    """
+    if isinstance(dataset, TaskDataset):
+        yield from dataset.dataframe
+        return
+    columns: set[str] = set()
+    for number in range(len(dataset)):
+        row = dataset[number]
+        columns = columns or {*row, *NEEDED}
+        if differing := sorted(columns ^ set(row)):
+            raise ConfigError(
+                f"{option}: row {number} of {type(dataset).__name__}, counted from 0, differs in {differing} from what "
+                f"a row must have: {', '.join(NEEDED)}, and the columns of row 0. verl puts rows of all tasks into one "
+                "batch. Give every row the same columns, as verl.utils.dataset.rl_dataset.RLHFDataset does."
+            )
+        yield row
+
+
+def warn_of_other_validation_data(saved: Mapping[str, str], mine: Mapping[str, str]) -> None:
+    """Say which tasks have other validation rows than before a run was resumed.
+
+    Args:
+        saved, mine: task -> digest of its validation rows, in the checkpoint and in this run.
+    """
+    if changed := sorted(task for task in {**saved, **mine} if saved.get(task) != mine.get(task)):
+        logger.warning(
+            "The validation rows of %s have changed since the checkpoint: accuracies from here on do not compare with "
+            "those before it.",
+            ", ".join(changed),
+        )
