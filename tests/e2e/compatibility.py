@@ -106,6 +106,8 @@ TRAINED = metric("actor/grad_norm")
 NOT_THE_LOSS = "of which mt_grpo.weights.rule=improvement_aware measures the change"
 NOT_RELATIVE = "with mt_grpo.sampler.drop_uninformative=true"
 UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio=false")
+NEEDS = {"dro": (f"{ACTOR}policy_loss.dro_beta=0.1",)}
+"""What a loss of verl's asks for."""
 OTHER_LOSSES = ("gspo", "sapo", "geo_mean", "cispo", "clip_cov", "kl_cov", "gpg", "dppo_tv", "dppo_kl", "dro")
 ESTIMATORS = ("grpo", "rloo", "opo", "grpo_vectorized", "rloo_vectorized", "gpg")
 AGGREGATIONS = ("token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm")
@@ -119,7 +121,7 @@ CASES = (
         ("actor_rollout_ref.model.lora_rank=8", "actor_rollout_ref.model.lora_alpha=16",
          "actor_rollout_ref.model.target_modules=all-linear", "actor_rollout_ref.rollout.load_format=safetensors",
          "actor_rollout_ref.model.lora.merge=True", "trainer.save_freq=2"),
-        files("checkpoints/global_step_2/actor/lora_adapter/*.safetensors"),
+        files("checkpoints/global_step_2/actor/lora_train_meta.json"),
         "an adapter in the checkpoint",
     ),
     Case("kl_loss", "`actor.use_kl_loss=True`", (f"{ACTOR}use_kl_loss=True", f"{ACTOR}kl_loss_coef=0.01"),
@@ -139,7 +141,7 @@ CASES = (
          refused=NOT_THE_LOSS),
     *(
         Case(f"loss-{name}-fixed", f"`policy_loss.loss_mode={name}` with `weights.rule=fixed`",
-             (f"{LOSS}{name}", *FIXED), TRAINED, TRAINS)
+             (f"{LOSS}{name}", *FIXED, *NEEDS.get(name, ())), TRAINED, TRAINS)
         for name in OTHER_LOSSES
     ),
     *(
@@ -224,7 +226,7 @@ def train(out: Path, name: str, overrides: tuple[str, ...]) -> Ended:
             *(f"trainer.total_training_steps={STEPS}", "trainer.save_freq=-1", "trainer.test_freq=-1"),
             *("trainer.val_before_train=False", "trainer.resume_mode=disable"),
             *(f"trainer.default_local_dir={folder}/checkpoints", f"hydra.run.dir={folder}/hydra"),
-            *(override.format(folder=folder) for override in overrides),
+            *(override.replace("{folder}", str(folder)) for override in overrides),
         ]
         environment = os.environ | {
             "VERL_FILE_LOGGER_PATH": str(folder / "metrics.jsonl"),
