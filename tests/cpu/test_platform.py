@@ -27,6 +27,13 @@ initialize_global_process_group_ray()  # builds the backend string "cpu:gloo,cpu
 total = torch.ones(3)
 torch.distributed.all_reduce(total)
 assert total.tolist() == [1, 1, 1]
+
+from torch.distributed.device_mesh import init_device_mesh
+from verl.workers.engine.fsdp.transformer_impl import CPUOffloadPolicy  # as for a reference policy
+frozen = torch.nn.Linear(3, 1)
+policy = CPUOffloadPolicy(pin_memory=True)
+torch.distributed.fsdp.fully_shard(frozen, mesh=init_device_mesh("cpu", (1,)), offload_policy=policy)
+assert frozen(torch.ones(2, 3)).shape == (2, 1)
 """
 
 ELSEWHERE = """
@@ -41,7 +48,7 @@ assert torch.distributed.init_process_group is plain
 from mt_grpo_recipe.cpu.vllm_linear import register
 register()
 assert "vllm.model_executor.layers.utils" not in sys.modules
-assert not {"mt_grpo_recipe.cpu.platform", "mt_grpo_recipe.cpu.process_group"} & set(sys.modules)
+assert not {"mt_grpo_recipe.cpu.platform", "mt_grpo_recipe.cpu.process_group", "mt_grpo_recipe.cpu.offload"} & set(sys.modules)
 """
 
 
