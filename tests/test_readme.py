@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 from dataclasses import MISSING, fields
 from pathlib import Path
 
@@ -130,3 +131,12 @@ def test_every_setting_that_is_named_inside_exists():
     named = re.findall(r"`((?:weights|sampler|improvement)\.\w+)", section(INSIDE, "Notation"))
     assert len(named) > 6
     assert {f"mt_grpo.{name}" for name in named} <= defaults().keys()
+
+
+def test_every_option_that_is_tried_has_a_row_in_the_table_of_verls_options(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "e2e"))
+    script = runpy.run_path(str(ROOT / "tests" / "e2e" / "compatibility.py"))
+    table = (PACKAGE / "verl_plugin" / "README.md").read_text(encoding="utf-8")
+    rows = dict(line.strip("| ").rsplit(" | ", 1) for line in table.splitlines() if line.startswith("| "))
+    for case in script["CASES"]:
+        assert rows[case.shown] == ("refused at start" if case.refused else f"works: {case.sign_is}")

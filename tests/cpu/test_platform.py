@@ -48,7 +48,7 @@ assert torch.distributed.init_process_group is plain
 from mt_grpo_recipe.cpu.vllm_linear import register
 register()
 assert "vllm.model_executor.layers.utils" not in sys.modules
-assert not {"mt_grpo_recipe.cpu.platform", "mt_grpo_recipe.cpu.process_group", "mt_grpo_recipe.cpu.offload"} & set(sys.modules)
+assert not {f"mt_grpo_recipe.cpu.{name}" for name in ("platform", "process_group", "offload")} & set(sys.modules)
 """
 
 

@@ -1,6 +1,6 @@
 """Which of verl's other options work with the plugin: two real CPU steps with each, and a table of what came of it.
 
-    python tests/e2e/compatibility.py -o DIR [--only NAME...]     about a minute per option; a finished one is left as it is
+    python tests/e2e/compatibility.py -o DIR [--only NAME...]     about a minute per option; goes on where it stopped
     python tests/e2e/compatibility.py -o DIR --table              the table of mt_grpo_recipe/verl_plugin/README.md
 
 A case works if the run ends well *and* shows a sign of the option: a metric, a file, a line of its output. An option
@@ -118,84 +118,199 @@ CASES = (
     Case(
         "lora",
         "LoRA: `model.lora_rank=8`, `model.lora.merge=True`",
-        ("actor_rollout_ref.model.lora_rank=8", "actor_rollout_ref.model.lora_alpha=16",
-         "actor_rollout_ref.model.target_modules=all-linear", "actor_rollout_ref.rollout.load_format=safetensors",
-         "actor_rollout_ref.model.lora.merge=True", "trainer.save_freq=2"),
+        (
+            "actor_rollout_ref.model.lora_rank=8",
+            "actor_rollout_ref.model.lora_alpha=16",
+            "actor_rollout_ref.model.target_modules=all-linear",
+            "actor_rollout_ref.rollout.load_format=safetensors",
+            "actor_rollout_ref.model.lora.merge=True",
+            "trainer.save_freq=2",
+        ),
         files("checkpoints/global_step_2/actor/lora_train_meta.json"),
         "an adapter in the checkpoint",
     ),
-    Case("kl_loss", "`actor.use_kl_loss=True`", (f"{ACTOR}use_kl_loss=True", f"{ACTOR}kl_loss_coef=0.01"),
-         metric("actor/kl_loss"), "`actor/kl_loss`"),
-    Case("kl_in_reward", "`algorithm.use_kl_in_reward=True`", ("algorithm.use_kl_in_reward=True",),
-         metric("actor/reward_kl_penalty"), "`actor/reward_kl_penalty`"),
-    Case("ppo_epochs", "`actor.ppo_epochs=2`", (f"{ACTOR}ppo_epochs=2",),
-         lambda ended: any(step.get("actor/ppo_kl", 0) != 0 for step in ended.steps.values()),
-         "`actor/ppo_kl`, which one update from fresh rollouts leaves at zero"),
-    Case("entropy", "`actor.entropy_coeff=0.01`", (f"{ACTOR}entropy_coeff=0.01",),
-         metric("actor/entropy_loss"), "`actor/entropy_loss`"),
+    Case(
+        "kl_loss",
+        "`actor.use_kl_loss=True`",
+        (f"{ACTOR}use_kl_loss=True", f"{ACTOR}kl_loss_coef=0.01"),
+        metric("actor/kl_loss"),
+        "`actor/kl_loss`",
+    ),
+    Case(
+        "kl_in_reward",
+        "`algorithm.use_kl_in_reward=True`",
+        ("algorithm.use_kl_in_reward=True",),
+        metric("actor/reward_kl_penalty"),
+        "`actor/reward_kl_penalty`",
+    ),
+    Case(
+        "ppo_epochs",
+        "`actor.ppo_epochs=2`",
+        (f"{ACTOR}ppo_epochs=2",),
+        lambda ended: any(step.get("actor/ppo_kl", 0) != 0 for step in ended.steps.values()),
+        "`actor/ppo_kl`, which one update from fresh rollouts leaves at zero",
+    ),
+    Case(
+        "entropy",
+        "`actor.entropy_coeff=0.01`",
+        (f"{ACTOR}entropy_coeff=0.01",),
+        metric("actor/entropy_loss"),
+        "`actor/entropy_loss`",
+    ),
     *(
         Case(f"agg-{name}", f"`actor.loss_agg_mode={name}`", (f"{ACTOR}loss_agg_mode={name}",), TRAINED, TRAINS)
         for name in AGGREGATIONS
     ),
-    Case("loss-gspo", "`policy_loss.loss_mode=gspo`, or any below, with `+mt_grpo=mt_grpo`", (f"{LOSS}gspo",),
-         refused=NOT_THE_LOSS),
+    Case(
+        "loss-gspo",
+        "`policy_loss.loss_mode=gspo`, or any below, with `+mt_grpo=mt_grpo`",
+        (f"{LOSS}gspo",),
+        refused=NOT_THE_LOSS,
+    ),
     *(
-        Case(f"loss-{name}-fixed", f"`policy_loss.loss_mode={name}` with `weights.rule=fixed`",
-             (f"{LOSS}{name}", *FIXED, *NEEDS.get(name, ())), TRAINED, TRAINS)
+        Case(
+            f"loss-{name}-fixed",
+            f"`policy_loss.loss_mode={name}` with `weights.rule=fixed`",
+            (f"{LOSS}{name}", *FIXED, *NEEDS.get(name, ())),
+            TRAINED,
+            TRAINS,
+        )
         for name in OTHER_LOSSES
     ),
     *(
         Case(f"adv-{name}", f"`algorithm.adv_estimator={name}`", (f"algorithm.adv_estimator={name}",), TRAINED, TRAINS)
         for name in ESTIMATORS
     ),
-    Case("dr_grpo", "Dr. GRPO: `norm_adv_by_std_in_grpo=False`, `loss_agg_mode=seq-mean-token-sum-norm`",
-         ("algorithm.norm_adv_by_std_in_grpo=False", f"{ACTOR}loss_agg_mode=seq-mean-token-sum-norm"),
-         lambda ended: max(step["critic/advantages/max"] for step in ended.steps.values() if step.get("actor/grad_norm"))
-         <= 1, "advantages of at most one"),
-    Case("adv-reinforce_plus_plus", "`algorithm.adv_estimator=reinforce_plus_plus`, or another with a value for flat groups",
-         ("algorithm.adv_estimator=reinforce_plus_plus",), refused=NOT_RELATIVE),
-    Case("adv-reinforce_plus_plus-unfiltered",
-         "`algorithm.adv_estimator=reinforce_plus_plus` with `sampler.drop_uninformative=false`",
-         ("algorithm.adv_estimator=reinforce_plus_plus", *UNFILTERED), TRAINED, TRAINS),
-    Case("tis", "rollout correction, token TIS",
-         (f"{CORRECTION}rollout_is=token", "actor_rollout_ref.rollout.calculate_log_probs=True"),
-         metric("rollout_corr/rollout_is_mean"), "`rollout_corr/rollout_is_mean`"),
-    Case("bypass", "rollout correction, bypass mode",
-         (f"{CORRECTION}bypass_mode=True", f"{LOSS}bypass_mode", "actor_rollout_ref.rollout.calculate_log_probs=True",
-          *FIXED), TRAINED, TRAINS),
-    Case("overlong", "`reward.reward_manager.name=dapo` with an overlong buffer",
-         ("reward.reward_manager.name=dapo", "+reward.reward_kwargs.max_resp_len=32",
-          "+reward.reward_kwargs.overlong_buffer_cfg={enable: true, len: 28, penalty_factor: 0.5, log: true}"),
-         lambda ended: min(step["critic/score/min"] for step in ended.steps.values() if "critic/score/min" in step) < 0,
-         "scores below zero"),
-    Case("val-1", "validation with `val_kwargs.n=1`", ("actor_rollout_ref.rollout.val_kwargs.n=1", "trainer.test_freq=2"),
-         at_validation("worst_task_acc"), "`worst_task_acc`"),
-    Case("val-2", "validation with `val_kwargs.n=2`", ("actor_rollout_ref.rollout.val_kwargs.n=2", "trainer.test_freq=2"),
-         at_validation("mean@2"), "`mean@2`"),
-    Case("val_only", "`trainer.val_only=True`", ("trainer.val_only=True", "trainer.val_before_train=True"),
-         lambda ended: set(ended.steps) <= {0} and "worst_task_acc" in ended.output, "a validation and no step"),
-    Case("dump", "`trainer.rollout_data_dir`", ("trainer.rollout_data_dir={folder}/rollouts",),
-         files("rollouts/2.jsonl"), "a file per step"),
-    Case("val_dump", "`trainer.validation_data_dir`",
-         ("trainer.validation_data_dir={folder}/validation", "trainer.test_freq=2"),
-         files("validation/2.jsonl"), "a file per validation"),
-    Case("log_val", "`trainer.log_val_generations=2`",
-         ("trainer.log_val_generations=2", "trainer.test_freq=2", "trainer.logger=[console,file,tensorboard]"),
-         at_validation("worst_task_acc"), "a validation"),
-    Case("tensorboard", "`trainer.logger=[tensorboard]`", ("trainer.logger=[console,file,tensorboard]",),
-         files("tensorboard/**/events*"), "an event file"),
-    Case("resume_path", "`trainer.resume_mode=resume_path`",
-         ("trainer.resume_mode=resume_path", "trainer.resume_from_path={folder}/../saved/checkpoints/global_step_1"),
-         lambda ended: set(ended.steps) == {2}, "step 2 and no other"),
-    Case("own_loop", "verl's agent loop manager in place of the plugin's",
-         ("actor_rollout_ref.rollout.agent.agent_loop_manager_class=null",), TRAINED, TRAINS),
-    Case("tool", "a multi-turn tool agent beside single-turn tasks, by `agent_name` of the row",
-         ("data.train_files={folder}/../data/tool.parquet", "data.max_response_length=48",
-          f"actor_rollout_ref.rollout.multi_turn.function_tool_path={HERE}/lookup_tool.py",
-          "actor_rollout_ref.rollout.multi_turn.format=every_answer",
-          "actor_rollout_ref.rollout.multi_turn.max_assistant_turns=2", "data.max_prompt_length=256"),
-         trains_a_tool_user, "`num_turns` of several messages, and all three tasks trained on"),
-)  # fmt: skip
+    Case(
+        "dr_grpo",
+        "Dr. GRPO: `norm_adv_by_std_in_grpo=False`, `loss_agg_mode=seq-mean-token-sum-norm`",
+        ("algorithm.norm_adv_by_std_in_grpo=False", f"{ACTOR}loss_agg_mode=seq-mean-token-sum-norm"),
+        lambda ended: (
+            max(step["critic/advantages/max"] for step in ended.steps.values() if step.get("actor/grad_norm")) <= 1
+        ),
+        "advantages of at most one",
+    ),
+    Case(
+        "adv-reinforce_plus_plus",
+        "`algorithm.adv_estimator=reinforce_plus_plus`, or another with a value for flat groups",
+        ("algorithm.adv_estimator=reinforce_plus_plus",),
+        refused=NOT_RELATIVE,
+    ),
+    Case(
+        "adv-reinforce_plus_plus-unfiltered",
+        "`algorithm.adv_estimator=reinforce_plus_plus` with `sampler.drop_uninformative=false`",
+        ("algorithm.adv_estimator=reinforce_plus_plus", *UNFILTERED),
+        TRAINED,
+        TRAINS,
+    ),
+    Case(
+        "tis",
+        "rollout correction, token TIS",
+        (f"{CORRECTION}rollout_is=token", "actor_rollout_ref.rollout.calculate_log_probs=True"),
+        metric("rollout_corr/rollout_is_mean"),
+        "`rollout_corr/rollout_is_mean`",
+    ),
+    Case(
+        "bypass",
+        "rollout correction, bypass mode",
+        (
+            f"{CORRECTION}bypass_mode=True",
+            f"{LOSS}bypass_mode",
+            "actor_rollout_ref.rollout.calculate_log_probs=True",
+            *FIXED,
+        ),
+        TRAINED,
+        TRAINS,
+    ),
+    Case(
+        "overlong",
+        "`reward.reward_manager.name=dapo` with an overlong buffer",
+        (
+            "reward.reward_manager.name=dapo",
+            "+reward.reward_kwargs.max_resp_len=32",
+            "+reward.reward_kwargs.overlong_buffer_cfg={enable: true, len: 28, penalty_factor: 0.5, log: true}",
+        ),
+        lambda ended: min(step["critic/score/min"] for step in ended.steps.values() if "critic/score/min" in step) < 0,
+        "scores below zero",
+    ),
+    Case(
+        "val-1",
+        "validation with `val_kwargs.n=1`",
+        ("actor_rollout_ref.rollout.val_kwargs.n=1", "trainer.test_freq=2"),
+        at_validation("worst_task_acc"),
+        "`worst_task_acc`",
+    ),
+    Case(
+        "val-2",
+        "validation with `val_kwargs.n=2`",
+        ("actor_rollout_ref.rollout.val_kwargs.n=2", "trainer.test_freq=2"),
+        at_validation("mean@2"),
+        "`mean@2`",
+    ),
+    Case(
+        "val_only",
+        "`trainer.val_only=True`",
+        ("trainer.val_only=True", "trainer.val_before_train=True"),
+        lambda ended: set(ended.steps) <= {0} and "worst_task_acc" in ended.output,
+        "a validation and no step",
+    ),
+    Case(
+        "dump",
+        "`trainer.rollout_data_dir`",
+        ("trainer.rollout_data_dir={folder}/rollouts",),
+        files("rollouts/2.jsonl"),
+        "a file per step",
+    ),
+    Case(
+        "val_dump",
+        "`trainer.validation_data_dir`",
+        ("trainer.validation_data_dir={folder}/validation", "trainer.test_freq=2"),
+        files("validation/2.jsonl"),
+        "a file per validation",
+    ),
+    Case(
+        "log_val",
+        "`trainer.log_val_generations=2`",
+        ("trainer.log_val_generations=2", "trainer.test_freq=2", "trainer.logger=[console,file,tensorboard]"),
+        at_validation("worst_task_acc"),
+        "a validation",
+    ),
+    Case(
+        "tensorboard",
+        "`trainer.logger=[tensorboard]`",
+        ("trainer.logger=[console,file,tensorboard]",),
+        files("tensorboard/**/events*"),
+        "an event file",
+    ),
+    Case(
+        "resume_path",
+        "`trainer.resume_mode=resume_path`",
+        ("trainer.resume_mode=resume_path", "trainer.resume_from_path={folder}/../saved/checkpoints/global_step_1"),
+        lambda ended: set(ended.steps) == {2},
+        "step 2 and no other",
+    ),
+    Case(
+        "own_loop",
+        "verl's agent loop manager in place of the plugin's",
+        ("actor_rollout_ref.rollout.agent.agent_loop_manager_class=null",),
+        TRAINED,
+        TRAINS,
+    ),
+    Case(
+        "tool",
+        "a multi-turn tool agent beside single-turn tasks, by `agent_name` of the row",
+        (
+            "data.train_files={folder}/../data/tool.parquet",
+            "data.max_response_length=48",
+            f"actor_rollout_ref.rollout.multi_turn.function_tool_path={HERE}/lookup_tool.py",
+            "actor_rollout_ref.rollout.multi_turn.format=every_answer",
+            "actor_rollout_ref.rollout.multi_turn.max_assistant_turns=2",
+            "data.max_prompt_length=256",
+        ),
+        trains_a_tool_user,
+        "`num_turns` of several messages, and all three tasks trained on",
+    ),
+)
 
 
 def prepare(out: Path) -> None:
