@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 PRINTED_DECIMALS = 12
-"""A decimal this long was computed, and stands for the fraction that it is the rounded value of."""
+"""A decimal this long was computed, and stands for the fraction whose value in double precision it is."""
 
 _UNITS = {
     name: canonical
@@ -99,10 +99,11 @@ def read_value(text: str) -> Value:
 
 def same_number(first: Value, second: Value) -> bool:
     """Whether two values with a `number` are equal: exactly, or a fraction and its decimal as a computer prints it."""
-    difference = abs((first.number or 0) - (second.number or 0))
+    if first.number == second.number or first.number is None or second.number is None:
+        return first.number == second.number
     decimals = [len(value.text.partition(".")[2]) for value in (first, second)]
     printed = min(decimals) == 0 and max(decimals) >= PRINTED_DECIMALS
-    return difference == 0 or (printed and difference * 10 ** max(decimals) <= 1)
+    return printed and float(first.number) == float(second.number)
 
 
 def units_agree(first: Value, second: Value) -> bool:

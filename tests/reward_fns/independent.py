@@ -155,8 +155,8 @@ def countdown_value(answer: str, numbers: list[int]) -> Fraction | None:
 def countdown_reading(answer: str, numbers: list[int]) -> Fraction | None:
     """The same for all that may be meant: markup dropped, all brackets round ones, products without a sign."""
     answer = re.sub(
-        r"\\(left|right|times|cdot|div)(?![A-Za-z])",
-        lambda m: {"times": "*", "cdot": "*", "div": "/"}.get(m[1], " "),
+        r"\\(left|right)(?![A-Za-z])\s*\.?|\\(times|cdot|div)(?![A-Za-z])",
+        lambda m: {"times": "*", "cdot": "*", "div": "/"}.get(m[2], " "),
         answer.translate(_SIGNS).replace("\\\\", "\\"),
     )
     fraction = re.compile(r"\\[dt]?frac\s*([0-9]|\{[^{}\\]*\})\s*([0-9]|\{[^{}\\]*\})")
