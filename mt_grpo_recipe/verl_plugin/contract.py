@@ -103,7 +103,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     "verl.experimental.agent_loop.single_turn_agent_loop": {"SingleTurnAgentLoop": ()},
     "verl.experimental.reward_loop.reward_loop": {
         "RewardLoopWorker.compute_score_batch": ("data",),
-        "RewardLoopManager._init_reward_loop_workers": (),
+        "RewardLoopWorker.__init__": ("config", "reward_router_address"),
     },
     "verl.experimental.separation.engine_workers": {"DetachActorWorker.save_model_to_cpu": ("n",)},
     "verl.workers.engine_workers": {"ActorRolloutRefWorker.compute_log_prob": ("data",)},
@@ -223,7 +223,9 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
         "AgentLoopMetrics": ("compute_score",),
         "AgentLoopOutput": ("prompt_ids", "response_ids", "num_turns", "reward_score", "metrics", "extra_fields"),
     },
-    "verl.experimental.reward_loop.reward_loop": {"RewardLoopManager": ("reward_loop_workers_class",)},
+    "verl.experimental.reward_loop.reward_loop": {
+        "RewardLoopManager": ("config", "reward_loop_workers", "reward_router_address")
+    },
     "verl.workers.rollout.replica": {
         "TokenOutput": ("token_ids", "log_probs", "routed_experts", "num_preempted", "extra_fields"),
     },

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
 
 RESTARTING: dict[str, Any] = {"max_restarts": -1, "max_task_retries": 1}
@@ -31,6 +32,23 @@ def restarting_reward_workers(trainer: Any) -> Iterator[None]:
         yield
     finally:
         reward.num_workers = num_workers
-    manager = trainer.reward_loop_manager
-    manager.reward_loop_workers_class = ray.remote(**RESTARTING)(RewardLoopWorker)
-    manager._init_reward_loop_workers()
+    _start_workers(trainer.reward_loop_manager, num_workers)
+
+
+def _start_workers(manager: Any, num_workers: int) -> None:
+    """Give verl's manager its workers, named and spread over the nodes as verl does it.
+
+    The manager keeps the reference of what they are built from. Ray passes arguments of more than 100 kB, which verl's
+    config is, through its object store, and drops them there once an actor has started if nothing refers to them; the
+    actor could then not be built a second time.
+    """
+    manager.config_reference = ray.put(manager.config)
+    worker = ray.remote(**RESTARTING)(RewardLoopWorker)
+    nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+    manager.reward_loop_workers = [
+        worker.options(
+            name=f"reward_loop_worker_{i}",
+            scheduling_strategy=NodeAffinitySchedulingStrategy(nodes[i % len(nodes)], soft=True),
+        ).remote(manager.config_reference, manager.reward_router_address)
+        for i in range(num_workers)
+    ]

@@ -184,12 +184,11 @@ def test_a_validation_whose_every_reward_raises_names_the_exception_as_well(fold
     assert "of a validation batch failed at step 0" in output and "KeyError: 'answer_key'" in output
 
 
-def test_a_reward_worker_that_dies_comes_back_or_the_run_says_that_all_failed(folder):
+def test_a_reward_worker_that_dies_comes_back(folder):
     (folder / "reward.py").write_text(DIES)
     result, output = train(folder)
     assert (folder / "died").exists()
-    if result.returncode == 0:
-        assert steps_logged(folder)[2]["mt_grpo/generated_rollouts/" + METRIC_NAMES[SOUND]] > 0
-    else:
-        # Ray did not bring it back in time for the calls that it retried.
-        assert "of a validation batch failed" in output or "Every group failed" in output, output[-5000:]
+    assert result.returncode == 0, output[-5000:]
+    steps = steps_logged(folder)
+    assert steps[2]["mt_grpo/generated_rollouts/" + METRIC_NAMES[SOUND]] > 0
+    assert not any(steps[step]["mt_grpo/failed_groups"] for step in (1, 2))
