@@ -1,4 +1,4 @@
-"""verl's own loop around the real trainer and buffer, without workers: where every group fails, the run ends."""
+"""verl's own loop around the real trainer and buffer, without workers: how a run ends before its time."""
 
 from types import SimpleNamespace
 
@@ -7,6 +7,7 @@ import verl.trainer.ppo.v1.trainer_base as verl_trainer
 from buffers import MIXED, make_buffer
 from omegaconf import OmegaConf
 
+from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 from mt_grpo_recipe.history.record import History
 from mt_grpo_recipe.verl_plugin import queue_rows
@@ -63,3 +64,22 @@ def test_a_run_in_which_a_group_finishes_now_and_then_goes_on(monkeypatch, tmp_p
     trainer._shutdown_dump_executor = lambda: None
     trainer.fit(None)
     assert trainer.saved == list(range(1, 8))
+
+
+def test_a_run_ends_with_a_checkpoint_one_step_after_all_is_met_and_is_not_resumed(monkeypatch, tmp_path):
+    monkeypatch.setattr(TaskController, "finished", property(lambda controller: controller.state_dict()["steps"] >= 2))
+    trainer = make_trainer(monkeypatch, tmp_path, lambda task, number: MIXED[:1] * 4)
+    trainer.config.trainer.save_freq = 10
+    trainer._shutdown_dump_executor = lambda: None
+    trainer.fit(None)
+    assert trainer.saved == [3]
+
+    # As verl does it once it has loaded the checkpoint of step 3.
+    resumed = make_trainer(monkeypatch, tmp_path, lambda task, number: MIXED[:1] * 4)
+    resumed._shutdown_dump_executor = lambda: None
+    resumed.controller.load_state_dict(trainer.controller.state_dict())
+    resumed.global_steps = 3
+    resumed.total_training_steps = resumed._early_end.load(trainer._early_end.state(), 50, resumed.controller)
+    resumed._reissue_inflight_prompts = lambda: None
+    resumed.fit(None)
+    assert resumed.saved == []
