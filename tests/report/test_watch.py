@@ -105,9 +105,20 @@ def test_a_task_that_gets_less_than_half_of_its_share_is_marked(tmp_path, watch)
     lines[-1]["data"]["mt_grpo/failing_steps/countdown"] = 2.0
     text = watch(write_log(tmp_path / "a.jsonl", lines), "--once")[1]
     marks = [row(text, task)[-1] for task in ("countdown", "arc", "zebra")]
-    assert marks[:2] == ["failing: 2 steps", "starved"]
+    assert marks[:2] == ["failing: 2 steps", "short"]
     assert marks[2] == "-", "no rollouts are logged, and nothing stands behind them"
-    assert "starved: of the batch, the task got less than half of the share asked for." in text
+    assert "short: the task got less than half of the share of the batch that was asked for." in text
+
+
+def test_a_task_that_was_asked_for_and_not_trained_on_is_marked_and_told_of_in_words(tmp_path, watch):
+    lines = synthetic_lines(steps=20)
+    for line in lines[-10:]:
+        line["data"] |= {"mt_grpo/target_share/arc": 0.4, "mt_grpo/batch_share/arc": 0.0}
+    text = watch(write_log(tmp_path / "a.jsonl", lines), "--once")[1]
+    assert any(line.split()[0] == "arc" and line.split()[-1] == "starved" for line in text.splitlines() if line.split())
+    said = "arc is starved: 10 steps from step 11 on asked for it and none trained on a group of it with a gradient."
+    assert said in " ".join(text.split())
+    assert "short:" not in text
 
 
 def test_a_log_without_the_plugin_and_names_with_brackets_pass(tmp_path, watch):

@@ -19,6 +19,7 @@ from mt_grpo_recipe.metrics import (
     ZERO_GRAD_RATE,
     Metric,
 )
+from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.read.joining import STEP_SECONDS
 from mt_grpo_recipe.report.read.log import Run, Series
 
@@ -39,6 +40,7 @@ class TaskProgress:
             over the last steps.
         generated, trained: rollouts since the run began.
         failing_steps: steps in a row in which groups of the task failed and none finished.
+        starved: what is said of it if the last steps asked for it and trained on nothing of it; else None.
     """
 
     task: str
@@ -50,9 +52,10 @@ class TaskProgress:
     generated: float
     trained: float
     failing_steps: int
+    starved: str | None
 
     @property
-    def starved(self) -> bool:
+    def short(self) -> bool:
         """Whether it got less than half of the share asked for."""
         return self.batch < self.target / 2
 
@@ -86,13 +89,14 @@ def progress_of(run: Run) -> Progress:
     steps = run.train_steps
     step = int(steps[-1]) if len(steps) else 0
     total = total_steps(run, step)
+    starved = {stretch.task: stretch.sentence() for stretch in starvations(run, LAST_STEPS) if stretch.lasts}
     recent = run.series(STEP_SECONDS).values[-LAST_STEPS:]
     return Progress(
         step=step,
         total=total,
         step_seconds=float(np.median(recent)) if len(recent) else math.nan,
         seconds_left=math.nan if total is None else seconds_for(run, total - step),
-        tasks=tuple(_task_progress(run, task) for task in run.trained_tasks),
+        tasks=tuple(_task_progress(run, task, starved.get(task)) for task in run.trained_tasks),
     )
 
 
@@ -110,7 +114,7 @@ def seconds_for(run: Run, steps: int) -> float:
     return float(steps * (spent.sum() + run.series(VALIDATION_SECONDS).values.sum()) / len(spent))
 
 
-def _task_progress(run: Run, task: str) -> TaskProgress:
+def _task_progress(run: Run, task: str, starved: str | None) -> TaskProgress:
     def late(metric: Metric) -> float:
         return run.late_mean(metric.of(task), LAST_STEPS)
 
@@ -129,4 +133,5 @@ def _task_progress(run: Run, task: str) -> TaskProgress:
         generated=in_all(GENERATED_ROLLOUTS),
         trained=in_all(TRAINED_ROLLOUTS),
         failing_steps=0 if math.isnan(failing) else int(failing),
+        starved=starved,
     )

@@ -119,7 +119,9 @@ def _task_table(progress: Progress, with_course: bool) -> Table:
 def _mark(task: TaskProgress) -> str:
     if task.failing_steps:
         return f"failing: {task.failing_steps} steps"
-    return "starved" if task.starved else ""
+    if task.starved:
+        return "starved"
+    return "short" if task.short else ""
 
 
 def course(series: Series, top: float, width: int = COURSE_WIDTH) -> str:
@@ -135,8 +137,9 @@ def _remarks(run: Run, progress: Progress) -> list[str]:
     remarks = []
     if not progress.tasks:
         remarks.append("The log has no metrics of mt_grpo: was the run started with +mt_grpo=<method>?")
-    if any(task.starved for task in progress.tasks):
-        remarks.append("starved: of the batch, the task got less than half of the share asked for.")
+    remarks += [task.starved for task in progress.tasks if task.starved]
+    if any(_mark(task) == "short" for task in progress.tasks):
+        remarks.append("short: the task got less than half of the share of the batch that was asked for.")
     worst, mean = worst_accuracy(run), mean_accuracy(run)
     if len(worst.steps):
         said = f"validated at step {worst.steps[-1]}: worst task {_percent(worst.last)}, average {_percent(mean.last)}"
