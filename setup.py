@@ -98,6 +98,7 @@ setup(
         "pyarrow>=19",
         "reasoning-gym==0.1.25",
         "rich>=13",
+        "wrapt>=1.16",
     ],
     extras_require={"cpu": CPU + VLLM_NEEDS, "gpu": GPU, "dev": DEV},
     entry_points={

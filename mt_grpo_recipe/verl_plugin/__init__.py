@@ -1,12 +1,20 @@
 """Entry point `mt_grpo` of group `verl.plugins`: registers estimator, loss and trainer with verl 0.9.1, and the
 package's configs with Hydra.
 
-verl imports this package in every process and hides its failures at level DEBUG, so failures are reported here.
+verl imports this package in every process and hides its failures at level DEBUG, so failures are reported here. Most
+processes (reward workers, the engine, the queue) need nothing of it: what registers something with a module of verl is
+imported once that module is, which spares them seconds of start-up and 200 MB each.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
+from contextlib import suppress
+from importlib import import_module
+from types import ModuleType
+
+import wrapt
 
 from mt_grpo_recipe.cpu import register_platform
 from mt_grpo_recipe.plugin_loading import loud_import
@@ -14,6 +22,12 @@ from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_ver
 from mt_grpo_recipe.verl_plugin.search_path import register_search_path
 
 logger = logging.getLogger(__name__)
+
+REGISTERED_WITH = {
+    "verl.trainer.ppo.core_algos": ("advantage", "policy_loss"),
+    "verl.trainer.ppo.v1.trainer_base": ("trainer", "async_trainer"),
+}
+"""Module of verl -> modules of this package that register something with it when they are imported."""
 
 
 def register() -> None:
@@ -31,9 +45,19 @@ def register() -> None:
     with loud_import("mt_grpo"):
         # The platform has to be known before the trainer's imports ask verl for the device.
         register_platform()
-        from mt_grpo_recipe.verl_plugin import advantage, async_trainer, policy_loss, trainer  # noqa: F401
-
         register_search_path()
+        for module in REGISTERED_WITH:
+            wrapt.register_post_import_hook(_register_with, module)
+
+
+def _register_with(module: ModuleType) -> None:
+    """Import what registers something with a module of verl that was just imported, unless that is who imported it."""
+    ours = [f"{__name__}.{name}" for name in REGISTERED_WITH[module.__name__]]
+    if not sys.modules.keys() & ours:
+        # A failure is reported and goes no further, as if it came at the entry point: other trainers can still be used.
+        with suppress(Exception), loud_import("mt_grpo"):
+            for name in ours:
+                import_module(name)
 
 
 register()

@@ -3,7 +3,9 @@
 import logging
 import os
 import shutil
+import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -203,6 +205,37 @@ def test_importing_verl_is_enough_to_register_the_plugin():
     assert get_trainer_cls("mt_grpo").__module__ == "mt_grpo_recipe.verl_plugin.trainer"
     assert get_adv_estimator_fn("mt_grpo").__module__ == "mt_grpo_recipe.verl_plugin.advantage"
     assert get_policy_loss_fn("mt_grpo").__module__ == "mt_grpo_recipe.verl_plugin.policy_loss"
+
+
+@pytest.mark.parametrize(
+    ("imported", "ours", "not_ours"),
+    [
+        ("verl", {"search_path"}, {"advantage", "policy_loss", "trainer", "async_trainer"}),
+        ("verl.experimental.reward_loop.reward_loop", {"search_path"}, {"advantage", "trainer", "async_trainer"}),
+        ("verl.trainer.ppo.core_algos", {"advantage", "policy_loss"}, {"trainer", "async_trainer"}),
+        ("verl.trainer.ppo.v1.trainer_base", {"advantage", "policy_loss", "trainer", "async_trainer"}, set()),
+    ],
+)
+def test_a_process_imports_what_it_registers_something_with_and_no_more(imported, ours, not_ours):
+    code = f"import sys, {imported}; print(*(name for name in sys.modules if name.startswith('mt_grpo_recipe.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("mt_grpo_recipe.verl_plugin.") for name in done.stdout.split()}
+    assert ours <= loaded and not not_ours & loaded
+
+
+@pytest.mark.parametrize("ours", ["trainer", "async_trainer", "advantage", "policy_loss"])
+def test_our_modules_can_be_imported_before_verls(ours):
+    code = f"import mt_grpo_recipe.verl_plugin.{ours}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "NOT active" not in done.stderr, done.stderr
+
+
+def test_what_fails_at_registration_is_reported_loudly_and_leaves_verl_usable(monkeypatch, caplog):
+    module = types.ModuleType("verl.trainer.ppo.core_algos")
+    monkeypatch.setattr(verl_plugin, "REGISTERED_WITH", {module.__name__: ("missing",)})
+    with caplog.at_level(logging.ERROR):
+        verl_plugin._register_with(module)
+    assert "The verl plugin 'mt_grpo' could not be loaded and is NOT active" in caplog.text
 
 
 def test_another_verl_is_reported_loudly_and_nothing_is_registered(monkeypatch, caplog):
