@@ -12,7 +12,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,30 @@ CHOSEN = dict.fromkeys(METHODS, 6)
 
 
 @dataclass(frozen=True)
+class Training:
+    """One run of the laboratory.
+
+    Attributes:
+        name: of the method, as reports have it.
+        config: a file of mt_grpo_recipe/config/mt_grpo.
+        batch: groups in it.
+        seed: of quotas, puzzles and answers.
+        overrides: of verl's command line.
+    """
+
+    name: str
+    config: str
+    batch: int
+    seed: int
+    overrides: Sequence[str] = ()
+
+    @property
+    def folder(self) -> str:
+        """Name of its directory."""
+        return f"{self.name}_b{self.batch}-{self.seed}"
+
+
+@dataclass(frozen=True)
 class Stage:
     """Runs of one purpose: which puzzles, by the seed of `mt-grpo prepare`, and which seeds of training."""
 
@@ -45,12 +69,13 @@ class Stage:
     validate_groups: int
     """Groups from one validation to the next."""
 
-    def runs(self) -> Iterator[tuple[str, int, int]]:
-        """Method, batch and seed of each run, one seed after another."""
+    def runs(self) -> Iterator[Training]:
+        """All of them, one seed after another."""
         for seed in self.seeds:
             for method, batches in self.batches.items():
+                config, overrides = METHODS[method]
                 for batch in batches:
-                    yield method, batch, seed
+                    yield Training(method, config, batch, seed, overrides)
 
 
 STAGES = {
@@ -64,20 +89,36 @@ STAGES = {
 }
 
 
-def train(folder: Path, run: tuple[str, int, int], data: Path, validate_groups: int) -> Path | None:
+def train(training: Training, folder: Path, data: Path, validate_groups: int) -> Path | None:
     """Train one run in a process of its own; returns its log if that failed."""
-    method, batch, seed = run
     folder.mkdir(parents=True, exist_ok=True)
-    config, overrides = METHODS[method]
-    command = [sys.executable, str(LAB / "train.py"), "--method", config]
-    command += ["--name", f"{method}_b{batch}", "--seed", str(seed), "--data", str(data), "-o", str(folder)]
+    name, batch = f"{training.name}_b{training.batch}", training.batch
+    command = [sys.executable, str(LAB / "train.py"), "--method", training.config, "--name", name]
+    command += ["--seed", str(training.seed), "--data", str(data), "-o", str(folder)]
     command += ["--rollouts", str(GROUPS * ROLLOUTS_PER_GROUP)]
     command += ["--validate-rollouts", str(validate_groups * ROLLOUTS_PER_GROUP)]
-    command += [f"data.train_batch_size={batch}", f"actor_rollout_ref.actor.ppo_mini_batch_size={batch}", *overrides]
+    command += [f"data.train_batch_size={batch}", f"actor_rollout_ref.actor.ppo_mini_batch_size={batch}"]
     with (folder / "train.log").open("a") as log:
-        ended = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=log, stderr=log, check=False)
+        ended = subprocess.run(
+            [*command, *training.overrides],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            stdout=log,
+            stderr=log,
+            check=False,
+        )
     print(f"{folder.name}: {'failed' if ended.returncode else 'done'}", flush=True)
     return folder / "train.log" if ended.returncode else None
+
+
+def train_all(trainings: Iterable[Training], out: Path, puzzles: int, validate_groups: int, jobs: int) -> int:
+    """Train all runs, `jobs` at a time, each in its directory of `out`; returns the exit status."""
+    data = prepare(puzzles)
+    with ThreadPoolExecutor(jobs) as pool:
+        logs = pool.map(lambda run: train(run, out / run.folder, data, validate_groups), trainings)
+        failed = [log for log in logs if log]
+    for log in failed:
+        print(f"a run failed, see {log}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def prepare(puzzles: int) -> Path:
@@ -96,14 +137,7 @@ def main() -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the runs, a directory each")
     args = parser.parse_args()
     stage = STAGES[args.stage]
-    data = prepare(stage.puzzles)
-    with ThreadPoolExecutor(args.jobs) as pool:
-        folders = {args.out / "{}_b{}-{}".format(*run): run for run in stage.runs()}
-        logs = pool.map(lambda item: train(*item, data, stage.validate_groups), folders.items())
-        failed = [log for log in logs if log]
-    for log in failed:
-        print(f"a run failed, see {log}", file=sys.stderr)
-    return 1 if failed else 0
+    return train_all(stage.runs(), args.out, stage.puzzles, stage.validate_groups, args.jobs)
 
 
 if __name__ == "__main__":
