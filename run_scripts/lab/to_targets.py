@@ -19,7 +19,7 @@ from statistics import fmean
 
 import numpy as np
 from against_verl import runs_by_method
-from compare import GROUPS, ROLLOUTS_PER_GROUP, Training, train_all
+from compare import DATA, GROUPS, OTHER_DATA, ROLLOUTS_PER_GROUP, Training, prepare, train_all
 from equal_rollouts import cell
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
@@ -151,8 +151,9 @@ def main() -> int:
     if args.stage == "tables":
         print(tables(args.mixes, args.reported))
         return 0
-    trainings, puzzles = (choice(), 1) if args.stage == "choose" else (report(), 0)
-    return train_all(trainings, args.out, puzzles, VALIDATE_GROUPS, args.jobs)
+    trainings, data, puzzles = (choice(), OTHER_DATA, 1) if args.stage == "choose" else (report(), DATA, 0)
+    prepare(data, puzzles)
+    return train_all(trainings, args.out, data, VALIDATE_GROUPS, args.jobs)
 
 
 if __name__ == "__main__":

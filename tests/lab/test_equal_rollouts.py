@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 
 import compare
 import equal_rollouts
+import pyarrow.parquet as pq
 import pytest
 
 from mt_grpo_recipe.report.read.log import read_run
@@ -80,8 +82,22 @@ def test_every_run_is_trained_once_and_on_puzzles_of_its_stage():
     for stage in compare.STAGES.values():
         runs = list(stage.runs())
         assert len({run.folder for run in runs}) == len(runs)
-    choose, report = compare.STAGES["choose"], compare.STAGES["report"]
-    assert choose.puzzles != report.puzzles and not set(choose.seeds) & set(report.seeds)
+    for setting in ("", "-unequal"):
+        choose, report = compare.STAGES[f"choose{setting}"], compare.STAGES[f"report{setting}"]
+        assert choose.puzzles != report.puzzles and choose.data != report.data
+        assert not set(choose.seeds) & set(report.seeds)
+
+
+def test_unequal_files_keep_the_first_puzzles_of_each_task(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "DATA", data)
+    rows = {"countdown-mini": 7, "arc-mini": 2, "zebra-mini": 20}
+    compare.prepare(tmp_path / "unequal", puzzles=0, rows=rows)
+    kept = pq.read_table(tmp_path / "unequal" / "train.parquet").to_pylist()
+    whole = pq.read_table(data / "train.parquet").to_pylist()
+    of_task = {task: [row for row in whole if row["extra_info"]["task"] == task] for task in rows}
+    assert Counter(row["extra_info"]["task"] for row in kept) == rows
+    assert all(row in of_task[row["extra_info"]["task"]][: rows[row["extra_info"]["task"]]] for row in kept)
+    assert pq.read_table(tmp_path / "unequal" / "test.parquet").equals(pq.read_table(data / "test.parquet"))
 
 
 def test_the_tables_are_computed_from_the_logs():
