@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Try the environment of `setup.sh gpu` on a machine without a GPU: install it, then run all that needs none.
+#
+#   bash run_scripts/test_gpu_install.sh [FOLDER]     FOLDER gets the environment (outputs/gpu-environment): 11 GB
+#
+# It tries the versions that only GPU users get. .ci/run leaves it out, for its size.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+folder=$(realpath -m "${1:-outputs/gpu-environment}")
+python3 -m venv "$folder"
+unset CONDA_PREFIX
+export VIRTUAL_ENV=$folder PATH=$folder/bin:$PATH
+bash run_scripts/setup.sh gpu
+source run_scripts/common.sh
+
+# On such a machine the doctor has one complaint.
+doctor=$(mt-grpo doctor actor_rollout_ref.rollout.n=8 || true)
+echo "$doctor"
+if [ "$(grep -c '^problem' <<<"$doctor")" != 1 ] || ! grep -q "no GPU is visible to torch" <<<"$doctor"; then
+  echo "error: the only problem that the doctor was to find is the missing GPU." >&2
+  exit 1
+fi
+OMP_NUM_THREADS=1 python -m pytest -n logical --maxprocesses 4 --dist worksteal -m "not e2e"
