@@ -172,7 +172,7 @@ class TrainingCommand:
 
     def check_settings(self) -> str:
         """Its settings agree with each other."""
-        from mt_grpo_recipe.verl_plugin.checks import check_training_config
+        from mt_grpo_recipe.verl_plugin.checks import check_training_config, devices
         from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
         from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
@@ -180,6 +180,8 @@ class TrainingCommand:
         set_defaults(config)
         warn_of_options_without_effect(config, mt_grpo)
         check_training_config(config, mt_grpo)
+        if not cpu_requested():
+            devices.check_attention(config)
         sampler = mt_grpo.sampler
         kept = f"informative groups ({sampler.informative})" if sampler.drop_uninformative else "every group"
         summary = f"rule {mt_grpo.weights.rule}, {sampler.schedule}, trains on {kept}, ratio {sampler.ratio}"

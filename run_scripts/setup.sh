@@ -100,4 +100,10 @@ if [ "$mode" = cpu ]; then install_cpu; else install -e '.[gpu,dev]'; fi
 "$python" -m compileall -q -j 0 "$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
   >/dev/null 2>&1 || true
 echo "$wanted" >"$mark"
+if [ "$mode" = gpu ] && ! "$python" -c 'import flash_attn' 2>/dev/null; then
+  echo "Still to do: verl's default attention needs flash-attn, which is compiled on a machine with nvcc:"
+  echo "  $python -m pip install flash-attn --no-build-isolation"
+  echo "Without it, train with +actor_rollout_ref.model.override_config.attn_implementation=sdpa and"
+  echo "actor_rollout_ref.model.use_remove_padding=false, which is slower."
+fi
 echo "Done."

@@ -14,7 +14,8 @@ bash run_scripts/setup.sh gpu
 source run_scripts/common.sh
 
 # On such a machine the doctor has one complaint.
-doctor=$(mt-grpo doctor actor_rollout_ref.rollout.n=8 || true)
+doctor=$(mt-grpo doctor actor_rollout_ref.rollout.n=8 \
+  +actor_rollout_ref.model.override_config.attn_implementation=sdpa || true)
 echo "$doctor"
 if [ "$(grep -c '^problem' <<<"$doctor")" != 1 ] || ! grep -q "no GPU is visible to torch" <<<"$doctor"; then
   echo "error: the only problem that the doctor was to find is the missing GPU." >&2

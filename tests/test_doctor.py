@@ -14,7 +14,11 @@ import verl
 from mt_grpo_recipe import doctor
 from mt_grpo_recipe.cli import main
 
-GOOD = ["actor_rollout_ref.rollout.n=8", "data.train_batch_size=2", "actor_rollout_ref.actor.ppo_mini_batch_size=2"]
+GOOD = [
+    *("actor_rollout_ref.rollout.n=8", "data.train_batch_size=2", "actor_rollout_ref.actor.ppo_mini_batch_size=2"),
+    # flash-attn, which verl's own choice needs, may be missing here.
+    "+actor_rollout_ref.model.override_config.attn_implementation=sdpa",
+]
 
 
 @pytest.fixture

@@ -53,6 +53,11 @@ def check(*overrides):
         ),
         (["algorithm.filter_groups.enable=True"], r"filter_groups\.enable=True: .*drop_uninformative=true"),
         (["custom_reward_function.path=a.py"], r"custom_reward_function\.path=a\.py: .*Use that"),
+        (
+            ["trainer.n_gpus_per_node=1"],
+            r"n_gpus_per_node=1 and trainer\.nnodes=1 are 1 GPUs, which engines of 2 do not fill \(actor_rollout_ref"
+            r"\.rollout: tensor_model_parallel_size=2\)\. Use engines of a size that divides 1, such as",
+        ),
         (["algorithm.use_pf_ppo=True"], r"use_pf_ppo=True: .*no critic"),
         (["+data.sampler.class_path=a.py"], r"data\.sampler=.*task by task"),
         (["+data.train_weights=[1,2]"], r"data\.train_weights=.*mt_grpo\.weights\.rule=fixed"),
@@ -280,3 +285,32 @@ def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
     with pytest.raises(ConfigError, match=r"(?s)3 things are wrong:.*1\. .*\(31 rows\).*2\. .*chess.*3\. .*sudoku"):
         checks.check_data(check(), 31, ["countdown-mini-train", "sudoku-easy-train", "chess"])
     checks.check_data(check("reward.custom_reward_function.path=my_rewards.py"), 100, ["sudoku-easy-train"])
+
+
+def test_engines_may_be_of_any_size_that_fills_the_gpus():
+    sizes = ("tensor_model_parallel_size=2", "pipeline_model_parallel_size=2")
+    engine = [f"actor_rollout_ref.rollout.{size}" for size in sizes]
+    check("trainer.n_gpus_per_node=2", "trainer.nnodes=2", *engine)
+    with pytest.raises(ConfigError, match=r"are 2 GPUs, which engines of 4 do not fill .*=2, pipeline_model.*=2\)"):
+        check("trainer.n_gpus_per_node=2", *engine)
+    check("trainer.n_gpus_per_node=1", "actor_rollout_ref.rollout.tensor_model_parallel_size=1")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "installed", "refused"),
+    [
+        ([], (), True),
+        ([], ("flash_attn",), False),
+        ([], ("torch_npu",), False),
+        (["+actor_rollout_ref.model.override_config.attn_implementation=sdpa"], (), False),
+        (["+actor_rollout_ref.model.override_config.attn_implementation=flash_attention_2"], (), True),
+    ],
+)
+def test_an_attention_whose_package_is_missing_is_refused(monkeypatch, overrides, installed, refused):
+    monkeypatch.setattr(checks.devices, "find_spec", lambda name: name if name in installed else None)
+    config = compose_config([GROUP_OF_8, *overrides])
+    if not refused:
+        checks.devices.check_attention(config)
+        return
+    with pytest.raises(ConfigError, match=r"needs flash-attn, and that is not installed\. Install it: .*=sdpa"):
+        checks.devices.check_attention(config)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
-from mt_grpo_recipe.verl_plugin.checks import beside_training, datasets, method, options, rollouts, updates
+from mt_grpo_recipe.verl_plugin.checks import beside_training, datasets, devices, method, options, rollouts, updates
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
@@ -19,7 +19,9 @@ REWARD_MODULE = "reward_fns"
 Rule = Callable[[DictConfig, MTGRPOConfig], str | None]
 """(verl's whole training config, the checked section `mt_grpo`) -> what is wrong, as a sentence, or None."""
 
-RULES: tuple[Rule, ...] = method.RULES + updates.RULES + rollouts.RULES + options.RULES + datasets.RULES
+RULES: tuple[Rule, ...] = (
+    *(*method.RULES, *updates.RULES, *rollouts.RULES, *devices.RULES, *options.RULES, *datasets.RULES),
+)
 """What holds in every trainer mode."""
 
 ASYNC_RULES: tuple[Rule, ...] = beside_training.RULES

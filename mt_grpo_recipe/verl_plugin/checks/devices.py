@@ -1,0 +1,57 @@
+"""What GPUs and the packages for them have to allow. verl finds these out minutes later, while it loads the model."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
+
+FLASH_ATTENTION = "flash_attention_2"
+"""The attention that verl loads a policy with if the config names none."""
+ENGINE_SIZES = ("tensor_model_parallel_size", "data_parallel_size", "pipeline_model_parallel_size")
+
+
+def check_attention(config: DictConfig) -> None:
+    """Refuse an attention that needs a package which is not installed.
+
+    Args:
+        config: verl's whole training config.
+
+    Raises:
+        ConfigError: says what to install, or which attention to use instead.
+    """
+    model = config.actor_rollout_ref.model
+    attention = model.override_config.get("attn_implementation", FLASH_ATTENTION)
+    by_transformers = config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2")
+    # On Ascend NPUs transformers has this attention without the package.
+    if attention != FLASH_ATTENTION or not by_transformers or find_spec("flash_attn") or find_spec("torch_npu"):
+        return
+    raise ConfigError(
+        f"verl loads the policy with attention {attention}, which needs flash-attn, and that is not installed. Install "
+        "it: pip install flash-attn --no-build-isolation (it is compiled, which needs nvcc). Or use torch's attention, "
+        "which is slower: +actor_rollout_ref.model.override_config.attn_implementation=sdpa "
+        "actor_rollout_ref.model.use_remove_padding=false"
+    )
+
+
+def _engines_fill_the_gpus(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    if config.trainer.v1.trainer_mode == ASYNC_MODE:
+        return None  # The engines have GPUs of their own.
+    rollout, trainer = config.actor_rollout_ref.rollout, config.trainer
+    gpus, engine = trainer.n_gpus_per_node * trainer.nnodes, 1
+    for size in ENGINE_SIZES:
+        engine *= rollout[size]
+    if gpus % engine == 0:
+        return None
+    sizes = ", ".join(f"{size}={rollout[size]}" for size in ENGINE_SIZES if rollout[size] > 1)
+    return (
+        f"trainer.n_gpus_per_node={trainer.n_gpus_per_node} and trainer.nnodes={trainer.nnodes} are {gpus} GPUs, which "
+        f"engines of {engine} do not fill (actor_rollout_ref.rollout: {sizes}). Use engines of a size that divides "
+        f"{gpus}, such as actor_rollout_ref.rollout.tensor_model_parallel_size=1, or other GPUs."
+    )
+
+
+RULES = (_engines_fill_the_gpus,)
