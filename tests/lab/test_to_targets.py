@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import to_targets
@@ -72,3 +73,12 @@ def test_what_is_chosen_on_is_not_what_is_reported():
     assert not set(to_targets.CHOICE_SEEDS) & set(to_targets.REPORT_SEEDS)
     folders = [run.folder for run in (*to_targets.choice(), *to_targets.report())]
     assert len(set(folders)) == len(folders)
+
+
+def test_the_tables_are_computed_from_the_logs():
+    lab = Path(to_targets.__file__).parent
+    readme = (lab / "README.md").read_text(encoding="utf-8")
+    parts = to_targets.tables(lab / "compared" / "mixes", lab / "compared" / "targets").split("\n\n")
+    assert len(parts) == 3
+    for part in parts:
+        assert part in readme
