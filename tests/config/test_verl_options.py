@@ -10,7 +10,8 @@ from omegaconf import DictConfig
 import mt_grpo_recipe.config
 from mt_grpo_recipe.verl_plugin.checks.options import NO_EFFECT, NOT_DONE
 
-VERDICTS = yaml.safe_load((Path(mt_grpo_recipe.config.__file__).parent / "verl_options.yaml").read_text())
+LIST = (Path(mt_grpo_recipe.config.__file__).parent / "verl_options.yaml").read_text()
+VERDICTS = yaml.safe_load(LIST)
 NOT_IN_VERLS_CONFIG = {"data.sampler", "data.train_weights"}
 """Options of other trainers that people carry over with a plus sign."""
 ADDED = {"actor_rollout_ref.rollout.agent.agent_loop_manager_class"}
@@ -45,6 +46,11 @@ def test_every_option_of_verl_has_a_verdict(keys):
 def test_every_line_of_the_list_is_about_an_option_of_verl(keys):
     assert set(VERDICTS) - {prefix for key in keys for prefix in prefixes(key)} == set()
     assert set(VERDICTS.values()) == {"verl", "plugin", "refused", "no effect"}
+
+
+def test_no_option_has_two_lines():
+    listed = [line.split(":")[0] for line in LIST.splitlines() if line and not line.startswith("#")]
+    assert sorted(listed) == sorted(VERDICTS)
 
 
 def test_a_line_says_something_that_the_line_above_it_does_not(keys):
