@@ -1,7 +1,7 @@
 """The catalogue of metrics: every name that the plugin adds to verl's training log, with what it means.
 
-Controller, trainers, report and the README's table all take their names from here.
-`python -m mt_grpo_recipe.metrics` prints the table.
+Controller, trainers, report and METRICS.md take their names from here; `python -m mt_grpo_recipe.metrics` prints that
+page.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Metric:
 
     Attributes:
         key: the name within its family, such as "weight".
-        meaning: what it says, in the terms of the README and the paper.
+        meaning: what it says, in the terms of the glossary and the paper.
         unit: what the number counts.
         per_task: whether it is logged once per task.
         family: what stands before the key, such as "mt_grpo".
@@ -49,10 +49,13 @@ class Metric:
 WEIGHT = Metric("weight", "z, the weight that the step was sampled with", "share", per_task=True)
 TARGET_SHARE = Metric("target_share", "share asked for: the task's quota over the batch size", "share", per_task=True)
 BATCH_SHARE = Metric(
-    "batch_share", "share got: of the batch's groups that carry a gradient, those of the task", "share", per_task=True
+    "batch_share", "share got: the task's share of the batch's groups that carry a gradient", "share", per_task=True
 )
 SHORTFALL = Metric(
-    "shortfall", "groups that the batch lacks to the quota after the whole budget", "groups", per_task=True
+    "shortfall",
+    "groups that the batch lacks to the quota once the budget of the step is spent",
+    "groups",
+    per_task=True,
 )
 ZERO_GRAD_RATE = Metric(
     "zero_grad_rate", "share of the finished groups whose rewards are all equal: no gradient", "share", per_task=True
@@ -80,16 +83,19 @@ TRACKED_ERROR = Metric(
     "tracked_error", "its standard error, which grows while the task is not sampled", "share", per_task=True
 )
 TRACKED_GROUPS = Metric(
-    "tracked_groups", "groups that it rests on, 0.9 times as many per step without any", "groups", per_task=True
+    "tracked_groups",
+    "effective number of groups behind it; falls by a tenth per step without a new one",
+    "groups",
+    per_task=True,
 )
 TRACKED_AGE = Metric("tracked_age", "steps since a group of the task finished", "steps", per_task=True)
 SHORT_OF = Metric(
     "short_of",
-    "what the tracked accuracy is short of the highest bound of the task, negative above it (`targets`)",
+    "distance of the tracked accuracy below the task's highest bound, negative above it (`targets`)",
     "share",
     per_task=True,
 )
-UNMET = Metric("unmet", "1 where a bound of the task is not surely exceeded (`targets`)", "0 or 1", per_task=True)
+UNMET = Metric("unmet", "1 where a bound of the task is not met (`targets`)", "0 or 1", per_task=True)
 OUT_OF_REACH = Metric(
     "out_of_reach", "1 where the task makes no progress toward an unmet bound (`targets`)", "0 or 1", per_task=True
 )
@@ -106,25 +112,25 @@ GENERATED = Metric("generated", "groups launched", "groups", per_task=True)
 INFORMATIVE = Metric("informative", "informative groups that ended", "groups", per_task=True)
 ALL_RIGHT = Metric(
     "all_right",
-    "useless groups, filtered or with equal rewards, of which every rollout is right",
+    "useless groups (filtered, or with equal rewards) whose rollouts are all right",
     "groups",
     per_task=True,
 )
-ALL_WRONG = Metric("all_wrong", "useless groups of which no rollout is right", "groups", per_task=True)
+ALL_WRONG = Metric("all_wrong", "useless groups without a right rollout", "groups", per_task=True)
 ALL_ALIKE = Metric(
     "all_alike",
-    "useless groups that are neither all right nor all wrong: equal rewards in between",
+    "useless groups that are neither all right nor all wrong, such as those with equal partial credit",
     "groups",
     per_task=True,
 )
 FAILED = Metric("failed", "groups that failed", "groups", per_task=True)
 TRAINED = Metric("trained", "groups trained on", "groups", per_task=True)
 WITH_GRADIENT = Metric("with_gradient", "groups trained on that carry a gradient", "groups", per_task=True)
-DISCARDED = Metric("discarded", "informative groups that nothing trains on", "groups", per_task=True)
+DISCARDED = Metric("discarded", "informative groups that are never trained on", "groups", per_task=True)
 CARRIED = Metric("carried", "informative groups that wait for the next step", "groups", per_task=True)
 OWED = Metric(
     "owed",
-    "groups that the task is owed after the step, negative if it is ahead (`budget`)",
+    "groups owed to the task after the step, negative if it is ahead (`budget`)",
     "groups",
     per_task=True,
 )
@@ -134,7 +140,7 @@ GENERATED_TOKENS = Metric("generated_tokens", "response tokens of the groups tha
 TRAINED_TOKENS = Metric("trained_tokens", "response tokens trained on", "tokens", per_task=True)
 ADVANTAGE_MASS = Metric(
     "advantage_mass",
-    "the task's part of the gradient: sum over the tokens trained on of |advantage| times loss weight",
+    "the task's part of the gradient: absolute advantage times loss weight, summed over the tokens trained on",
     "advantage",
     per_task=True,
 )
@@ -144,22 +150,22 @@ LOSS_WEIGHT = Metric(
 TOTAL_ROLLOUTS = Metric("total_rollouts", "rollouts generated since the run began", "rollouts")
 TOTAL_TOKENS = Metric("total_tokens", "response tokens generated since the run began", "tokens")
 TRAINED_OVER_INFORMATIVE = Metric(
-    "trained_over_informative", "groups trained on, of the informative groups since the run began", "share"
+    "trained_over_informative", "groups trained on as a share of all informative groups since the run began", "share"
 )
 AGE = Metric("age", "mean age of the groups trained on; 0 is on-policy", "steps")
 ROUNDS = Metric("rounds", "rounds of generation", "rounds")
 FAILED_GROUPS = Metric("failed_groups", "groups whose rollout failed", "groups")
-SKIPPED_UPDATE = Metric("skipped_update", "1 where no group was informative and the policy was left as it is", "0 or 1")
+SKIPPED_UPDATE = Metric("skipped_update", "1 where no group was informative and the policy was not updated", "0 or 1")
 HELD_GROUPS = Metric("held_groups", "groups in flight or in stock after the step (`mt_grpo_async`)", "groups")
 STALE_GROUPS = Metric("stale_groups", "groups dropped because they were too old (`mt_grpo_async`)", "groups")
 STEPS_LEFT = Metric("steps_left", "steps until the end of the run", "steps")
 
 WORST_TASK_ACCURACY = Metric("worst_task_acc", "lowest accuracy of a trained task", "share", family=VALIDATION)
 AVERAGE_ACCURACY = Metric(
-    "avg_acc", "mean accuracy over the trained tasks, each counting once", "share", family=VALIDATION
+    "avg_acc", "mean accuracy of the trained tasks, each with equal weight", "share", family=VALIDATION
 )
 TASK_ACCURACY = Metric(
-    "acc", "mean accuracy of the answers, held-out tasks too", "share", per_task=True, family=VALIDATION
+    "acc", "mean accuracy of the task's answers; held-out tasks have one too", "share", per_task=True, family=VALIDATION
 )
 
 DECIDE_SECONDS = Metric(
@@ -222,7 +228,7 @@ METRICS = (
     POLL_SECONDS,
     IMPROVEMENT_SECONDS,
 )
-"""Every metric, in the order of the README's table."""
+"""Every metric, in the order of METRICS.md."""
 
 TASK_METRICS = {metric.key: metric for metric in METRICS if metric.per_task and metric.family == PREFIX}
 """What a training step logs per task, by key."""
@@ -252,14 +258,23 @@ def task_slugs(tasks: Sequence[str]) -> dict[str, str]:
     return slugs
 
 
-def markdown_table() -> str:
-    """The catalogue as a Markdown table, one row per metric."""
+_ABOVE = """# Metrics
+
+What the plugin adds to verl's log: `mt_grpo/` and `timing_s/` in every step, `val-core/` at every validation. Shares
+are between 0 and 1. Terms are those of the [glossary](README.md#glossary). This page is printed by
+`python -m mt_grpo_recipe.metrics`."""
+_BELOW = """A task without a value in a step is left out. Task names are cleaned for metrics: only letters, digits, "."
+and "-" stay. Under `mt_grpo_async` with several mini-batches per step, each `mt_grpo/` metric is the mean over them."""
+
+
+def markdown_page() -> str:
+    """METRICS.md: the catalogue as a Markdown table, one row per metric, and what holds for all of them."""
     rows = [
         f"| `{metric.of('<task>') if metric.per_task else metric.name}` | {metric.unit} | {metric.meaning} |"
         for metric in METRICS
     ]
-    return "\n".join(["| metric | unit | meaning |", "|---|---|---|", *rows])
+    return "\n".join([_ABOVE, "", "| metric | unit | meaning |", "|---|---|---|", *rows, "", _BELOW])
 
 
 if __name__ == "__main__":
-    print(markdown_table())
+    print(markdown_page())
