@@ -67,7 +67,7 @@ VLLM_NEEDS = [
     "watchfiles",
 ]
 GPU = ["verl[vllm]==0.9.1"]
-DEV = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.12", "pyright>=1.1.400"]
+DEV = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "markdown-it-py>=3", "ruff>=0.12", "pyright>=1.1.400"]
 
 setup(
     name="mt-grpo-recipe",

@@ -1,26 +1,25 @@
-"""The READMEs: files, functions, settings and defaults that they name are those of the code."""
+"""The documents: links, files, functions, settings and methods that they name are those of the repository."""
 
 import ast
 import re
 import runpy
-from dataclasses import MISSING, fields
+import subprocess
+import sys
+from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
-from mt_grpo_recipe.algorithm.settings import (
-    RULES,
-    SCHEDULES,
-    GeneralSettings,
-    ImprovementSettings,
-    MTGRPOConfig,
-    RewardSettings,
-)
+from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, GeneralSettings, ImprovementSettings, RewardSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "mt_grpo_recipe"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 INSIDE = (PACKAGE / "README.md").read_text(encoding="utf-8")
+FOLDERS = ("mt_grpo_recipe", "reward_fns", "data_prep", "run_scripts", "tests")
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.md"))])
 
 
 def section(text, title):
@@ -44,7 +43,7 @@ def test_a_tree_is_read():
 
 
 TREES = {
-    "README.md": section(README, "What is where"),
+    "CONTRIBUTING.md": section((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), "What is where"),
     "mt_grpo_recipe/README.md": section(INSIDE, "Files"),
 }
 
@@ -52,7 +51,7 @@ TREES = {
 @pytest.mark.parametrize("name", TREES)
 def test_every_path_of_a_tree_exists_and_is_explained_once(name):
     tree = list(tree_of(TREES[name].split("```")[1]))
-    assert len(tree) > 20
+    assert len(tree) > 10
     assert not [path for path, _ in tree if not (ROOT / path).exists()]
     # The first line is the folder that the file describes.
     assert not [path for path, comment in tree if not comment and path != "mt_grpo_recipe"]
@@ -100,37 +99,74 @@ def test_every_function_of_the_step_exists():
     assert not set(rows) - {name for file in files for name in definitions(file)}
 
 
-def defaults():
-    """Setting -> its default in every dataclass that has it, named as in a training config."""
+def settings_of_the_plugin():
+    """Every setting, named as in a training config."""
     parts = [("", GeneralSettings), ("improvement.", ImprovementSettings), ("rewards.", RewardSettings)]
     parts += [("weights.", rule) for rule in RULES.values()]
     parts += [("sampler.", schedule) for schedule in SCHEDULES.values()]
-    found = {}
-    for prefix, settings in parts:
-        for field in fields(settings):
-            value = field.default if field.default is not MISSING else field.default_factory()
-            found.setdefault(f"mt_grpo.{prefix}{field.name}", []).append(value)
-    default = MTGRPOConfig()
-    return found | {
-        "mt_grpo.weights.rule": [default.weights.rule],
-        "mt_grpo.sampler.schedule": [default.sampler.schedule],
-    }
+    named = {f"mt_grpo.{prefix}{field.name}" for prefix, settings in parts for field in fields(settings)}
+    return named | {"mt_grpo.weights.rule", "mt_grpo.sampler.schedule"}
 
 
-def test_the_settings_of_the_readme_have_these_defaults():
-    rows = re.findall(r"^\| `(mt_grpo\.[\w.]+)` \|[^|]*\| ([^|]+) \|", README, re.MULTILINE)
-    assert len(rows) > 8
-    known = defaults()
-    for name, shown in rows:
-        for default in known[name]:
-            said = str(default).lower() if isinstance(default, bool) else default
-            assert type(said)(shown) == said, name
+def test_the_page_of_settings_has_the_tables_that_the_command_prints():
+    command = [sys.executable, "-m", "mt_grpo_recipe.config"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    page = (PACKAGE / "config" / "README.md").read_text(encoding="utf-8")
+    assert page.endswith("\n\n" + printed)
+    assert settings_of_the_plugin() <= set(re.findall(r"`(mt_grpo\.[\w.]+)`", printed))
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `mt_grpo.")]
+    assert all(cell.strip("| ") for row in rows for cell in (*row[:-2], row[-1])), "a default or a meaning is missing"
+    methods = {path.stem for path in (PACKAGE / "config" / "mt_grpo").glob("*.yaml")}
+    assert methods <= set(re.findall(r"^\| `(\w+)` \|", printed, re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_setting_that_a_document_names_exists(path):
+    if path.name == "CHANGELOG.md":
+        return
+    named = set(re.findall(r"(?<![\w/+=])mt_grpo\.(?:(?:weights|sampler|improvement|rewards)\.)?\w+", path.read_text()))
+    sections = {"mt_grpo.weights", "mt_grpo.sampler", "mt_grpo.improvement", "mt_grpo.rewards"}
+    assert not named - settings_of_the_plugin() - sections
 
 
 def test_every_setting_that_is_named_inside_exists():
     named = re.findall(r"`((?:weights|sampler|improvement)\.\w+)", section(INSIDE, "Notation"))
     assert len(named) > 6
-    assert {f"mt_grpo.{name}" for name in named} <= defaults().keys()
+    assert {f"mt_grpo.{name}" for name in named} <= settings_of_the_plugin()
+
+
+def test_the_readme_is_short_and_names_methods_that_exist():
+    assert len(README.splitlines()) <= 100
+    table = section(README, "Use it on your model and data").split("| method |")[1]
+    methods = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1] if "|" in row else "")
+    }
+    assert {path.stem for path in (PACKAGE / "config" / "mt_grpo").glob("*.yaml")} >= methods >= {"mt_grpo", "grpo"}
+
+
+def tokens_of(path):
+    """The blocks of a document, and the inline pieces of each."""
+    return MarkdownIt("commonmark").enable("table").parse(path.read_text(encoding="utf-8"))
+
+
+def anchors(path):
+    """What the headings of a document can be linked by: their text as GitHub makes an anchor of it."""
+    blocks = tokens_of(path)
+    for opening, heading in pairwise(blocks):
+        if opening.type == "heading_open":
+            text = "".join(piece.content for piece in heading.children)
+            yield re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(path):
+    pieces = [piece for block in tokens_of(path) for piece in block.children or ()]
+    for link in [piece.attrs.get("href") or piece.attrs.get("src") for piece in pieces if piece.attrs]:
+        target, _, anchor = link.partition("#")
+        if "://" not in target:
+            file = (path.parent / target).resolve() if target else path
+            assert file.exists(), link
+            assert not anchor or anchor in set(anchors(file)), link
 
 
 def test_every_option_that_is_tried_has_a_row_in_the_table_of_verls_options(monkeypatch):

@@ -15,12 +15,15 @@ from reward_fns import compute_score
 
 PACKAGE = Path(reward_fns.__file__).parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
-TASK_FILE, USE = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TASK_FILE, USE, MAKE_DATA = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 ENTRY_POINT = re.search(r"```toml\n\[project\.entry-points\.\"(.*?)\"\]\n(.*?) = \"(.*?)\"\n```", README)
 
 
+EDGE_CASES = README.split("\n## Edge cases\n")[1].split("\n## ")[0]
+
+
 def table_rows():
-    for line in README.splitlines():
+    for line in EDGE_CASES.splitlines():
         cells = line.replace("\\|", "\x00").split("|")
         if len(cells) == 7 and cells[2].strip().startswith("`"):
             data_source, truth, response, score = (cell.strip().replace("\x00", "|") for cell in cells[1:5])
@@ -38,7 +41,7 @@ def test_the_table_is_true(data_source, truth, response, score):
 
 
 def test_the_table_was_read():
-    assert len(list(table_rows())) == sum(line.startswith("|") for line in README.splitlines()) - 2
+    assert len(list(table_rows())) == sum(line.startswith("|") for line in EDGE_CASES.splitlines()) - 2
 
 
 def test_the_new_task_works_as_it_stands_and_fits_in_ten_lines(tmp_path):
@@ -49,6 +52,22 @@ def test_the_new_task_works_as_it_stands_and_fits_in_ten_lines(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "reward_fns" / "__init__.py")
     assert len(TASK_FILE.splitlines()) <= 10
+
+
+def test_the_data_of_the_new_task_pass_the_check(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "reward_fns")
+    (tmp_path / "reward_fns" / "parity.py").write_text(TASK_FILE, encoding="utf-8")
+    check = (
+        "from pathlib import Path; from data_prep.check import check, report\n"
+        "files = check([Path('parity-train.parquet'), Path('parity-test.parquet')])\n"
+        "print(*map(report, files), sep='\\n')"
+    )
+    done = run(f"import sys; sys.path.append({str(PACKAGE.parent)!r})\n{MAKE_DATA}\n{check}", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.findall(r"parity-(\w+).parquet: (\d+) rows, (\d+) faults", done.stdout) == [
+        ("train", "1000", "0"),
+        ("test", "200", "0"),
+    ]
 
 
 def test_the_new_task_works_from_another_package(tmp_path):

@@ -67,11 +67,11 @@ class ImprovementSettings:
     """How I_k is measured."""
 
     granularity: str = "step"
-    """step: once after the policy update | mini_batch: after every mini-batch | off: never (I_k = 0)."""
+    """When I_k is measured. step: after the policy update; mini_batch: after each mini-batch; off: never (I_k = 0)."""
     reduction: str = "mean"
-    """mean | sum over a task's samples; the authors' released code sums."""
+    """How a task's samples are put together: their mean, or their sum as in the authors' released code."""
     probe_fraction: float = 1.0
-    """Share of each task's samples, drawn anew each step, on which I_k is measured; 1 takes all."""
+    """Share of each task's samples, drawn anew each step, that I_k is measured on; 1 takes all."""
 
     def __post_init__(self) -> None:
         require_choice("granularity", self.granularity, ("step", "mini_batch", "off"))
@@ -87,18 +87,19 @@ class ImprovementSettings:
 
 @dataclass
 class GeneralSettings:
-    """What concerns neither the rule, nor the improvement, nor the sampler, nor the rewards."""
+    """Settings that belong to no section."""
 
     task_key: list[str] = field(default_factory=lambda: ["extra_info.task"])
     """Fields that name a row's task, joined with "-"."""
     tasks: list[str] | None = None
-    """Tasks to train, in this order; None is every task of the data, in order of first appearance."""
+    """Tasks to train, in this order. Unless set: every task of the data, in order of first appearance."""
     seed: int = 0
-    """Seed of the quotas, the launch order, the rows that `data.*_max_samples` keep, and the order of the prompts."""
+    """Seed of the quotas, the launch order, the order of the prompts, and the rows that `data.*_max_samples` keep."""
     loss_weighting: str = "none"
-    """none | residual: quota share over batch share | task: K z_k (Eq. 6), with z left out of the sampling."""
+    """Weight of a task in the loss. none: 1; residual: its quota share over its batch share; task: K z_k (Eq. 6), with
+    z left out of the sampling."""
     max_loss_weight: float = 5.0
-    """Bound of the residual weights."""
+    """Largest residual weight."""
 
     def __post_init__(self) -> None:
         require(len(self.task_key) > 0, "task_key", self.task_key, "a list of at least one field")

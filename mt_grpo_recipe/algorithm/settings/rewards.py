@@ -16,10 +16,9 @@ class RewardSettings:
     """
 
     correct_at: float = 1.0
-    """A rollout is right from this number on; its accuracy is 1, else 0."""
+    """A rollout is right (accuracy 1) if its number is at least this, else wrong (accuracy 0)."""
     range: list[float] | None = None
-    """Worst and best number of rewards that know no right and wrong: the accuracy is the place between the two, in
-    [0, 1]. None: rollouts are right or wrong."""
+    """[worst, best], for rewards without right and wrong: the accuracy is the number's place between them, 0 to 1."""
 
     def __post_init__(self) -> None:
         require(math.isfinite(self.correct_at), "correct_at", self.correct_at, "a finite number")

@@ -12,7 +12,7 @@ class CommonRuleSettings:
     """What all rules share."""
 
     min_share: float = field(default=0.0, kw_only=True)
-    """Least weight of a task, at most 1/K: z becomes min_share + (1 - K min_share) z where it leaves the rule."""
+    """Least weight of a task: the z of the rule becomes min_share + (1 - K min_share) z."""
 
     def __post_init__(self) -> None:
         require(0 <= self.min_share <= 1, "min_share", self.min_share, "in [0, 1/K] with K tasks")

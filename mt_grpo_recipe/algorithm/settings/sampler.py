@@ -23,24 +23,24 @@ class SamplerSettings:
     aborts_surplus: ClassVar[bool] = False
 
     informative: str = "mixed"
-    """Which groups are informative. mixed: some but not all rollouts are right (the paper's three-task experiment) |
-    spread: the rewards are not all equal (nine tasks)."""
+    """Which groups are informative. mixed: some but not all rollouts are right (the paper's three tasks); spread: the
+    rewards are not all equal (its nine tasks)."""
     drop_uninformative: bool = True
-    """Filter out the groups that are not informative, and generate others; False trains on every group."""
+    """Drop the groups that are not informative; where false, every finished group is trained on."""
     ratio: bool = True
     """Keep the batch at the shares that z asks for."""
     ratio_from_step: int = 1
-    """Step from which the ratio is kept; 10 in the released nine-task scripts."""
+    """First step in which the shares are kept; 10 in the released nine-task scripts."""
     inflate: bool = True
-    """Generate more for tasks whose groups are often filtered."""
+    """Generate more groups of tasks whose groups are often filtered."""
     max_inflation: float = 5.0
-    """M_acc, bound of that in rounds and in what is launched ahead; in a streaming step `max_inflight` is the bound."""
+    """M_acc: largest factor of `inflate`. In a streaming step `max_inflight` is the bound instead."""
     acceptance_decay: float = 0.9
-    """Weight of the past in the moving average rho_k."""
+    """Weight of the past in rho_k, the moving average of the share of filtered groups."""
     poll_interval_s: float = 0.05
     """Seconds between two looks for finished groups."""
     stall_timeout_s: float = 3600.0
-    """Seconds without any finished group after which those in flight are given up."""
+    """Seconds without a finished group after which those in flight count as failed."""
 
     def __post_init__(self) -> None:
         require_choice("informative", self.informative, ("mixed", "spread"))
@@ -72,11 +72,13 @@ class BatchSettings(SamplerSettings):
     """What the schedules share that fill a batch of B groups: its quotas, and what a step may generate for it."""
 
     quota: str = "multinomial"
-    """multinomial: n ~ Multinomial(B, z) | stratified: drawn with |n_k - B z_k| < 1 | rounded: B z_k to the nearest."""
+    """How n_k, the groups wanted of each task, come from z. multinomial: drawn, Multinomial(B, z), as in Algorithm 2;
+    stratified: drawn, less than 1 from B z_k; rounded: not drawn."""
     oversample: float = 3.0
     """M_os: groups per round, in batches."""
     max_resample_rounds: int = 10
-    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all."""
+    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all. What is short after
+    that is logged, and training goes on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,7 +104,7 @@ class RoundsSettings(BatchSettings):
 
 @dataclass
 class StreamingSettings(BatchSettings):
-    """Schedule `streaming`: a finished group calls for its replacement at once."""
+    """Schedule `streaming`: a group that is filtered is replaced at once."""
 
     schedule: ClassVar[str] = "streaming"
 
@@ -111,8 +113,8 @@ class StreamingSettings(BatchSettings):
     safety_margin: float = 0.0
     """Groups launched beyond the number expected to be needed, in standard deviations of that number."""
     surplus: str = "drain"
-    """Once the batch is settled: drain: wait for the groups still in flight | abort: drop them. The batch is the same;
-    J_k of an aborted step leans to what ended early."""
+    """What becomes of groups in flight once the batch is settled. drain: wait for them; abort: stop them. The batch is
+    the same, but J_k of an aborted step favours groups that end early."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,7 +130,7 @@ class StreamingSettings(BatchSettings):
 
 @dataclass
 class BudgetSettings(SamplerSettings):
-    """Schedule `budget`: generate B groups, train on all that are informative, owe each task what it did not get."""
+    """Schedule `budget`: B groups per step, every informative one trained on; a task is owed what it did not get."""
 
     schedule: ClassVar[str] = "budget"
 

@@ -50,26 +50,26 @@ class TaskBounds(NamedTuple):
 class TargetsSettings(CommonRuleSettings):
     """Rule `targets`: accuracies to reach and to keep.
 
-    Accuracies are those of training: rollouts at the temperature of the training, on prompts of data.train_files.
+    Accuracies are those of the training rollouts, averaged over steps.
     """
 
     rule: ClassVar[str] = "targets"
     accuracy_decay: ClassVar[float] = 0.0
 
     targets: dict[str, float] = field(default_factory=dict)
-    """Accuracy that a task is to reach, in [0, 1]."""
+    """Task -> accuracy to reach."""
     floors: dict[str, Any] = field(default_factory=dict)
-    """What a task may not lose: an accuracy, or "start - 0.02" for two points less than at the start."""
+    """Task -> accuracy to keep: a number in [0, 1], "start", or "start - 0.02" for 2 points less than at the start."""
     tolerance: float | None = None
-    """Most that a task may be below the average of all; None: any distance."""
+    """How far a task may be below the average of all tasks. Unless set: any distance."""
     integral_gain: float = 0.1
-    """K_I: what a shortfall of 1 adds to the pressure on its task per step."""
+    """K_I: pressure that a task gains per step and shortfall of 1."""
     proportional_gain: float = 5.0
-    """K_P: the pressure that a shortfall of 1 makes at once."""
+    """K_P: pressure that a shortfall of 1 makes at once."""
     patience: int = 50
-    """Steps without progress after which a bound counts as out of reach."""
+    """Steps without progress after which a task counts as out of reach."""
     stop_when_met: bool = False
-    """End the run, with a checkpoint, once all is met."""
+    """End the run, with a checkpoint, once every bound is met."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,8 +82,12 @@ class TargetsSettings(CommonRuleSettings):
         if self.tolerance is not None:
             require(0 <= self.tolerance <= 1, "tolerance", self.tolerance, "a difference of accuracies, in [0, 1]")
         to_be_reached = bool(self.targets) or self.tolerance is not None
-        allowed = "false without targets or tolerance (floors alone are met at the start)"
-        require(to_be_reached or not self.stop_when_met, "stop_when_met", self.stop_when_met, allowed)
+        require(
+            to_be_reached or not self.stop_when_met,
+            "stop_when_met",
+            self.stop_when_met,
+            "false without targets or tolerance (floors alone are met at the start)",
+        )
         require_positive("integral_gain", self.integral_gain)
         require_at_least("proportional_gain", self.proportional_gain, 0)
         require_at_least("patience", self.patience, 1)

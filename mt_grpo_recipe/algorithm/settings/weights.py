@@ -20,13 +20,13 @@ from mt_grpo_recipe.algorithm.settings.targets import TargetsSettings
 
 @dataclass
 class FixedSettings(CommonRuleSettings):
-    """Rule `fixed`: z never moves."""
+    """Rule `fixed`: the weights never move."""
 
     rule: ClassVar[str] = "fixed"
     accuracy_decay: ClassVar[float] = 0.0
 
     initial: list[float] | None = None
-    """z, in the order of the tasks; None is uniform."""
+    """z, one number per task, in the order of mt_grpo.tasks; normalised. Unless set: uniform."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,9 +52,9 @@ class FixedSettings(CommonRuleSettings):
 @dataclass
 class _AdamWSettings(CommonRuleSettings):
     learning_rate: float = 0.025
-    """beta, step size of AdamW on the logits."""
+    """beta: step size of AdamW on the logits."""
     accuracy_decay: float = 0.0
-    """Weight of the past in the moving average of J_k; 0 takes the accuracy of the step alone."""
+    """Weight of the past in the moving average of J_k; 0 takes the step's accuracy alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,16 +64,16 @@ class _AdamWSettings(CommonRuleSettings):
 
 @dataclass
 class ImprovementAwareSettings(_AdamWSettings):
-    """Rule `improvement_aware`: Subroutine 1 (IWU)."""
+    """Rule `improvement_aware`: Subroutine 1 of MT-GRPO, from improvement and accuracy."""
 
     rule: ClassVar[str] = "improvement_aware"
 
     weight_decay: float = 1e-5
     """AdamW's decay of the logits."""
     trade_off: float = 0.2
-    """lambda, weight of the accuracy beside the improvement."""
+    """lambda: weight of J_k beside I_k. Larger follows the weakest task, smaller the one that stalls."""
     improvement_clip: float = 0.1
-    """c, bound of the improvement."""
+    """c: I_k is clipped to [-c, c]."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,12 +89,12 @@ class ImprovementAwareSettings(_AdamWSettings):
 
 @dataclass
 class RegularizedSettings(_AdamWSettings):
-    """Rule `regularized`: Subroutine 2 (the ablation)."""
+    """Rule `regularized`: Subroutine 2, from accuracy alone, pulled toward uniform (the paper's ablation)."""
 
     rule: ClassVar[str] = "regularized"
 
     eta: float = 1e-2
-    """eta, strength of the pull to uniform weights."""
+    """eta: pull toward uniform weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,9 +109,9 @@ class CurriculumSettings(CommonRuleSettings):
     accuracy_decay: ClassVar[float] = 0.0
 
     alpha: float = 0.5
-    """alpha, the share that a new value takes of Q."""
+    """alpha: weight of the newest value in the moving average Q."""
     temperature: float = 0.2
-    """tau, temperature of the softmax over Q."""
+    """tau: temperature of the softmax over Q."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -127,9 +127,9 @@ class SequentialSettings(CommonRuleSettings):
     accuracy_decay: ClassVar[float] = 0.0
 
     stages: list[list[str]] = field(default_factory=list)
-    """The tasks of each stage."""
+    """The tasks of each stage; has to be given."""
     stage_steps: int = 240
-    """Steps that a stage lasts."""
+    """Steps per stage."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -150,7 +150,7 @@ class SequentialSettings(CommonRuleSettings):
 
 @dataclass
 class ProportionalSettings(CommonRuleSettings):
-    """Rule `proportional`: z is each task's share of the rows, as in training on the files one after another."""
+    """Rule `proportional`: each task weighs its share of the rows of data, as where verl trains on joined files."""
 
     rule: ClassVar[str] = "proportional"
     accuracy_decay: ClassVar[float] = 0.0
@@ -158,15 +158,15 @@ class ProportionalSettings(CommonRuleSettings):
 
 @dataclass
 class DumpSettings(CommonRuleSettings):
-    """Rule `dump`: a bandit by the mean absolute advantage (arXiv 2504.09710)."""
+    """Rule `dump`: a bandit on the mean absolute advantage (arXiv 2504.09710)."""
 
     rule: ClassVar[str] = "dump"
     accuracy_decay: ClassVar[float] = 0.0
 
     temperature: float = 0.1
-    """tau, temperature of the softmax over the upper confidence bounds."""
+    """tau: temperature of the softmax over the upper confidence bounds."""
     window: int = 300
-    """Latest rollouts of a task that its mean is over."""
+    """How many of a task's latest rollouts its mean is taken over."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -182,11 +182,11 @@ class RobustSettings(CommonRuleSettings):
     accuracy_decay: ClassVar[float] = 0.0
 
     sharpness: float = 0.65
-    """eta_q, factor of the average losses in the softmax."""
+    """eta_q: factor of the average losses in the softmax."""
     loss_decay: float = 0.88
-    """Weight of the past in the average losses; 1 - beta of Eq. 12."""
+    """Weight of the past in the average losses: 1 - beta of Eq. 12."""
     exploration: float = 0.01
-    """gamma, share of the weights that is spread evenly."""
+    """gamma: share of the weights that is spread evenly."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
