@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="processes; the files are the same for any number (the machine's cores)",
+        help="processes; the files do not depend on it (default: as many as cores)",
     )
     _add_sources(parser)
     parser.add_argument("-o", "--out", type=Path, metavar="DIR", help="where train.parquet and test.parquet go")
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="make nothing; say which rows of these parquet files are wrong, and why",
+        help="only check these parquet files: say which rows are wrong, and why",
     )
 
 
@@ -55,7 +55,7 @@ def _add_contents(parser: argparse.ArgumentParser) -> None:
         "--settings",
         type=Path,
         metavar="FILE",
-        help="YAML: settings of the rg tasks, by task, such as {rg:leg_counting: {max_animals: 5}}",
+        help="YAML with settings of the rg tasks, such as {rg:leg_counting: {max_animals: 5}}",
     )
     parser.add_argument(
         "--train", type=int, metavar="N", help="training puzzles per task (2000; 10000 for an experiment)"
@@ -82,7 +82,7 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         "--sciknoweval",
         default=SCIKNOWEVAL,
         metavar="SOURCE",
-        help="exp3: likewise (%(default)s)",
+        help="exp3: file, folder or name on the Hugging Face hub (%(default)s)",
     )
 
 

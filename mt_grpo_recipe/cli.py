@@ -13,20 +13,20 @@ COMMANDS = {
         "say what is wrong with this machine or a training command, and how to fix it",
     ),
     "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
-    "watch": ("mt_grpo_recipe.report.watch_cli", "a run while it trains: a live view, or one line per step"),
+    "watch": ("mt_grpo_recipe.report.watch_cli", "show a run while it trains, as a live view or one line per step"),
     "replay": (
         "mt_grpo_recipe.simulator.replay_cli",
-        "a recorded run with other settings of its sampler: what it would cost",
+        "say what a recorded run would cost with other settings of its sampler",
     ),
-    "show": ("mt_grpo_recipe.report.show_cli", "one run as a table in the terminal and as one picture"),
-    "report": ("mt_grpo_recipe.report.cli", "figures and tables from the logs of any runs"),
+    "show": ("mt_grpo_recipe.report.show_cli", "print one run as a table and draw it as a picture"),
+    "report": ("mt_grpo_recipe.report.cli", "compare runs in figures and tables, from their logs"),
 }
-"""Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what it is for."""
+"""Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what the command does."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the `mt-grpo` command line; exits with status 1 and one sentence on bad input."""
-    parser = argparse.ArgumentParser(prog="mt-grpo", description="Multi-Task GRPO as a plugin for verl.")
+    parser = argparse.ArgumentParser(prog="mt-grpo", description="MT-GRPO (arXiv 2602.05547) as a plugin for verl.")
     subparsers = parser.add_subparsers(dest="command", required=True)
     given = (argv if argv is not None else sys.argv[1:])[:1]
     for name, (module_name, purpose) in COMMANDS.items():

@@ -111,7 +111,7 @@ def check_shared_memory() -> str:
     free_gib = shutil.disk_usage("/dev/shm").free / 2**30
     if free_gib < SHARED_MEMORY_GIB:
         raise Problem(
-            f"/dev/shm has {free_gib:.1f} GiB free, {SHARED_MEMORY_GIB:.0f} GiB is the least",
+            f"/dev/shm has {free_gib:.1f} GiB free; a run needs {SHARED_MEMORY_GIB:.0f} GiB",
             "mount -o remount,size=8G /dev/shm (in a container: --shm-size=8g)",
         )
     return f"/dev/shm: {free_gib:.1f} GiB free"
@@ -163,7 +163,7 @@ class TrainingCommand:
         try:
             return compose_config(self._overrides)
         except (HydraException, OmegaConfBaseException) as error:
-            raise Problem(f"the config does not compose: {error}", "correct the override named") from error
+            raise Problem(f"the config does not compose: {error}", "correct the override that is named") from error
 
     @cached_property
     def mt_grpo(self) -> MTGRPOConfig:
@@ -236,14 +236,14 @@ def _files(value: object) -> list[Path]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `mt-grpo doctor`."""
     parser.add_argument(
-        "overrides", nargs="*", help="overrides of a training command, as given to python -m verl.trainer.main_ppo"
+        "overrides", nargs="*", help="overrides of a training command, as for python -m verl.trainer.main_ppo"
     )
     parser.add_argument(
         "--verl",
         metavar="PATH",
         type=Path,
-        help="check only whether another checkout of verl, the folder that holds verl/, has every name that the plugin "
-        "uses; it is read and not imported",
+        help="only check whether a checkout of verl (the folder that holds verl/) has every name that the plugin uses; "
+        "it is read, not imported",
     )
 
 

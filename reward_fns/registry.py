@@ -129,7 +129,7 @@ def _load_entry_points() -> None:
         except Exception as error:
             raise RuntimeError(
                 f"the reward entry point {entry_point.name!r} = {entry_point.value!r} does not load ({error}); "
-                "repair or uninstall the package that brings it"
+                "fix or uninstall the package that brings it"
             ) from error
 
 

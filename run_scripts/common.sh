@@ -41,7 +41,7 @@ wait_for_turn() {
 }
 
 # start_run DIR METHOD SEED: make the run's directory, name it for the report, and give this attempt a log of its own
-# (verl's file logger opens its file anew at every start, which would wipe the log of the part before a resume).
+# (verl's file logger overwrites its file at every start, which would wipe the log of the part before a resume).
 start_run() {
   mkdir -p "$1"
   printf '{"method": "%s", "seed": %s}\n' "$2" "$3" >"$1/run.json"

@@ -64,7 +64,7 @@ def test_a_config_that_does_not_compose_names_the_override(diagnose):
     assert status == 1
     assert "problem config: the config does not compose" in lines[0]
     assert "rolout" in "".join(lines)
-    assert lines[-1] == "        to fix it: correct the override named"
+    assert lines[-1] == "        to fix it: correct the override that is named"
 
 
 def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):

@@ -164,7 +164,7 @@ def _read(
     for key in values.keys() - set(mine):
         chosen = getattr(settings, chooser) if chooser else ""
         if renamed := RENAMED.get((chosen, key)):
-            raise ConfigError(f"{prefix}{key}={values[key]!r} has another name now: {renamed}.")
+            raise ConfigError(f"{prefix}{key}={values[key]!r} has another name: {renamed}.")
         if key in known:
             raise ConfigError(
                 f"{prefix}{key}={values[key]!r} would have no effect with {prefix}{chooser}={chosen}, which reads "

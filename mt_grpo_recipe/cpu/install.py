@@ -123,7 +123,7 @@ def _record_hash(text: str) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0 when all is in place, 1 with the reasons on stderr when it is not."""
     parser = argparse.ArgumentParser(prog="python -m mt_grpo_recipe.cpu.install", description=install.__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; say what is missing")
+    parser.add_argument("--check", action="store_true", help="only say what is missing; change nothing")
     if parser.parse_args(arguments).check:
         faults = missing()
         print("\n".join(faults), end="\n" if faults else "", file=sys.stderr)

@@ -21,26 +21,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="a run's directory with its *.jsonl logs, one such file, or a directory of runs; runs of one method and "
-        'several seeds are averaged (run.json beside the log names them: {"method": ..., "seed": ..., "label": ...})',
+        help="a run's directory with its *.jsonl logs, one such file, or a directory of runs. Runs of one method with "
+        'several seeds are averaged; run.json beside the log names both: {"method": ..., "seed": ..., "label": ...}',
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="where the report goes")
     parser.add_argument(
-        "--baseline", metavar="RUN_OR_METHOD", help="what changes are measured against (default: dapo, if it is there)"
+        "--baseline",
+        metavar="RUN_OR_METHOD",
+        help="what changes are measured against (default: dapo, if given)",
     )
     parser.add_argument(
         "--thresholds",
         type=_thresholds,
         metavar="A,B,...",
-        help="worst-task accuracies to time, between 0 and 1, such as 0.3,0.4,0.5 (default: round ones within reach)",
+        help="accuracies of the worst task to time, in [0, 1], such as 0.3,0.4,0.5 (default: round ones in reach)",
     )
     parser.add_argument(
         "--last",
         type=_positive,
         default=10,
         metavar="K",
-        help="weights, shares and rates are means over the last K steps, and a task that K steps ask for and none "
-        "trains on is named as starved (default: %(default)s)",
+        help="weights, shares and rates are means over the last K steps; a task that K steps ask for and none trains "
+        "on is named as starved (default: %(default)s)",
     )
 
 

@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run", metavar="RUN", help="a run's directory, where its *.jsonl logs are or will be, or one such file"
     )
     until = parser.add_mutually_exclusive_group()
-    until.add_argument("--once", action="store_true", help="print where the run is, and end")
-    until.add_argument("--pid", type=int, help="end when this process ends, as well as when the run has finished")
+    until.add_argument("--once", action="store_true", help="print the table once, and end")
+    until.add_argument("--pid", type=int, help="end also when this process ends, not only when the run has finished")
 
 
 def run(args: argparse.Namespace) -> int:

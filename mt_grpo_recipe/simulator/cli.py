@@ -80,7 +80,7 @@ def _add_world(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="A,B[,P0]",
         help="instead, once per task: a prompt's success rate is 0 with probability P0, else drawn from Beta(A, B); "
-        "the filter drops the groups of which no rollout or every rollout succeeds",
+        "the filter drops the groups whose rollouts all fail or all succeed",
     )
     add("--group-size", type=int, default=8, metavar="N", help="rollouts per prompt (%(default)s)")
     add(
@@ -88,30 +88,35 @@ def _add_world(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=32,
         metavar="B",
-        help="prompts per batch; of budget and lean, per step (%(default)s)",
+        help="prompts per batch; for budget and lean, prompts per step (%(default)s)",
     )
-    add("--slots", type=int, default=64, help="prompts that the engine generates at a time (%(default)s)")
+    add("--slots", type=int, default=64, help="prompts that the engine works on at a time (%(default)s)")
     add("--steps", type=int, default=500, help="steps to simulate (%(default)s)")
-    add("--seed", type=int, default=0, help="%(default)s")
+    add("--seed", type=int, default=0, help="seed of all draws (%(default)s)")
     add("--sigma", type=float, default=0.6, help="spread of the log-normal durations, whose median is 1 (%(default)s)")
-    add("--drift", type=float, default=0.0, help="change of the zero-gradient rates per step, std (%(default)s)")
+    add("--drift", type=float, default=0.0, help="std of the zero-gradient rates' change per step (%(default)s)")
 
 
 def _add_samplers(parser: argparse.ArgumentParser) -> None:
     default = StreamingSettings()
     add = parser.add_argument
-    add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="which to compare (%(default)s)")
-    add("--quota", default=default.quota, choices=("multinomial", "stratified", "rounded"), help="%(default)s")
-    add("--oversample", type=float, default=default.oversample, metavar="M_OS", help="%(default)s")
-    add("--max-inflation", type=float, default=default.max_inflation, metavar="M_ACC", help="%(default)s")
-    add("--max-resample-rounds", type=int, default=default.max_resample_rounds, metavar="N_RS", help="%(default)s")
-    add("--max-inflight", type=float, default=default.max_inflight, metavar="BATCHES", help="%(default)s")
-    add("--safety-margin", type=float, default=default.safety_margin, metavar="STDS", help="%(default)s")
+    add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="samplers to compare (%(default)s)")
+    for name, kind, metavar, purpose in (
+        ("oversample", float, "M_OS", "groups per round, in batches"),
+        ("max_inflation", float, "M_ACC", "most groups generated per group wanted, outside streaming"),
+        ("max_resample_rounds", int, "N_RS", "rounds after the first"),
+        ("max_inflight", float, "BATCHES", "streaming: most groups in flight, in batches"),
+        ("safety_margin", float, "STDS", "streaming: groups launched beyond those needed, in standard deviations"),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        add(option, type=kind, default=getattr(default, name), metavar=metavar, help=f"{purpose} (%(default)s)")
+    quotas = ("multinomial", "stratified", "rounded")
+    add("--quota", default=default.quota, choices=quotas, help="how quotas come from the weights (%(default)s)")
     add(
         "--surplus",
         default=default.surplus,
         choices=("drain", "abort"),
-        help="whether a settled streaming step waits for groups still in flight (%(default)s)",
+        help="streaming: whether a settled step waits for the groups in flight, or aborts them (%(default)s)",
     )
 
 

@@ -40,9 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="KEY=VALUE",
         dest="assignments",
-        help="a setting to change, such as sampler.oversample=2; may be given several times, and goes for one replay",
+        help="a setting of the sampler to change, such as sampler.oversample=2; several make one replay",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of groups drawn from nearby steps (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of groups drawn from nearby steps (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
 
 

@@ -114,8 +114,8 @@ def contents(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source:
     tasks = task_names(noting(), task_key, source)
     if None in sources:
         raise ConfigError(
-            f"{source}: {sources.count(None)} of {len(sources)} rows have no data_source, by which the reward of an "
-            f"answer is chosen; the first is row {sources.index(None)}, counted from 0. Fill in that column."
+            f"{source}: {sources.count(None)} of {len(sources)} rows have no data_source, which chooses the "
+            f"reward function; the first is row {sources.index(None)}, counted from 0. Fill in that column."
         )
     hash_of: dict[str, Any] = {}
     for task, digest in zip(tasks, digests, strict=True):

@@ -26,7 +26,7 @@ FAILING_STEPS_LIMIT = 3
 """Steps in a row after which a failing task is warned of, and after which a run without one finished group stops."""
 REASONS = {
     "finished": "a reward or an `acc` of it is not a finite number",
-    "failure": "its exception was not handed on; the log of the rollout workers has it, with uid={uid}",
+    "failure": "its exception was not passed on; the log of the rollout workers has it, with uid={uid}",
     "pending": "it did not start within mt_grpo.sampler.stall_timeout_s",
     "running": "it did not end within mt_grpo.sampler.stall_timeout_s",
 }
@@ -34,13 +34,13 @@ REASONS = {
 
 
 CORRECT_AND_RESUME = (
-    "Correct the cause below (an exception in the reward function, a reward or rollout worker that died) and start "
+    "Fix the cause below (an exception in the reward function, a reward or rollout worker that died) and start "
     "again with trainer.resume_mode=auto: the checkpoints are kept."
 )
 
 
 class EveryGroupFailed(RuntimeError):
-    """Nothing finishes any longer, so that going on would train on nothing."""
+    """No group finishes, so the run would train on nothing."""
 
 
 def current_error() -> str:
@@ -97,7 +97,7 @@ def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Ma
         )
     if errors:
         logger.warning(
-            "Validation at step %d: %d of %d prompts failed, and what they lack counts as wrong; the first: %s.",
+            "Validation at step %d: %d of %d prompts failed; their missing rollouts count as wrong. The first: %s.",
             step,
             len(errors),
             num_prompts,
@@ -131,9 +131,8 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
     for task, error in errors.items():
         if controller.streaks.failing_K[task] == FAILING_STEPS_LIMIT:
             logger.error(
-                "Task %r: no group has finished for %d steps, all of them failed. Nothing of it is trained on and its "
-                "weight is left alone until one finishes. Correct its reward function or its server. The first "
-                "failure of step %d:\n%s",
+                "Task %r: every group has failed for %d steps. The task is not trained on and its weight does not move "
+                "until a group finishes. Fix its reward function or its server. The first failure of step %d:\n%s",
                 tasks[task],
                 FAILING_STEPS_LIMIT,
                 step,

@@ -90,7 +90,7 @@ def warn_of_other_validation_data(saved: Mapping[str, str], mine: Mapping[str, s
     """
     if changed := sorted(task for task in {**saved, **mine} if saved.get(task) != mine.get(task)):
         logger.warning(
-            "The validation rows of %s have changed since the checkpoint: accuracies from here on do not compare with "
-            "those before it.",
+            "The validation rows of %s have changed since the checkpoint: accuracies from here on cannot be "
+            "compared with earlier ones.",
             ", ".join(changed),
         )

@@ -52,7 +52,7 @@ def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, n
     unknown = [task for task in tasks or [] if task not in found]
     if unknown or not found:
         raise ConfigError(
-            f"mt_grpo.tasks names {unknown}, of which data.train_files has no row. The data has: {sorted(found)}. "
+            f"mt_grpo.tasks names {unknown}, but data.train_files has no row of them. The data has: {sorted(found)}. "
             "Take names from that list, add the missing data, or leave mt_grpo.tasks=null to train all of them."
         )
     return {task: np.asarray(found[task], dtype=np.int64) for task in tasks or found}

@@ -92,5 +92,5 @@ def test_a_trainer_of_verls_own_is_refused_where_the_dataset_is_not_the_plugins(
     ones = torch.ones(2, 3)
     compute_mt_grpo_advantage(ones, ones, np.array(["u", "u"]), compose_config([]).algorithm)
     other = compose_config(["trainer.v1.trainer_mode=sync"])
-    with pytest.raises(ConfigError, match="no other trainer than the plugin's reads the section mt_grpo"):
+    with pytest.raises(ConfigError, match="only the plugin's trainers read the section mt_grpo"):
         compute_mt_grpo_advantage(ones, ones, np.array(["u", "u"]), other.algorithm)

@@ -63,8 +63,8 @@ def check(*overrides):
         (["+data.train_weights=[1,2]"], r"data\.train_weights=.*mt_grpo\.weights\.rule=fixed"),
         (["trainer.critic_warmup=5"], r"critic_warmup=5: .*Use 0"),
         (["trainer.v1.sampler.custom_sampler.path=a.py"], r"custom_sampler\.path=a\.py: .*Leave it out"),
-        (["trainer.v1.trainer_mode=sync"], r"trainer_mode=sync: no other trainer .*Use trainer\.use_v1=True"),
-        (["trainer.use_v1=False"], r"use_v1=False.*: no other trainer"),
+        (["trainer.v1.trainer_mode=sync"], r"trainer_mode=sync: only the plugin's trainers .*Use trainer\.use_v1=True"),
+        (["trainer.use_v1=False"], r"use_v1=False.*: only the plugin's trainers"),
         (["reward.reward_model.enable=True"], "the sampler needs each reward when a group ends"),
         (
             [
@@ -90,7 +90,7 @@ def check(*overrides):
             ["actor_rollout_ref.actor.ppo_mini_batch_size=256"],
             r"ppo_mini_batch_size=256 is larger than data\.train_batch_size=32: .* padded with 224 .*Use 32 or less",
         ),
-        (["trainer.n_gpus_per_node=3"], r"mini-batch of 64 rollouts .* cannot be shared out .* among 3 data-parallel"),
+        (["trainer.n_gpus_per_node=3"], r"mini-batch of 64 rollouts .* cannot be split evenly among 3 data-parallel"),
     ],
 )
 def test_contradictions_are_refused_in_plain_words(overrides, words):
@@ -222,7 +222,7 @@ def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(overr
 
 @pytest.mark.parametrize("override", ["trainer.use_v1=False", "trainer.v1.trainer_mode=sync"])
 def test_a_trainer_of_verls_own_is_refused_where_it_reads_the_data(override):
-    with pytest.raises(ConfigError, match=r"no other trainer than the plugin's reads the section mt_grpo"):
+    with pytest.raises(ConfigError, match=r"only the plugin's trainers read the section mt_grpo"):
         options.refuse_another_trainer(compose_config([override]).data)
     options.refuse_another_trainer(compose_config([]).data)
     alone = compose_config([override])

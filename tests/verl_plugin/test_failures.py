@@ -78,7 +78,7 @@ def test_a_task_that_goes_on_failing_is_warned_of_once_with_its_traceback(caplog
         for failing in range(1, 6):
             log_shortfall(failing, controller((failing, 0)), step_of((0, FAILED), (1, GOOD)), {0: TRACEBACK})
     (message,) = caplog.messages
-    assert "Task 'a': no group has finished for 3 steps" in message and message.endswith(TRACEBACK)
+    assert "Task 'a': every group has failed for 3 steps" in message and message.endswith(TRACEBACK)
 
 
 def test_a_run_stops_after_three_steps_without_a_finished_group():

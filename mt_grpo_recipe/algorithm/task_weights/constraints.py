@@ -35,7 +35,7 @@ class Constraints:
 
     A constraint is met when the lower end of the interval of the tracked accuracy is above its bound. It stays met
     until the mean itself is below the bound, so that noise does not open and close it, or until less than one group's
-    worth of evidence is left, so that a task that is not sampled is not believed for ever. A floor is met at the start
+    worth of evidence is left, so that a task that is not sampled is not believed forever. A floor is met at the start
     if the accuracy there is not below it.
 
     Args:

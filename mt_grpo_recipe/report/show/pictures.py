@@ -45,7 +45,7 @@ def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
         (
             "final",
             "Worst task and average at the end",
-            "A point a method: the mean over its runs, with one standard deviation either way where there are several.",
+            "One point per method: the mean over its runs, with one standard deviation if there are several.",
             lambda: draw_final(comparison),
         ),
         (

@@ -62,7 +62,7 @@ def _weights_cross_devices(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | N
         return None
     return (
         "actor_rollout_ref.rollout.checkpoint_engine.backend=naive hands weights over within one device. Use nccl, "
-        "or another engine of verl's that crosses devices (tcp on the CPU platform)."
+        "or another engine of verl that crosses devices (tcp on the CPU platform)."
     )
 
 
@@ -70,8 +70,8 @@ def _no_hybrid_switch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     if not config.trainer.v1.separate_async.hybrid_rollout.enable_switch:
         return None
     return (
-        "trainer.v1.separate_async.hybrid_rollout.enable_switch=True waits for a number of groups of any task, "
-        "while the sampler needs those of its quotas: set it to False."
+        "trainer.v1.separate_async.hybrid_rollout.enable_switch=True waits for a number of groups, whatever "
+        "their task, while the sampler needs a quota of each task: set it to False."
     )
 
 

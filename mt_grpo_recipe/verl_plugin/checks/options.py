@@ -19,10 +19,10 @@ NOT_DONE = {
         "mt_grpo.sampler.informative=mixed or spread to say which groups stay"
     ),
     "algorithm.use_pf_ppo": "it reweights samples by a critic's advantages, and there is no critic. Leave it out",
-    "custom_reward_function.path": "verl's trainers of this kind read reward.custom_reward_function.path. Use that",
-    "reward_model.enable": "verl's trainers of this kind read reward.reward_model.enable. Use that",
-    "reward_model.reward_manager": "verl's trainers of this kind read reward.reward_manager.name. Use that",
-    "sandbox_fusion.url": "verl's trainers of this kind read reward.sandbox_fusion.url. Use that",
+    "custom_reward_function.path": "verl's V1 trainers read reward.custom_reward_function.path. Use that",
+    "reward_model.enable": "verl's V1 trainers read reward.reward_model.enable. Use that",
+    "reward_model.reward_manager": "verl's V1 trainers read reward.reward_manager.name. Use that",
+    "sandbox_fusion.url": "verl's V1 trainers read reward.sandbox_fusion.url. Use that",
     "data.sampler": "prompts are drawn task by task. Use mt_grpo.weights and mt_grpo.sampler, or leave out +mt_grpo",
     "data.train_weights": (
         "the shares of the tasks are mt_grpo.weights. Use mt_grpo.weights.rule=fixed with "
@@ -46,15 +46,18 @@ NO_EFFECT = {
     ),
     "data.reward_fn_key": (
         "data_source",
-        "verl's trainers of this kind choose a reward by the column data_source; name it so in the data",
+        "verl's V1 trainers choose the reward by the column data_source; give the column of the data that name",
     ),
     "trainer.v1.sampler.sync_refill_failed_groups": (
         False,
         "a group that fails is replaced in any case, as far as the budget of the step goes",
     ),
     "trainer.total_epochs": (30, "a task sampler has no epochs; trainer.total_training_steps says how long to train"),
-    "skip.rollout.enable": (False, "stored rollouts are not replayed, since no task can be asked for"),
-    "skip.async_rollout.enable": (False, "stored rollouts are not replayed, since no task can be asked for"),
+    "skip.rollout.enable": (False, "stored rollouts are not replayed, since they cannot be asked for by task"),
+    "skip.async_rollout.enable": (
+        False,
+        "stored rollouts are not replayed, since they cannot be asked for by task",
+    ),
 }
 """Option -> (verl's default, what holds instead)."""
 
@@ -73,8 +76,8 @@ def _other_trainer(trainer: DictConfig) -> str | None:
     if trainer.use_v1 and trainer.v1.trainer_mode in MODES:
         return None
     return (
-        f"trainer.use_v1={trainer.use_v1}, trainer.v1.trainer_mode={trainer.v1.trainer_mode}: no other trainer than "
-        "the plugin's reads the section mt_grpo, so that tasks would be neither weighted nor sampled. Use "
+        f"trainer.use_v1={trainer.use_v1}, trainer.v1.trainer_mode={trainer.v1.trainer_mode}: only the "
+        "plugin's trainers read the section mt_grpo; under another, tasks would not be weighted. Use "
         f"trainer.use_v1=True with trainer.v1.trainer_mode={' or '.join(MODES)}, or leave out +mt_grpo."
     )
 

@@ -56,7 +56,7 @@ def _checkpoint_where_it_ends(config: DictConfig, mt_grpo: MTGRPOConfig) -> str 
 def _no_stored_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     if not config.skip.rollout_tq.enable:
         return None
-    return "skip.rollout_tq.enable=True replays stored rollouts, which no task can be asked for: set it to False."
+    return "skip.rollout_tq.enable=True replays stored rollouts, which cannot be asked for by task: set it to False."
 
 
 RULES = (

@@ -25,7 +25,8 @@ def _a_mini_batch_fits_the_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> s
         return None
     return (
         f"actor_rollout_ref.actor.ppo_mini_batch_size={mini_batch} is larger than data.train_batch_size={batch}: every "
-        f"update would be padded with {mini_batch - batch} prompts without data. Use {batch} or less, best a divisor."
+        f"update would be padded with {mini_batch - batch} prompts without data. Use {batch} or less, preferably a "
+        "divisor."
     )
 
 
@@ -56,8 +57,8 @@ def _ranks_share_a_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str 
         return None
     return (
         f"A mini-batch of {mini_batch * n} rollouts (actor_rollout_ref.actor.ppo_mini_batch_size {mini_batch} x "
-        f"rollout.n {n}) cannot be shared out evenly among {ranks} data-parallel ranks (trainer.n_gpus_per_node x "
-        "trainer.nnodes, over the sequence and model parallel sizes). Use a multiple of the ranks."
+        f"rollout.n {n}) cannot be split evenly among {ranks} data-parallel ranks (trainer.n_gpus_per_node x "
+        "trainer.nnodes, over the sequence and model parallel sizes). Make it a multiple of the number of ranks."
     )
 
 
