@@ -42,7 +42,7 @@ def load(source: str) -> dict[str, list[Row]]:
             files of both splits, only these are read; otherwise all are, as the one split "all".
 
     Raises:
-        ValueError: there is no such source, it holds no rows, or a row is no object with fields.
+        ValueError: there is no such source, it holds no rows, or a row is not an object with fields.
     """
     path = Path(source)
     if path.is_dir():
@@ -105,7 +105,7 @@ def _file(path: Path) -> Iterator[Row]:
         raise UnreadableFile(path, f"is not JSON in UTF-8: {error}") from error
     for place, value in _json_values(path, text):
         if not isinstance(value, dict):
-            raise ValueError(f"{path}, {place}, is no object with fields but {shown(value)}")
+            raise ValueError(f"{path}, {place}, must be an object with fields; it is {shown(value)}")
         yield Row(f"{path}, {place}", value)
 
 

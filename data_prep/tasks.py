@@ -79,7 +79,7 @@ def require_settings(settings: Settings, names: Iterable[str]) -> None:
             try:
                 create_dataset(task[3:], seed=0, **own)
             except Exception as error:  # each data set refuses settings in its own way
-                raise ValueError(f"reasoning-gym makes no {task[3:]!r} of the settings {own}: {error}") from error
+                raise ValueError(f"reasoning-gym cannot make {task[3:]!r} with the settings {own}: {error}") from error
 
 
 def config(task: str, **settings: Any) -> dict[str, Any]:

@@ -92,12 +92,13 @@ def _check_steps(folder: Path, decided: list[int], recorded: list[int]) -> None:
     """Refuse a history with steps missing, the last one of a killed run apart."""
     common = [step for step in decided if step in set(recorded)]
     if not common:
-        raise HistoryError(f"{folder} holds no step yet of which both decisions and outcomes are recorded")
+        raise HistoryError(f"{folder} has no step yet with both decisions and outcomes")
     if common != list(range(1, len(common) + 1)) or max(len(decided), len(recorded)) > len(common) + 1:
         raise HistoryError(
-            f"{folder}: decisions are recorded of steps {decided[0]} to {decided[-1]}, outcomes of steps {recorded[0]} "
-            f"to {recorded[-1]}. A replay needs both of every step from 1 on, since shares owed and filtered shares "
-            "build up from there: replay a run that this version trained from its start in trainer mode mt_grpo"
+            f"{folder}: decisions are recorded for steps {decided[0]} to {decided[-1]}, outcomes for steps "
+            f"{recorded[0]} to {recorded[-1]}. A replay needs both for every step from 1 on, since shares owed "
+            "and filtered shares build up from there: replay a run that this version trained from its "
+            "start in trainer mode mt_grpo"
         )
 
 

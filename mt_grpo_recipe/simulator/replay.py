@@ -56,8 +56,8 @@ class Pool:
         groups, distance = self._groups[task], np.abs(self._steps[task] - step)
         if not groups:
             raise HistoryError(
-                f"the setting asks for groups of task {self._tasks[task]!r}, of which none ended in the recorded run, "
-                "so that nothing is known of them"
+                f"the setting asks for groups of task {self._tasks[task]!r}, but none of them ended in the recorded "
+                "run, so nothing is known of them"
             )
         farthest = np.sort(distance)[min(POOL, len(groups)) - 1]
         near = np.flatnonzero(distance <= farthest)

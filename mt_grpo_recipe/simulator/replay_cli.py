@@ -102,7 +102,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     try:
         return name, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {text}: {value!r} is no value that YAML knows") from error
+        raise ConfigError(f"--set {text}: {value!r} cannot be read as YAML") from error
 
 
 def _print(run: RecordedRun, assignments: Sequence[str], results: Mapping[str, Figures]) -> None:

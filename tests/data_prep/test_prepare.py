@@ -230,8 +230,8 @@ def test_settings_of_a_data_set_reach_the_generator_the_row_and_the_manifest(tmp
         ({"rg:chain_sum": {}}, "not one of the rg tasks asked for: rg:leg_counting, arc-mini"),
         ({"arc-mini": {"length": 3}}, "not one of the rg tasks"),
         ({"rg:leg_counting": {"seed": 3}}, "must not hold seed or size"),
-        ({"rg:leg_counting": {"legs": 3}}, "reasoning-gym makes no 'leg_counting'.*legs"),
-        ({"rg:leg_counting": {"max_animals": 0}}, "reasoning-gym makes no 'leg_counting'.*max_animals must be"),
+        ({"rg:leg_counting": {"legs": 3}}, "reasoning-gym cannot make 'leg_counting'.*legs"),
+        ({"rg:leg_counting": {"max_animals": 0}}, "reasoning-gym cannot make 'leg_counting'.*max_animals must be"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings, message):

@@ -61,8 +61,8 @@ def test_a_folder_is_split_by_names_or_read_whole(tmp_path):
         ("cut.json", b'[{"a": 1}, {"a"', "cut.json is not JSON in line 1"),
         ("latin.jsonl", '{"a": "é"}'.encode("latin-1"), "latin.jsonl is not JSON in UTF-8"),
         ("deep.jsonl", b"[" * 100_000, "deep.jsonl is not JSON in line 1"),
-        ("list.json", b"[1]", "list.json, row 0, is no object with fields but 1"),
-        ("list.jsonl", b"{}\n\n[1]", r"list.jsonl, line 3, is no object with fields but \[1\]"),
+        ("list.json", b"[1]", "list.json, row 0, must be an object with fields; it is 1"),
+        ("list.jsonl", b"{}\n\n[1]", r"list.jsonl, line 3, must be an object with fields; it is \[1\]"),
         ("folder", "folder", "folder has no file that ends in .parquet, .json, .jsonl"),
     ],
 )

@@ -130,7 +130,7 @@ def test_another_format_is_refused(tmp_path):
 def test_a_run_resumed_from_an_earlier_version_is_refused(tmp_path):
     write_steps(tmp_path, 3, outcomes=False)
     write_steps(tmp_path, 6, start=3)
-    with pytest.raises(HistoryError, match=r"decisions are recorded of steps 1 to 6, outcomes of steps 4 to 6"):
+    with pytest.raises(HistoryError, match=r"decisions are recorded for steps 1 to 6, outcomes for steps 4 to 6"):
         read_history(tmp_path)
 
 

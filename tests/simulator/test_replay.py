@@ -57,7 +57,7 @@ def test_groups_come_in_the_order_of_their_task_and_then_from_nearby_steps():
 def test_a_task_of_which_nothing_ended_cannot_be_replayed_beyond_its_record():
     steps = [RecordedStep([0.0, 1.0], [], [], [group(0, 2)] * 40)]
     run = RecordedRun(["a", "never"], 4, 0, "none", {}, SAMPLER, steps)
-    with pytest.raises(HistoryError, match="task 'never', of which none ended"):
+    with pytest.raises(HistoryError, match="task 'never', but none of them ended"):
         list(replay(run, settings_of(run, [])))
 
 
@@ -214,7 +214,7 @@ def test_a_record_that_does_not_repeat_itself_is_refused(tmp_path, command):
         ("sampler.oversample", "give a setting of the sampler"),
         ("sampler.stall_timeout_s=9", "no effect in a replay"),
         ("sampler.poll_interval_s=9", "no effect in a replay"),
-        ("sampler.quota={", "no value that YAML knows"),
+        ("sampler.quota={", "cannot be read as YAML"),
     ],
 )
 def test_what_cannot_be_set_is_refused_in_words(assignment, words):

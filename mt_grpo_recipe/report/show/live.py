@@ -33,7 +33,7 @@ COURSE_FROM = 110
 """Columns that a terminal needs for the course of z beside the numbers."""
 BAR_WIDTH = 40
 EXPLAINED = (
-    "z: weight in the last step; its course, where the terminal has room for it, is that from the first step. "
+    "z: weight in the last step, and its course from the first step on if the terminal is wide enough. "
     f"Means over the last {LAST_STEPS} steps: share of the batch asked for (target) and got (batch), accuracy on "
     "training prompts, prompts without a gradient (zero-grad). All in per cent. "
     "Rollouts generated and trained on are counted since the run began."

@@ -74,7 +74,7 @@ def headline(comparison: Comparison) -> str:
             sentence += f", beside {_with_spread(known[other])} under {other}"
         sentences.append(sentence + ".")
     if len(groups) > 1 and any(len(group.runs) == 1 for group in groups):
-        sentences.append("Where a method has one run only, nothing here tells its lead from the luck of a seed.")
+        sentences.append("Where a method has only one run, its lead may be the luck of a seed.")
     return " ".join(sentences)
 
 
