@@ -23,7 +23,8 @@ _LAST_OPENING = re.compile(rf".*(\\boxed\s{{0,{_MAX_BLANKS}}}(?:\{{|(?=-?[0-9]))
 _BARE_NUMBER = re.compile(rf"\\boxed\s{{0,{_MAX_BLANKS}}}({_NUMBER})")
 _BRACE_OR_ESCAPE = re.compile(r"\\.|[{}]", re.DOTALL)
 
-_TOOL_TEXT = re.compile(r"(?:<\|im_start\|>(?:user|tool)\s*)?<tool_response>.*?(?:</tool_response>|\Z)", re.DOTALL)
+_TOOL_BEGINS, _TOOL_ENDS = "<tool_response>", "</tool_response>"
+_TURN_OF_TOOL = re.compile(rf"<\|im_start\|>(?:user|tool)\s*(?={_TOOL_BEGINS})")
 _NEW_TURN = re.compile(
     r"(?:^|\n)[ \t*#]*(?:User|Human)[ *]*:|<\|im_start\|>user|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
     r"|<\|endoftext\|>"
@@ -60,11 +61,11 @@ def own_turn(response: str) -> str:
     verl hands over the response alone. A base model may run on behind its answer and invent the next turn of a user
     ("\nUser: ..."): from the first such turn behind a first box or answer tag, the text is not an answer to this
     prompt. Where a user's turn stands in front of every box, the prompt was handed over too, and the example box in
-    it is no answer: the text begins at the assistant's turn after it. What a tool returned (`<tool_response>`) is not
-    the model's.
+    it is no answer: the text begins at the assistant's turn after it. What a tool returned is not the model's; see
+    `_without_tools`.
     """
-    if "<" in response and "<tool_response>" in response:
-        response = _TOOL_TEXT.sub(" ", response)
+    if "<" in response and "tool_response>" in response:
+        response = _without_tools(response)
     opening = _first_opening(response)
     # Only a mark behind the first opening matters, and there the text is short: a search of all of it costs more
     # than the rest of judging.
@@ -78,6 +79,17 @@ def own_turn(response: str) -> str:
         opening = _first_opening(response)
     turn = _NEW_TURN.search(response, opening)
     return response[: turn.start()] if turn else response
+
+
+def _without_tools(text: str) -> str:
+    """The text but for what stands behind a `<tool_response>` or in front of a `</tool_response>`, up to the next tag.
+
+    The tags need not come in pairs: a tool may print either of them, and a transcript may be cut at either end.
+    """
+    text = _TURN_OF_TOOL.sub("", text)
+    first, *others = text.split(_TOOL_BEGINS)
+    own = [first, *(piece for piece in others if _TOOL_ENDS in piece)]
+    return " ".join(piece.rpartition(_TOOL_ENDS)[2] for piece in own)
 
 
 def _first_opening(text: str) -> int:

@@ -99,10 +99,14 @@ _OPENING = re.compile(r"\\boxed|<answer>|<Answer>|<ANSWER>")
 
 def own_turn(text: str) -> str:
     """Without tools, prompt and later turns."""
-    head, *returned = text.split("<tool_response>")
-    for piece in returned:
-        head = re.sub(r"<\|im_start\|>(user|tool)\s*\Z", "", head) + " " + piece.partition("</tool_response>")[2]
-    text = head
+    own, inside, begin = [], False, 0
+    for tag in re.finditer(r"(<\|im_start\|>(user|tool)\s*)?<tool_response>|</tool_response>", text):
+        if tag[0] == "</tool_response>":
+            inside, begin = False, tag.end()
+        elif not inside:
+            own.append(text[begin : tag.start()])
+            inside = True
+    text = " ".join(own if inside else [*own, text[begin:]])
     begins = [m.start() for m in _OPENING.finditer(text)] or [len(text)]
     asked = _PROMPT.search(text[: begins[0]])
     replies = [m.end() for m in _REPLY.finditer(text) if asked and m.start() >= asked.end()]
