@@ -9,6 +9,7 @@ linear in the length of the response.
 """
 
 import re
+from operator import itemgetter, methodcaller
 from typing import Any
 
 MAX_ANSWER_CHARS = 10_000
@@ -24,15 +25,20 @@ _BARE_NUMBER = re.compile(rf"\\boxed\s{{0,{_MAX_BLANKS}}}({_NUMBER})")
 _BRACE_OR_ESCAPE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 _TOOL_BEGINS, _TOOL_ENDS = "<tool_response>", "</tool_response>"
-_TURN_OF_TOOL = re.compile(rf"<\|im_start\|>(?:user|tool)\s*(?={_TOOL_BEGINS})")
+_TURN_OF_TOOL = re.compile(rf"(?:<\|im_start\|>|(?<![^\n]))(?:user|tool)\s*(?={_TOOL_BEGINS})")
+# A turn begins with its template's mark or, as verl drops special tokens, with what is left of it: a line "user".
 _NEW_TURN = re.compile(
-    r"(?:^|\n)[ \t*#]*(?:User|Human)[ *]*:|<\|im_start\|>user|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
-    r"|<\|endoftext\|>"
+    r"\n(?:[ \t*#]*(?:User|Human)[ *]*:|user(?=\n))"
+    r"|<\|(?:im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
 )
 _USER_IN_PROMPT = re.compile(
-    r"User:|Human:|<\|im_start\|>(?:user|system)|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
+    r"User:|Human:|(?:^|\n)(?:user|system)(?=\n)"
+    r"|<\|im_start\|>(?:user|system)|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
 )
-_ASSISTANT = re.compile(r"Assistant:|<\|im_start\|>assistant|<\|assistant\|>|<\|start_header_id\|>assistant|\[/INST\]")
+_ASSISTANT = re.compile(
+    r"Assistant:|\nassistant\n|<\|im_start\|>assistant|<\|assistant\|>|<\|start_header_id\|>assistant|\[/INST\]"
+)
+_WORDS_OF_MARKS = ("User", "Human", "\nuser\n", "ssistant", "<|", "INST]")  # one of them is in every mark
 
 
 def extract_answer(response: Any) -> str | None:
@@ -70,7 +76,7 @@ def own_turn(response: str) -> str:
     # Only a mark behind the first opening matters, and there the text is short: a search of all of it costs more
     # than the rest of judging.
     tail = response[opening:]
-    if not ("ssistant" in tail or "User" in tail or "Human" in tail or "<|" in tail or "INST]" in tail):
+    if not any(map(tail.__contains__, _WORDS_OF_MARKS)):
         return response
     user = _USER_IN_PROMPT.search(response, 0, opening)
     assistant = _ASSISTANT.search(response, user.end()) if user else None
@@ -86,10 +92,10 @@ def _without_tools(text: str) -> str:
 
     The tags need not come in pairs: a tool may print either of them, and a transcript may be cut at either end.
     """
-    text = _TURN_OF_TOOL.sub("", text)
-    first, *others = text.split(_TOOL_BEGINS)
-    own = [first, *(piece for piece in others if _TOOL_ENDS in piece)]
-    return " ".join(piece.rpartition(_TOOL_ENDS)[2] for piece in own)
+    first, *others = _TURN_OF_TOOL.sub("", text).split(_TOOL_BEGINS)
+    own = [first, *filter(re.compile(_TOOL_ENDS).search, others)]
+    # Loops in C, as there may be tens of thousands of tags.
+    return " ".join(map(itemgetter(2), map(methodcaller("rpartition", _TOOL_ENDS), own)))
 
 
 def _first_opening(text: str) -> int:

@@ -90,17 +90,23 @@ _SIGNS = str.maketrans(
     | {ord(quote): '"' for quote in "\u201c\u201d\u2018\u2019"}
 )
 _TURN = re.compile(
-    r"\n[ \t*#]*(User|Human)[ *]*:|<\|(im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
+    r"\n[ \t*#]*(User|Human)[ *]*:|\nuser(?=\n)"
+    r"|<\|(im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
 )
-_PROMPT = re.compile(r"User:|Human:|<\|(im_start\|>(user|system)|user\|>|start_header_id\|>user)|\[INST\]")
-_REPLY = re.compile(r"Assistant:|<\|(im_start\|>assistant|assistant\|>|start_header_id\|>assistant)|\[/INST\]")
+_PROMPT = re.compile(
+    r"User:|Human:|(?m:^)(user|system)(?=\n)|<\|(im_start\|>(user|system)|user\|>|start_header_id\|>user)|\[INST\]"
+)
+_REPLY = re.compile(
+    r"Assistant:|\nassistant\n|<\|(im_start\|>assistant|assistant\|>|start_header_id\|>assistant)|\[/INST\]"
+)
+_TOOL = re.compile(r"(<\|im_start\|>(user|tool)\s*|^(user|tool)\s*)?<tool_response>|</tool_response>", re.MULTILINE)
 _OPENING = re.compile(r"\\boxed|<answer>|<Answer>|<ANSWER>")
 
 
 def own_turn(text: str) -> str:
     """Without tools, prompt and later turns."""
     own, inside, begin = [], False, 0
-    for tag in re.finditer(r"(<\|im_start\|>(user|tool)\s*)?<tool_response>|</tool_response>", text):
+    for tag in _TOOL.finditer(text):
         if tag[0] == "</tool_response>":
             inside, begin = False, tag.end()
         elif not inside:
