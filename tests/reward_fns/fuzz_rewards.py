@@ -23,10 +23,11 @@ from pathlib import Path
 from zlib import crc32
 
 import atheris
-import independent
-from independent import ROWS
 
-with atheris.instrument_imports(include=["reward_fns"]):
+with atheris.instrument_imports(include=["reward_fns"]):  # before anything else imports from there
+    import independent
+    from independent import ROWS
+
     import reward_fns
     import reward_fns.arc
     import reward_fns.countdown
@@ -52,49 +53,19 @@ PIECES = [r"\boxed{", r"\boxed", "{", "}", r"\{", "\\", "<answer>", "</answer>",
 PIECES += [" ", "3", "8", "12", "24", "+", "-", "*", "/", "(", ")", "=", ".", r"\times", r"\div", r"\cdot", r"\frac{"]
 PIECES += [r"\left", r"\right", "\u00d7", "\u00f7", "\u2212", "\u00b7", "carol", "0 0 9", "true", "B", "\n", "\ud800"]
 PIECES += ["12/(3-8/8)/8", "8/8*", "12+12", r"}{", "(3*8)", "(12-", "$", r"\text{", "open", "x=", "\u0663", "\x00"]
-PIECES += [
-    "\nUser: ",
-    "Human:",
-    "<tool_response>",
-    "</tool_response>",
-    "<Answer>",
-    "[INST]",
-    "<|im_start|>user",
-    "**",
-    "`",
-    "~",
-]
-PIECES += [
-    "[",
-    "]",
-    r"\,",
-    r"\quad",
-    r"\mathrm{",
-    r"\\",
-    "END",
-    "->",
-    "H_2",
-    "(a, b)",
-    r"\begin{pmatrix}",
-    r"\end{pmatrix}",
-    "\u00b2",
-]
-PIECES += [r"\pm", r"\cup", "_5", r"\text{ or }", "cm", "\uff11", "\u221a", ";", ":", "<", r"\in", "|"]
+PIECES += ["[", "]", r"\,", r"\quad", r"\mathrm{", r"\\", "END", "->", "H_2", "(a, b)", "**", "`", "~", "\u00b2", ";"]
+PIECES += [r"\pm", r"\cup", "_5", r"\text{ or }", "cm", "\uff11", "\u221a", "<", r"\in", "|", r"\begin{pmatrix}", ":"]
+PIECES += [r"\end{pmatrix}", "2H2O", " = ", "(a, effect, b)", "(b, int, c)", "\\boxed 12", "<Answer>", "</ANSWER>"]
+PIECES += ["<tool_response>", "</tool_response>", "tool", "\nuser\n", "\nassistant\n", "system\n", "\nUser: ", "Human:"]
+PIECES += ["<|im_start|>user", "<|im_start|>tool", "<|im_end|>", "<|endoftext|>", "<|user|>", "<|assistant|>", "<|"]
+PIECES += ["[INST]", "[/INST]"]
 SEEDS = ["(8 - 8/8)", "12+12+8-8", "12/(3-8/8)/8", r"\frac{8}{8} \times 12 + 12*3 - 24", "8*3*(12/(8+4)) = 24", "carol"]
 SEEDS += ["8*12/3-8", r"\frac{8 \times 12}{3} - 8 = 24", r"\left(8/(3/12)\right)-8", "-8--8*12/3"]
-SEEDS += [
-    "0 0 9",
-    r"x = \frac12",
-    r"\text{(B)}",
-    "true",
-    "15e-1",
-    "4*3+sqrt(x)",
-    "[[1, 'a'], [2.0]]",
-    "NaCl",
-    r"\text{Table salt}.",
-    r"\boxed{\boxed{3}}",
-]
+SEEDS += ["0 0 9", r"x = \frac12", r"\text{(B)}", "true", "15e-1", "4*3+sqrt(x)", "[[1, 'a'], [2.0]]", "NaCl"]
+SEEDS += [r"\text{Table salt}.", "O2 + 2H2 = 2H2O", r"O_2+2H_2 \to 2H_{2}O", "(b, int, c), (a, effect, b)"]
+SEEDS += [r"\boxed{\boxed{3}}"]
 SEEDS += ["<answer>0 0 9</answer>", r"Assistant: \boxed {8/3-\left(3*8\right)} \boxed{", "3*8*(12/12)", "(12-8/8-8)*8"]
+SEEDS += ["carol}\nuser\n?\nassistant\n\\boxed{", "carol}<tool_response>B</tool_response> \\boxed{B"]
 
 
 right: Counter[str] = Counter()
