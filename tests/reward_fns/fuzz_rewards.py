@@ -10,7 +10,8 @@ filled with answers to begin with.
 
 A finding is an exception, one that was caught and logged too, a score outside the three, keys or values that disagree,
 an answer that `independent.py` reads otherwise, a 1.0 that it does not grant, a right countdown answer that gets none,
-or a call of 50 ms of CPU time. What would leave the process (math-verify, reasoning-gym) is answered by
+or a text that costs 50 ms of CPU time in the fastest of five calls (one call may be slow because of what else the
+machine does). What would leave the process (math-verify, reasoning-gym) is answered by
 `independent.helper`; everything in front of it is fuzzed. Every 100,000 inputs a line says how many were right, by
 task, and how long the slowest call took. libFuzzer's own options apply.
 """
@@ -20,6 +21,7 @@ import time
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import atheris
@@ -46,6 +48,7 @@ with atheris.instrument_imports(include=["reward_fns"]):  # before anything else
     import reward_fns.zebra
 
 LIMIT_MS = 50.0
+CALLS = 5
 LONG = 1_000_000  # characters of a repeated response
 LONG_ONE_IN = 100  # by a checksum: were it a byte of the input, the fuzzer would come to make such slow ones only
 COMPARED = 5_000  # the independent reader takes quadratic time
@@ -86,6 +89,17 @@ def _response(how: int, rest: bytes) -> str:
     return rf"\boxed{{{text}}}" if how % 4 else text
 
 
+def _timed(data_source: str, response: str, truth: dict[str, Any]) -> tuple[dict[str, float], float]:
+    """The reward, and the milliseconds of CPU time of the first call under the limit, or of the last."""
+    for _ in range(CALLS):
+        begin = time.thread_time()
+        result = reward_fns.compute_score(data_source, response, truth)
+        milliseconds = 1000 * (time.thread_time() - begin)
+        if milliseconds < LIMIT_MS:
+            break
+    return result, milliseconds
+
+
 def check(raw: bytes) -> None:
     """One input."""
     global inputs, slowest_ms
@@ -94,9 +108,7 @@ def check(raw: bytes) -> None:
     row = ROWS[raw[0] % len(ROWS)]
     data_source, truth = row
     response = _response(raw[1], raw[2:])
-    begin = time.thread_time()
-    result = reward_fns.compute_score(data_source, response, truth)
-    milliseconds = 1000 * (time.thread_time() - begin)
+    result, milliseconds = _timed(data_source, response, truth)
     assert milliseconds < LIMIT_MS, f"{milliseconds:.1f} ms for {len(response)} characters"
     assert list(result) == ["score", "acc", "format"], result
     assert tuple(result.values()) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}, result
