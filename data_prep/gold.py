@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from data_prep.countdown_solver import solve
-from data_prep.relations import read_relations
 from reward_fns.maths import is_read
 from reward_fns.registry import Task
 from reward_fns.sciknoweval import read_answers
+from reward_fns.scoring.relations import tuples
 from reward_fns.scoring.truth import as_fields
 
 MATHS = ("math", "math_train", "test_math", "test_amc", "test_aime")
@@ -89,12 +89,12 @@ def _maths(target: str, fields: dict[str, Any]) -> str:
 
 
 def _science(target: str, fields: dict[str, Any]) -> str | None:
-    kind = read_answers(fields).kind
+    kind, _, as_relations = read_answers(fields)
     if kind == "choice":
         return f"({target.strip('().: ').lower()})"
     if kind == "judgement":
         return {"t": "Yes", "f": "No", "y": "True", "n": "False"}.get(target[0].lower())
-    relations = read_relations(target)
+    relations = tuples(target) if as_relations else None
     if relations and len(relations) > 1:
         return ", ".join(f"({', '.join(parts)})" for parts in reversed(relations))
     if set(target) & set("\\{}$"):

@@ -17,9 +17,9 @@ from typing import Any
 
 from data_prep.fields import LeftOut, answer_of, label_of, require, text_of
 from data_prep.puzzle import Puzzle, framed
-from data_prep.relations import read_relations
 from data_prep.sources import shown
 from reward_fns.sciknoweval import read_answers
+from reward_fns.scoring.relations import tuples
 
 RELATIONS = "relation_extraction"
 
@@ -93,8 +93,9 @@ def _require_relations(answer: str, question: str, instruction: str) -> None:
     """Raise LeftOut unless `answer` follows from the two texts; see the top of this file."""
     if not instruction:
         raise LeftOut("it asks for nothing: no instruction")
-    relations = read_relations(answer)
-    if relations is None:
+    relations = tuples(answer)
+    # As many parts in each: a comma within a name makes one more.
+    if not relations or len({len(parts) for parts in relations}) > 1 or not all(map(all, relations)):
         raise LeftOut("its answer is no list of relations")
     for first, *between, last in relations:
         if not (_names(question, first) and _names(question, last)):

@@ -9,6 +9,7 @@ linear in the length of the response.
 """
 
 import re
+from operator import itemgetter, methodcaller
 from typing import Any
 
 MAX_ANSWER_CHARS = 10_000
@@ -23,15 +24,21 @@ _LAST_OPENING = re.compile(rf".*(\\boxed\s{{0,{_MAX_BLANKS}}}(?:\{{|(?=-?[0-9]))
 _BARE_NUMBER = re.compile(rf"\\boxed\s{{0,{_MAX_BLANKS}}}({_NUMBER})")
 _BRACE_OR_ESCAPE = re.compile(r"\\.|[{}]", re.DOTALL)
 
-_TOOL_TEXT = re.compile(r"(?:<\|im_start\|>(?:user|tool)\s*)?<tool_response>.*?(?:</tool_response>|\Z)", re.DOTALL)
+_TOOL_BEGINS, _TOOL_ENDS = "<tool_response>", "</tool_response>"
+_TURN_OF_TOOL = re.compile(rf"(?:<\|im_start\|>|(?<![^\n]))(?:user|tool)\s*(?={_TOOL_BEGINS})")
+# A turn begins with its template's mark or, as verl drops special tokens, with what is left of it: a line "user".
 _NEW_TURN = re.compile(
-    r"(?:^|\n)[ \t*#]*(?:User|Human)[ *]*:|<\|im_start\|>user|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
-    r"|<\|endoftext\|>"
+    r"\n(?:[ \t*#]*(?:User|Human)[ *]*:|user(?=\n))"
+    r"|<\|(?:im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
 )
 _USER_IN_PROMPT = re.compile(
-    r"User:|Human:|<\|im_start\|>(?:user|system)|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
+    r"User:|Human:|(?:^|\n)(?:user|system)(?=\n)"
+    r"|<\|im_start\|>(?:user|system)|<\|user\|>|<\|start_header_id\|>user|\[INST\]"
 )
-_ASSISTANT = re.compile(r"Assistant:|<\|im_start\|>assistant|<\|assistant\|>|<\|start_header_id\|>assistant|\[/INST\]")
+_ASSISTANT = re.compile(
+    r"Assistant:|\nassistant\n|<\|im_start\|>assistant|<\|assistant\|>|<\|start_header_id\|>assistant|\[/INST\]"
+)
+_WORDS_OF_MARKS = ("User", "Human", "\nuser\n", "ssistant", "<|", "INST]")  # one of them is in every mark
 
 
 def extract_answer(response: Any) -> str | None:
@@ -60,16 +67,16 @@ def own_turn(response: str) -> str:
     verl hands over the response alone. A base model may run on behind its answer and invent the next turn of a user
     ("\nUser: ..."): from the first such turn behind a first box or answer tag, the text is not an answer to this
     prompt. Where a user's turn stands in front of every box, the prompt was handed over too, and the example box in
-    it is no answer: the text begins at the assistant's turn after it. What a tool returned (`<tool_response>`) is not
-    the model's.
+    it is no answer: the text begins at the assistant's turn after it. What a tool returned is not the model's; see
+    `_without_tools`.
     """
-    if "<" in response and "<tool_response>" in response:
-        response = _TOOL_TEXT.sub(" ", response)
+    if "<" in response and "tool_response>" in response:
+        response = _without_tools(response)
     opening = _first_opening(response)
     # Only a mark behind the first opening matters, and there the text is short: a search of all of it costs more
     # than the rest of judging.
     tail = response[opening:]
-    if not ("ssistant" in tail or "User" in tail or "Human" in tail or "<|" in tail or "INST]" in tail):
+    if not any(map(tail.__contains__, _WORDS_OF_MARKS)):
         return response
     user = _USER_IN_PROMPT.search(response, 0, opening)
     assistant = _ASSISTANT.search(response, user.end()) if user else None
@@ -78,6 +85,17 @@ def own_turn(response: str) -> str:
         opening = _first_opening(response)
     turn = _NEW_TURN.search(response, opening)
     return response[: turn.start()] if turn else response
+
+
+def _without_tools(text: str) -> str:
+    """The text but for what stands behind a `<tool_response>` or in front of a `</tool_response>`, up to the next tag.
+
+    The tags need not come in pairs: a tool may print either of them, and a transcript may be cut at either end.
+    """
+    first, *others = _TURN_OF_TOOL.sub("", text).split(_TOOL_BEGINS)
+    own = [first, *filter(re.compile(_TOOL_ENDS).search, others)]
+    # Loops in C, as there may be tens of thousands of tags.
+    return " ".join(map(itemgetter(2), map(methodcaller("rpartition", _TOOL_ENDS), own)))
 
 
 def _first_opening(text: str) -> int:

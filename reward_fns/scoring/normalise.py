@@ -46,10 +46,15 @@ _SIGNS = {
     "lt": "<",
     "gt": ">",
 }
+_MAX_DEPTH = 4  # of braces in what a font stands round
+_INSIDE = r"[^{}]*"
+for _ in range(_MAX_DEPTH):
+    _INSIDE = rf"[^{{}}]*(?:\{{{_INSIDE}\}}[^{{}}]*)*"
 _FONT = re.compile(
     r"\\(text(?:rm|bf|it|sf|tt|normal|up)?|mbox|hbox|math(?:rm|bf|it|sf|tt|normal)|boldsymbol|bm|emph|underline|operatorname|ce)\s?"
-    r"\{([^{}]*)\}"
+    rf"\{{({_INSIDE})\}}"
 )
+_FONTS_DEEP = 3
 _WORD = re.compile(r"[^\W\d_]{2}|[^\W\d_A-Za-z]")
 _SHORT_UNITS = tuple("mgshlLkKNJWVC")
 _UPRIGHT = ("text", "textrm", "mbox", "hbox", "mathrm")
@@ -76,7 +81,7 @@ def normalised(text: str) -> str:
         if r"\begin" not in text:
             text = _DOUBLED_BACKSLASH.sub(r"\\", text)
         text = _COMMAND.sub(_one_command, text)
-        for _ in range(2):  # a font within a font
+        for _ in range(_FONTS_DEEP):  # a font within a font
             text = _FONT.sub(_one_font, text)
         text = _GAP_AFTER_COMMAND.sub(r"\1", text)
     return _without_wrapping(" ".join(text.split()))
@@ -97,9 +102,11 @@ def _one_command(match: re.Match[str]) -> str:
 
 
 def _one_font(match: re.Match[str]) -> str:
+    r"""Words stay words, in one flat `\text{...}`; round anything else, and round braces, a font says nothing."""
     font, content = match.groups()
     behind_number = match.string[: match.start()].rstrip()[-1:].isdigit()
-    if _WORD.search(content) or (font in _UPRIGHT and behind_number and content.strip() in _SHORT_UNITS):
+    unit = font in _UPRIGHT and behind_number and content.strip() in _SHORT_UNITS
+    if "{" not in content and (unit or _WORD.search(content)):
         return rf"\text{{{content}}}"
     return " " + content if content[:1].isalpha() else content  # not onto the name of a command in front
 

@@ -130,6 +130,8 @@ def _read_grid(text: str, depth: int) -> Node | None:
 
 def _split(text: str, separators: set[str]) -> tuple[list[str], list[str]]:
     """The pieces between the separators outside all brackets, and the separators."""
+    if not any(map(text.__contains__, separators)):
+        return [text], []  # without a look at every token: most texts and separators
     pieces, found, begin = [], [], 0
     for token, at, level in _levels(text):
         name = re.sub(r"\s", "", token) if token.startswith(r"\text") else token

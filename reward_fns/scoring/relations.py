@@ -19,17 +19,25 @@ _SENTENCE_END = re.compile(r"\.(?:['\"\s\],;]+|\Z)|\"\s*,\s*\"")
 _ROUND = "\"'`[]().,; "
 
 
-def relations(text: str) -> Relations | None:
-    """The relations of a normalised text; None where there is none, or where a list of tuples has other text in it."""
+def tuples(text: str) -> list[list[str]] | None:
+    """The parts of each tuple of a list, as they are written; [] without any, None where other text is among them."""
     text = _END.sub("", text)
     if _LIST_OF_LISTS.match(text):
         text = _INNER_LIST.sub(r"(\1)", text)
-    found = _TUPLE.findall(text)
-    tuples = [tuple(_folded(part) for part in inside.split(",")) for inside in found if "," in inside]
-    if tuples:
-        between = _TUPLE.split(text)[::2]
-        return frozenset(tuples) if all(_BETWEEN_TUPLES.fullmatch(piece) for piece in between) else None
-    sentences = {(_folded(sentence),) for sentence in _SENTENCE_END.split(text)} - {("",)}
+    between, inside = _TUPLE.split(text)[::2], _TUPLE.findall(text)
+    found = [[part.strip() for part in one.split(",")] for one in inside if "," in one]
+    numbering = all(one.strip().isdecimal() for one in inside if "," not in one)  # as in "(1) (a, b)"
+    return found if not found or (numbering and all(map(_BETWEEN_TUPLES.fullmatch, between))) else None
+
+
+def relations(text: str) -> Relations | None:
+    """The relations of a normalised text; None where there is none, or where a list of tuples has other text in it."""
+    listed = tuples(text)
+    if listed is None:
+        return None
+    if listed:
+        return frozenset(tuple(map(_folded, parts)) for parts in listed)
+    sentences = {(_folded(sentence),) for sentence in _SENTENCE_END.split(_END.sub("", text))} - {("",)}
     return frozenset(sentences) or None
 
 

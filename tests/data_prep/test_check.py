@@ -127,6 +127,8 @@ def test_each_kind_of_fault_is_found(tmp_path, data_source, truth, kind):
         ("sciknoweval", {"target": "table salt", "type": "filling"}),
         ("sciknoweval", {"target": "Mg + 2HCl = MgCl2 + H2", "type": "filling"}),
         ("sciknoweval", {"target": ["NaCl", "table salt"], "type": "filling"}),
+        ("sciknoweval", {"target": "(1, 2), (3, 4)", "type": "filling"}),
+        ("sciknoweval", {"target": "[[a, b], [c, d]]", "type": "relation_extraction"}),
     ],
 )
 def test_a_gold_that_the_judge_reads_is_right_in_another_spelling_too(tmp_path, data_source, truth):

@@ -3,7 +3,6 @@
 import pytest
 
 from data_prep.fields import LeftOut
-from data_prep.relations import read_relations
 from data_prep.science import instruction_of, science_puzzle
 from reward_fns import compute_score
 
@@ -65,6 +64,8 @@ ADMITTED = {
     "equation": row("filling", "Mg + HCl = MgCl2 + H2", "Mg + 2HCl = MgCl2 + H2", BALANCE),
     "pairs": pairs("(aspirin,headache), (aspirin,renal failure)"),
     "one pair": pairs("(aspirin,RF)"),
+    "pairs with and": pairs("(aspirin, headache) and (aspirin, RF)."),
+    "a list of lists": pairs("[[aspirin, headache], [aspirin, renal failure]]"),
     "triples": triples("(ABC1, LOF, Kallmann syndrome), (ABC1, GOF, ichthyosis)"),
 }
 
@@ -104,6 +105,10 @@ def test_the_answer_is_asked_for_in_the_words_of_the_row():
         (choice(choices=None), "no choices"),
         (pairs("(aspirin,headache)", instruction=None), "asks for nothing"),
         (pairs("(aspirin,headache)", instruction=" "), "asks for nothing"),
+        (pairs("(aspirin, headache, RF), (aspirin, RF)"), "no list of relations"),
+        (pairs("(aspirin, )"), "no list of relations"),
+        (pairs("(aspirin), (aspirin, RF)"), "no rule can judge"),
+        (pairs("aspirin, RF"), "no list of relations"),
         (pairs("(aspirin,migraine)"), "words that the question does not"),
         (pairs("(aspirin,ache)"), "words that the question does not"),
         (triples("(ABC1, int, ichthyosis)", INTERACTIONS), "does not name the kinds of relation"),
@@ -140,21 +145,3 @@ def test_the_instruction_may_be_text_and_the_type_a_list_of_one():
     )
     assert instruction_of({}) == instruction_of({"prompt": {}}) == ""
     assert science_puzzle(choice(type=["mcq-4-choices"])).ground_truth["type"] == "mcq-4-choices"
-
-
-@pytest.mark.parametrize(
-    ("text", "relations"),
-    [
-        ("(a,b), (c , d)", [["a", "b"], ["c", "d"]]),
-        ("[(a, X, b)]", [["a", "X", "b"]]),
-        ("(iron(II), anaemia)", [["iron(II)", "anaemia"]]),
-        ("(a, b), (c, X, d)", None),
-        ("(a)", None),
-        ("(a, )", None),
-        ("(a, b) and (c, d)", None),
-        ("a, b", None),
-        ("", None),
-    ],
-)
-def test_relations_are_read(text, relations):
-    assert read_relations(text) == relations

@@ -10,7 +10,8 @@ filled with answers to begin with.
 
 A finding is an exception, one that was caught and logged too, a score outside the three, keys or values that disagree,
 an answer that `independent.py` reads otherwise, a 1.0 that it does not grant, a right countdown answer that gets none,
-or a call of 50 ms of CPU time. What would leave the process (math-verify, reasoning-gym) is answered by
+or a text that costs 50 ms of CPU time in the fastest of five calls (one call may be slow because of what else the
+machine does). What would leave the process (math-verify, reasoning-gym) is answered by
 `independent.helper`; everything in front of it is fuzzed. Every 100,000 inputs a line says how many were right, by
 task, and how long the slowest call took. libFuzzer's own options apply.
 """
@@ -20,13 +21,15 @@ import time
 from collections import Counter
 from itertools import product
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import atheris
-import independent
-from independent import ROWS
 
-with atheris.instrument_imports(include=["reward_fns"]):
+with atheris.instrument_imports(include=["reward_fns"]):  # before anything else imports from there
+    import independent
+    from independent import ROWS
+
     import reward_fns
     import reward_fns.arc
     import reward_fns.countdown
@@ -45,6 +48,7 @@ with atheris.instrument_imports(include=["reward_fns"]):
     import reward_fns.zebra
 
 LIMIT_MS = 50.0
+CALLS = 5
 LONG = 1_000_000  # characters of a repeated response
 LONG_ONE_IN = 100  # by a checksum: were it a byte of the input, the fuzzer would come to make such slow ones only
 COMPARED = 5_000  # the independent reader takes quadratic time
@@ -52,49 +56,19 @@ PIECES = [r"\boxed{", r"\boxed", "{", "}", r"\{", "\\", "<answer>", "</answer>",
 PIECES += [" ", "3", "8", "12", "24", "+", "-", "*", "/", "(", ")", "=", ".", r"\times", r"\div", r"\cdot", r"\frac{"]
 PIECES += [r"\left", r"\right", "\u00d7", "\u00f7", "\u2212", "\u00b7", "carol", "0 0 9", "true", "B", "\n", "\ud800"]
 PIECES += ["12/(3-8/8)/8", "8/8*", "12+12", r"}{", "(3*8)", "(12-", "$", r"\text{", "open", "x=", "\u0663", "\x00"]
-PIECES += [
-    "\nUser: ",
-    "Human:",
-    "<tool_response>",
-    "</tool_response>",
-    "<Answer>",
-    "[INST]",
-    "<|im_start|>user",
-    "**",
-    "`",
-    "~",
-]
-PIECES += [
-    "[",
-    "]",
-    r"\,",
-    r"\quad",
-    r"\mathrm{",
-    r"\\",
-    "END",
-    "->",
-    "H_2",
-    "(a, b)",
-    r"\begin{pmatrix}",
-    r"\end{pmatrix}",
-    "\u00b2",
-]
-PIECES += [r"\pm", r"\cup", "_5", r"\text{ or }", "cm", "\uff11", "\u221a", ";", ":", "<", r"\in", "|"]
+PIECES += ["[", "]", r"\,", r"\quad", r"\mathrm{", r"\\", "END", "->", "H_2", "(a, b)", "**", "`", "~", "\u00b2", ";"]
+PIECES += [r"\pm", r"\cup", "_5", r"\text{ or }", "cm", "\uff11", "\u221a", "<", r"\in", "|", r"\begin{pmatrix}", ":"]
+PIECES += [r"\end{pmatrix}", "2H2O", " = ", "(a, effect, b)", "(b, int, c)", "\\boxed 12", "<Answer>", "</ANSWER>"]
+PIECES += ["<tool_response>", "</tool_response>", "tool", "\nuser\n", "\nassistant\n", "system\n", "\nUser: ", "Human:"]
+PIECES += ["<|im_start|>user", "<|im_start|>tool", "<|im_end|>", "<|endoftext|>", "<|user|>", "<|assistant|>", "<|"]
+PIECES += ["[INST]", "[/INST]"]
 SEEDS = ["(8 - 8/8)", "12+12+8-8", "12/(3-8/8)/8", r"\frac{8}{8} \times 12 + 12*3 - 24", "8*3*(12/(8+4)) = 24", "carol"]
 SEEDS += ["8*12/3-8", r"\frac{8 \times 12}{3} - 8 = 24", r"\left(8/(3/12)\right)-8", "-8--8*12/3"]
-SEEDS += [
-    "0 0 9",
-    r"x = \frac12",
-    r"\text{(B)}",
-    "true",
-    "15e-1",
-    "4*3+sqrt(x)",
-    "[[1, 'a'], [2.0]]",
-    "NaCl",
-    r"\text{Table salt}.",
-    r"\boxed{\boxed{3}}",
-]
+SEEDS += ["0 0 9", r"x = \frac12", r"\text{(B)}", "true", "15e-1", "4*3+sqrt(x)", "[[1, 'a'], [2.0]]", "NaCl"]
+SEEDS += [r"\text{Table salt}.", "O2 + 2H2 = 2H2O", r"O_2+2H_2 \to 2H_{2}O", "(b, int, c), (a, effect, b)"]
+SEEDS += [r"\boxed{\boxed{3}}"]
 SEEDS += ["<answer>0 0 9</answer>", r"Assistant: \boxed {8/3-\left(3*8\right)} \boxed{", "3*8*(12/12)", "(12-8/8-8)*8"]
+SEEDS += ["carol}\nuser\n?\nassistant\n\\boxed{", "carol}<tool_response>B</tool_response> \\boxed{B"]
 
 
 right: Counter[str] = Counter()
@@ -115,6 +89,17 @@ def _response(how: int, rest: bytes) -> str:
     return rf"\boxed{{{text}}}" if how % 4 else text
 
 
+def _timed(data_source: str, response: str, truth: dict[str, Any]) -> tuple[dict[str, float], float]:
+    """The reward, and the milliseconds of CPU time of the first call under the limit, or of the last."""
+    for _ in range(CALLS):
+        begin = time.thread_time()
+        result = reward_fns.compute_score(data_source, response, truth)
+        milliseconds = 1000 * (time.thread_time() - begin)
+        if milliseconds < LIMIT_MS:
+            break
+    return result, milliseconds
+
+
 def check(raw: bytes) -> None:
     """One input."""
     global inputs, slowest_ms
@@ -123,9 +108,7 @@ def check(raw: bytes) -> None:
     row = ROWS[raw[0] % len(ROWS)]
     data_source, truth = row
     response = _response(raw[1], raw[2:])
-    begin = time.thread_time()
-    result = reward_fns.compute_score(data_source, response, truth)
-    milliseconds = 1000 * (time.thread_time() - begin)
+    result, milliseconds = _timed(data_source, response, truth)
     assert milliseconds < LIMIT_MS, f"{milliseconds:.1f} ms for {len(response)} characters"
     assert list(result) == ["score", "acc", "format"], result
     assert tuple(result.values()) in {(1.0, 1.0, 1.0), (0.1, 0.0, 1.0), (0.0, 0.0, 0.0)}, result

@@ -19,4 +19,8 @@ HOSTILE = {
     "a command around a megabyte": r"\boxed{\text{" + "a" * 1_000_000 + "}}",
     "10,000 commands without end": "<answer>" + r"\text{" * 1_600 + "</answer>",
     "a megabyte that is no box": r"\boxed" + "}" * 1_000_000,
+    "a megabyte of lines before a mark": r"\boxed{3}" + "\n" * 1_000_000 + "<|",
+    "500,000 lines that begin like a user's": r"\boxed{3}" + "\n#" * 500_000 + "User",
+    "a megabyte of tools": r"\boxed{3}" + "<tool_response>\n</tool_response>user\n" * 27_000,
+    "a megabyte of a tool that did not begin": "\nuser" * 200_000 + "</tool_response>",
 }

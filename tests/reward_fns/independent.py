@@ -90,19 +90,29 @@ _SIGNS = str.maketrans(
     | {ord(quote): '"' for quote in "\u201c\u201d\u2018\u2019"}
 )
 _TURN = re.compile(
-    r"\n[ \t*#]*(User|Human)[ *]*:|<\|(im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
+    r"\n[ \t*#]*(User|Human)[ *]*:|\nuser(?=\n)"
+    r"|<\|(im_start\|>user|user\|>|start_header_id\|>user|endoftext\|>)|\[INST\]"
 )
-_PROMPT = re.compile(r"User:|Human:|<\|(im_start\|>(user|system)|user\|>|start_header_id\|>user)|\[INST\]")
-_REPLY = re.compile(r"Assistant:|<\|(im_start\|>assistant|assistant\|>|start_header_id\|>assistant)|\[/INST\]")
+_PROMPT = re.compile(
+    r"User:|Human:|(?m:^)(user|system)(?=\n)|<\|(im_start\|>(user|system)|user\|>|start_header_id\|>user)|\[INST\]"
+)
+_REPLY = re.compile(
+    r"Assistant:|\nassistant\n|<\|(im_start\|>assistant|assistant\|>|start_header_id\|>assistant)|\[/INST\]"
+)
+_TOOL = re.compile(r"(<\|im_start\|>(user|tool)\s*|^(user|tool)\s*)?<tool_response>|</tool_response>", re.MULTILINE)
 _OPENING = re.compile(r"\\boxed|<answer>|<Answer>|<ANSWER>")
 
 
 def own_turn(text: str) -> str:
     """Without tools, prompt and later turns."""
-    head, *returned = text.split("<tool_response>")
-    for piece in returned:
-        head = re.sub(r"<\|im_start\|>(user|tool)\s*\Z", "", head) + " " + piece.partition("</tool_response>")[2]
-    text = head
+    own, inside, begin = [], False, 0
+    for tag in _TOOL.finditer(text):
+        if tag[0] == "</tool_response>":
+            inside, begin = False, tag.end()
+        elif not inside:
+            own.append(text[begin : tag.start()])
+            inside = True
+    text = " ".join(own if inside else [*own, text[begin:]])
     begins = [m.start() for m in _OPENING.finditer(text)] or [len(text)]
     asked = _PROMPT.search(text[: begins[0]])
     replies = [m.end() for m in _REPLY.finditer(text) if asked and m.start() >= asked.end()]

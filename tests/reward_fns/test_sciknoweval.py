@@ -3,6 +3,7 @@
 import pytest
 
 from reward_fns import compute_score
+from reward_fns.scoring.relations import tuples
 
 
 def accuracy(truth, answer):
@@ -91,8 +92,33 @@ def test_a_truth_that_rules_cannot_judge_is_refused(truth):
         ("[[geneA, breast cancer]]", 0.1),
         ("[[geneA, asthma], [geneB, breast cancer]]", 0.1),
         ("[[geneA, breast cancer], [geneB, asthma], [geneB, breast cancer]]", 0.1),
+        ("(geneC), (geneA, breast cancer), (geneB, asthma)", 0.1),
+        ("(1) (geneA, breast cancer) (2) (geneB, asthma)", 1.0),
     ],
 )
 def test_relations_are_a_set_of_tuples_in_either_kind_of_brackets(answer, score):
     truth = {"target": "(geneA, breast cancer), (geneB, asthma)", "type": "relation_extraction"}
     assert compute_score("sciknoweval", rf"\boxed{{{answer}}}", truth)["score"] == score
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(a,b), (c , d)", [["a", "b"], ["c", "d"]]),
+        ("[(a, X, b)]", [["a", "X", "b"]]),
+        ("[[a, X, b]]", [["a", "X", "b"]]),
+        ("(iron(II), anaemia)", [["iron(II)", "anaemia"]]),
+        ("(a, b), (c, X, d)", [["a", "b"], ["c", "X", "d"]]),
+        ("(a, )", [["a", ""]]),
+        ("(a, b) and (c, d).\n\nEND", [["a", "b"], ["c", "d"]]),
+        ("(1) (a, b)", [["a", "b"]]),
+        ("(a), (b, c)", None),
+        ("(a, b) but not (c, d)", None),
+        ("The host 'a (b)' was doped.", []),
+        ("(a)", []),
+        ("a, b", []),
+        ("", []),
+    ],
+)
+def test_tuples_are_read_as_they_are_written(text, expected):
+    assert tuples(text) == expected
