@@ -67,6 +67,9 @@ RUNS = [Run(folder) for folder in sorted((MINI / "logs").iterdir())]
 METHODS = {method: [r for r in RUNS if r.method == method] for method in dict.fromkeys(r.method for r in RUNS)}
 
 
+LEAN = [Run(folder) for folder in sorted((MINI / "logs_lean").iterdir())]
+
+
 def table(title):
     """The rows of a table of RESULTS.md: one dict per row, heading -> cell; headings that occur twice count up."""
     block = TEXT.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
@@ -104,6 +107,36 @@ def test_the_comparison_is_whole():
     assert METHODS.keys() >= {"sec_grpo", "sec_dapo", "grpo_iwu", "grpo_rps", "mt_grpo_reg", "mt_grpo_0.1"}
     assert all(sorted(s for s in r.steps if s) == list(r.trained) and r.validated[-1] == STEPS for r in RUNS)
     assert all(len({r.seed for r in runs}) == len(runs) for runs in METHODS.values())
+
+
+def test_lean_costs_what_grpo_costs_and_discards_nothing():
+    assert sorted(run.seed for run in LEAN) == sorted(run.seed for run in METHODS["grpo"])
+    for run in (*LEAN, *METHODS["grpo"]):
+        assert run.spent(STEPS, "prompts") == 960
+    assert all(
+        run.steps[step][f"mt_grpo/discarded/{task}"] == 0 for run in LEAN for step in run.trained for task in TASKS
+    )
+
+
+def test_lean_beside_grpo_at_the_same_prompts():
+    grpo_of = {run.seed: run for run in METHODS["grpo"]}
+    rows = table("At the cost of GRPO")
+    assert [int(row["prompts"]) for row in rows] == [240, 480, 720, 960]
+    for row in rows:
+        step = int(row["prompts"]) // 12
+        for heading, named, measure in (
+            ("worst task", "difference", Run.worst),
+            ("average", "difference of averages", Run.average),
+        ):
+            lean = [measure(run, step) for run in LEAN]
+            grpo = [measure(grpo_of[run.seed], step) for run in LEAN]
+            agree(row[f"{heading}, mt_grpo_lean"], lean, 100)
+            agree(row[f"{heading}, grpo"], grpo, 100)
+            apart = [100 * (ours - theirs) for ours, theirs in zip(lean, grpo, strict=True)]
+            shown, slack = number(row[named])
+            # 4.303 is the 97.5 % quantile of Student's t for two degrees of freedom.
+            expected = [fmean(apart), 4.303 * stdev(apart) / 3**0.5]
+            assert shown == [pytest.approx(value, abs=bound) for value, bound in zip(expected, slack, strict=True)]
 
 
 def test_the_differences_at_the_top():
