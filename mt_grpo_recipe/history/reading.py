@@ -92,7 +92,7 @@ def _check_steps(folder: Path, decided: list[int], recorded: list[int]) -> None:
     """Refuse a history with steps missing, the last one of a killed run apart."""
     common = [step for step in decided if step in set(recorded)]
     if not common:
-        raise HistoryError(f"{folder} has no step yet with both decisions and outcomes")
+        raise HistoryError(f"{folder} holds no step yet with both decisions and outcomes")
     if common != list(range(1, len(common) + 1)) or max(len(decided), len(recorded)) > len(common) + 1:
         raise HistoryError(
             f"{folder}: decisions are recorded for steps {decided[0]} to {decided[-1]}, outcomes for steps "
