@@ -32,6 +32,11 @@ BOUNDS = {"require_positive": "above 0", "require_at_least": "{} or more", "requ
 """Check of `settings.bounds` -> what it allows; the braces stand for its third argument."""
 
 
+def _dataclasses(settings: type) -> Iterator[type]:
+    """A settings class and those that it is derived from, the first of them first."""
+    return (part for part in reversed(settings.__mro__) if is_dataclass(part))
+
+
 def class_body(settings: type) -> list[ast.stmt]:
     """The statements of a class, as it is written."""
     [definition] = ast.parse(inspect.getsource(settings)).body
@@ -42,7 +47,7 @@ def class_body(settings: type) -> list[ast.stmt]:
 def meanings_of(settings: type) -> dict[str, str]:
     """The text below each field, by the name of the field, with those of the classes that it is derived from."""
     found = {}
-    for part in filter(is_dataclass, reversed(settings.__mro__)):
+    for part in _dataclasses(settings):
         body = class_body(part)
         for field, text in pairwise(body):
             match field, text:
@@ -54,7 +59,7 @@ def meanings_of(settings: type) -> dict[str, str]:
 def bounds_of(settings: type) -> dict[str, str]:
     """What the checks allow, by the name of the field, with those of the classes that it is derived from."""
     found: dict[str, list[str]] = {}
-    for part in filter(is_dataclass, reversed(settings.__mro__)):
+    for part in _dataclasses(settings):
         for call in (node for statement in class_body(part) for node in ast.walk(statement)):
             match call:
                 case ast.Call(func=ast.Name(id="require"), args=[_, name, _, ast.Constant(value=str(allowed))]):
