@@ -1,6 +1,6 @@
 """Hold runs of the laboratory against verl's runs of the same methods, at the same steps.
 
-    python run_scripts/lab/against_verl.py outputs/lab run_scripts/mini/logs
+    python run_scripts/lab/against_verl.py outputs/lab run_scripts/mini/logs run_scripts/mini/logs_lean
 
 Prints a Markdown table: mean ± sample standard deviation over the runs of a method in per cent, and the difference of
 the two means in points ± its standard error.
@@ -22,10 +22,10 @@ MEASURES: dict[str, Callable[[Run], Series]] = {"worst task": worst_accuracy, "a
 HEADING = "| method, runs lab / verl | % | step | lab | verl | difference |\n| --- | --- | ---: | ---: | ---: | ---: |"
 
 
-def runs_by_method(folder: Path) -> dict[str, list[Run]]:
-    """The runs in a folder, a directory each."""
+def runs_by_method(*folders: Path) -> dict[str, list[Run]]:
+    """The runs in folders, a directory each."""
     runs: dict[str, list[Run]] = {}
-    for file in sorted(folder.glob("*/run.json")):
+    for file in (file for folder in folders for file in sorted(folder.glob("*/run.json"))):
         run = read_run(file.parent)
         runs.setdefault(run.method, []).append(run)
     return runs
@@ -63,10 +63,10 @@ def rows(lab: dict[str, list[Run]], verl: dict[str, list[Run]]) -> Iterator[str]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lab", type=Path, help="folder of runs of the laboratory")
-    parser.add_argument("verl", type=Path, help="folder of runs of verl")
+    parser.add_argument("verl", type=Path, nargs="+", help="folders of runs of verl")
     args = parser.parse_args()
     print(HEADING)
-    for row in rows(runs_by_method(args.lab), runs_by_method(args.verl)):
+    for row in rows(runs_by_method(args.lab), runs_by_method(*args.verl)):
         print(row)
 
 
