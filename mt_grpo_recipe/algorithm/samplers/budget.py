@@ -1,7 +1,7 @@
 """A budget instead of a batch: generate B groups, train on all that are informative, make up for shares step by step.
 
 A filter cannot make information: every informative group that is generated and not trained on was paid for in vain. So
-the budget is fixed and the batch is what comes of it. A step costs what a GRPO step of B groups costs, whatever the
+the budget is fixed and the batch is what comes of it. A step generates what a GRPO step of B groups does, whatever the
 filter takes, nothing informative is discarded, everything is on-policy, and there are no rounds.
 
 The shares hold over the run, not in each step. With z the weights, C the groups that a step trains on, c_k those of
