@@ -3,7 +3,7 @@ package's configs with Hydra.
 
 verl imports this package in every process and hides its failures at level DEBUG, so failures are reported here. Most
 processes (reward workers, the engine, the queue) need nothing of it: what registers something with a module of verl is
-imported once that module is, which spares them seconds of start-up and 200 MB each.
+imported once that module is, which spares them seconds of start-up and 190 MB each.
 """
 
 from __future__ import annotations

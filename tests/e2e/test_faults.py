@@ -187,8 +187,9 @@ def test_a_validation_whose_every_reward_raises_names_the_exception_as_well(fold
 def test_a_reward_worker_that_dies_comes_back(folder):
     (folder / "reward.py").write_text(DIES)
     result, output = train(folder)
-    assert (folder / "died").exists()
     assert result.returncode == 0, output[-5000:]
+    assert (folder / "died").exists()
     steps = steps_logged(folder)
-    assert steps[2]["mt_grpo/generated_rollouts/" + METRIC_NAMES[SOUND]] > 0
-    assert not any(steps[step]["mt_grpo/failed_groups"] for step in (1, 2))
+    # What the worker had in hand when it died was scored by its successor.
+    assert all(steps[step]["mt_grpo/failed_groups"] == 0 for step in (1, 2))
+    assert all(steps[step]["mt_grpo/generated_rollouts/" + METRIC_NAMES[SOUND]] > 0 for step in (1, 2))

@@ -19,9 +19,7 @@ REWARD_MODULE = "reward_fns"
 Rule = Callable[[DictConfig, MTGRPOConfig], str | None]
 """(verl's whole training config, the checked section `mt_grpo`) -> what is wrong, as a sentence, or None."""
 
-RULES: tuple[Rule, ...] = (
-    *(*method.RULES, *updates.RULES, *rollouts.RULES, *devices.RULES, *options.RULES, *datasets.RULES),
-)
+RULES: tuple[Rule, ...] = method.RULES + updates.RULES + rollouts.RULES + devices.RULES + options.RULES + datasets.RULES
 """What holds in every trainer mode."""
 
 ASYNC_RULES: tuple[Rule, ...] = beside_training.RULES
