@@ -31,6 +31,8 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "PPOTrainer._save_checkpoint": (),
         "PPOTrainer._add_prompts_to_generate": ("num_prompts",),
         "PPOTrainer._submit_batch_to_rollout": ("batch",),
+        "PPOTrainer._balance_batch": ("batch", "metrics"),
+        "PPOTrainer._get_required_batch_multiple": ("dp_size",),
         "PPOTrainer.on_train_begin": (),
         "PPOTrainer.on_sample_end": (),
         "PPOTrainer.prepare_step": (),
@@ -194,6 +196,7 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
             "agent_loop_manager",
             "reward_loop_manager",
             "actor_rollout_wg",
+            "use_critic",
         ),
     },
     "verl.trainer.ppo.v1.replay_buffer": {

@@ -11,7 +11,7 @@ import numpy as np
 from omegaconf import DictConfig
 from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
+from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.debug import marked_timer
@@ -29,17 +29,17 @@ from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
 from mt_grpo_recipe.verl_plugin.checkpoint import read_state, repair_marker, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
+from mt_grpo_recipe.verl_plugin.even_updates import EvenUpdates
 from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import (
     ImprovementPass,
     advantage_mass_of_rows,
-    data_parallel_ranks,
     mean_absolute_advantage,
 )
 from mt_grpo_recipe.verl_plugin.log_lines import show_log_lines
 from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
-from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches, put_loss_weights, task_of_rows
+from mt_grpo_recipe.verl_plugin.queue_rows import put_loss_weights, task_of_rows
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.reward_workers import restarting_reward_workers
 from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd, say_epochs_mean_nothing
@@ -58,7 +58,7 @@ from mt_grpo_recipe.verl_plugin.validation import RecordingLoader, accuracy_metr
 logger = logging.getLogger(__name__)
 
 
-class TaskTrainer(PPOTrainer):
+class TaskTrainer(EvenUpdates):
     """One step: the buffer generates and chooses the batch, verl updates the policy, I_k is measured, z moves.
 
     Stands before one of verl's trainers in the bases of a trainer mode.
@@ -202,12 +202,6 @@ class TaskTrainer(PPOTrainer):
             self._move_weights(part)
         metrics.update({name: float(np.mean([update[name] for update in updates])) for name in updates[0]})
         return batch
-
-    def _mini_batches(self, batch: KVBatchMeta) -> list[KVBatchMeta]:
-        """The parts of the batch that verl makes an optimiser step of."""
-        actor_rollout = self.config.actor_rollout_ref
-        ranks = data_parallel_ranks(self.actor_rollout_wg)
-        return mini_batches(batch, ranks, actor_rollout.actor.ppo_mini_batch_size * actor_rollout.rollout.n // ranks)
 
     def _move_weights(self, batch: KVBatchMeta) -> None:
         self.controller.update_weights(self._measure_signal(batch))
