@@ -47,7 +47,7 @@ UNEQUAL = ("grpo", "grpo_proportional", "gdro", "dapo_stream_proportional", "grp
 """Methods that are compared on unequal files. What draws in proportion is verl on files that are joined."""
 CHOSEN = dict.fromkeys(EQUAL, 6)
 """Batch of each method in `report`; README.md says which of them `choose` found best."""
-CHOSEN_UNEQUAL = dict.fromkeys(UNEQUAL, 6)
+CHOSEN_UNEQUAL = dict.fromkeys(UNEQUAL, 6) | {"grpo": 12, "dapo_stream_proportional": 12, "mt_grpo_lean": 12}
 """The same in `report-unequal`."""
 ROWS = {"countdown-mini": 1710, "arc-mini": 190, "zebra-mini": 1900}
 """Training puzzles of each task in unequal files: shares of 45, 5 and 50 %."""
