@@ -232,8 +232,8 @@ def test_what_each_task_was_given():
             "asked for %": ("target_share", 100),
             "got %": ("batch_share", 100),
             "zero-gradient %": ("zero_grad_rate", 100),
-            "prompts a step": ("generated", 1),
-            "missing a step": ("shortfall", 1),
+            "prompts per step": ("generated", 1),
+            "missing per step": ("shortfall", 1),
             "loss weight": ("loss_weight", 1),
         }
         for heading, (metric, scale) in late.items():
@@ -246,15 +246,15 @@ def test_what_it_cost():
     for row in table("What it cost"):
         runs = METHODS[row["method"]]
         means = {
-            "rounds a step": "mt_grpo/rounds",
-            "time a step": "timing_s/step",
-            "generation a step": "timing_s/gen",
-            "update a step": "timing_s/update_actor",
-            "tokens a response": "response_length/mean",
+            "rounds per step": "mt_grpo/rounds",
+            "time per step": "timing_s/step",
+            "generation per step": "timing_s/gen",
+            "update per step": "timing_s/update_actor",
+            "tokens per response": "response_length/mean",
         }
         for heading, metric in means.items():
             agree(row[heading], [fmean(r.steps[s][metric] for s in r.trained) for r in runs])
-        agree(row["prompts a step"], [fmean(r.prompts(s) for s in r.trained) for r in runs])
+        agree(row["prompts per step"], [fmean(r.prompts(s) for s in r.trained) for r in runs])
         for heading, metric in (("failed groups", "failed_groups"), ("skipped updates", "skipped_update")):
             agree(row[f"{heading} in all"], [sum(r.steps[s][f"mt_grpo/{metric}"] for s in r.trained) for r in runs])
         agree(row["prompts in all"], [r.spent(STEPS, "prompts") for r in runs])

@@ -66,9 +66,9 @@ def draw_cost(comparison: Comparison) -> Figure:
     """Gap between shares asked for and got, rounds, prompts and seconds of each step."""
     shown: list[tuple[str, str, Callable[[Run], Series]]] = [
         ("Largest gap, asked for to got", "percentage points", lambda run: _scaled(largest_deviation(run), 100)),
-        ("Rounds of generation", "rounds a step", lambda run: run.series(ROUNDS.name)),
-        ("Prompts generated", "prompts a step", prompts_per_step),
-        ("Time", "seconds a step", lambda run: run.series(STEP_SECONDS)),
+        ("Rounds of generation", "rounds per step", lambda run: run.series(ROUNDS.name)),
+        ("Prompts generated", "prompts per step", prompts_per_step),
+        ("Time", "seconds per step", lambda run: run.series(STEP_SECONDS)),
     ]
     figure = Figure(figsize=(9.6, 5), layout="constrained")
     for axes, (title, label, series) in zip(figure.subplots(2, 2, sharex=True).flat, shown, strict=True):

@@ -66,8 +66,8 @@ SHARES: tuple[tuple[Metric, str, Kind], ...] = (
 """What stands before the gaps, as means over the last steps."""
 COUNTS: tuple[tuple[Metric, str, Kind], ...] = (
     (ZERO_GRAD_RATE, "zero-gradient %", "share"),
-    (GENERATED, "prompts a step", "count"),
-    (SHORTFALL, "missing a step", "number"),
+    (GENERATED, "prompts per step", "count"),
+    (SHORTFALL, "missing per step", "number"),
     (LOSS_WEIGHT, "loss weight", "number"),
 )
 """What stands behind the gaps, as means over the last steps."""
@@ -113,12 +113,12 @@ def cost_table(comparison: Comparison) -> Table:
     """Rounds, prompts and time of a step, and of the whole run."""
     filled = [
         method_column(),
-        measured("rounds", "rounds a step", "number", lambda run: _mean(run, ROUNDS.name)),
-        measured("prompts", "prompts a step", "count", lambda run: _or_nan(prompts_per_step(run).values)),
-        measured("step_seconds", "time a step", "seconds", lambda run: _mean(run, STEP_SECONDS)),
-        measured("gen_seconds", "generation a step", "seconds", lambda run: _mean(run, "timing_s/gen")),
-        measured("update_seconds", "update a step", "seconds", lambda run: _mean(run, "timing_s/update_actor")),
-        measured("response_length", "tokens a response", "count", lambda run: _mean(run, "response_length/mean")),
+        measured("rounds", "rounds per step", "number", lambda run: _mean(run, ROUNDS.name)),
+        measured("prompts", "prompts per step", "count", lambda run: _or_nan(prompts_per_step(run).values)),
+        measured("step_seconds", "time per step", "seconds", lambda run: _mean(run, STEP_SECONDS)),
+        measured("gen_seconds", "generation per step", "seconds", lambda run: _mean(run, "timing_s/gen")),
+        measured("update_seconds", "update per step", "seconds", lambda run: _mean(run, "timing_s/update_actor")),
+        measured("response_length", "tokens per response", "count", lambda run: _mean(run, "response_length/mean")),
         measured("total_prompts", "prompts in all", "count", lambda run: prompts_spent(run).last),
         measured("total_seconds", "time in all", "seconds", lambda run: seconds_spent(run).last),
         measured("failed_groups", "failed groups in all", "count", lambda run: _sum(run, FAILED_GROUPS.name)),
