@@ -11,6 +11,8 @@ source run_scripts/common.sh
 bash run_scripts/setup.sh cpu
 use_environment
 
+unset PYTHONDONTWRITEBYTECODE # a hundred processes import the package, and would compile it each
+
 # Unit tests by as many processes as there are cores, four at most: each may import verl, and then takes 1 GB. They
 # share the cores, so torch gets one thread in each.
 unit_tests() {

@@ -1,4 +1,4 @@
-"""The controller's state in verl's checkpoint folders, and verl's marker of the newest one."""
+"""The controller's state in verl's checkpoint folders, and which of these a run resumes from."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
+from omegaconf import DictConfig
+
+from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.history.files import write_whole
+from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 
 logger = logging.getLogger(__name__)
 STATE_FILE = "mt_grpo.json"
+DATA_FILE = "data.pt"
+"""verl's file of the dataloader's state."""
 MARKER = "latest_checkpointed_iteration.txt"
 """verl's file that names the checkpoint to resume from; written last, but not at once."""
 
@@ -54,3 +61,37 @@ def repair_marker(folder: Path) -> None:
         return
     logger.warning("%s was left empty by a kill; the newest checkpoint, of step %d, is taken.", marker, max(steps))
     write_whole(marker, str(max(steps)))
+
+
+def resumed_folder(config: DictConfig) -> Path | None:
+    """The checkpoint that verl will resume from; None if the run starts afresh.
+
+    Args:
+        config: verl's whole training config.
+    """
+    if config.trainer.resume_mode == "resume_path":
+        return Path.cwd() / config.trainer.resume_from_path
+    if config.trainer.resume_mode != "auto":
+        return None
+    folder = Path.cwd() / config.trainer.default_local_dir
+    repair_marker(folder)
+    if not (folder / MARKER).exists():
+        return None
+    newest = folder / f"global_step_{int((folder / MARKER).read_text(encoding='utf-8'))}"
+    return newest if newest.exists() else None
+
+
+def resume_early(folder: Path, controller: TaskController, loader: TaskLoader) -> None:
+    """Take in what verl's checkpoint holds of ours, before models are loaded, so that another run's is refused at once.
+
+    verl loads checkpoints after all else, minutes later with a large model; doing it again then changes nothing.
+
+    Args:
+        folder: what the run resumes from.
+
+    Raises:
+        StateMismatch: it belongs to a run with other tasks, settings or data.
+    """
+    controller.load_state_dict(read_state(folder))
+    if (folder / DATA_FILE).exists():
+        loader.load_state_dict(torch.load(folder / DATA_FILE, weights_only=False))

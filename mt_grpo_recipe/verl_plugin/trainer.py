@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, STEPS_LEFT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
-from mt_grpo_recipe.verl_plugin.checkpoint import read_state, repair_marker, write_state
+from mt_grpo_recipe.verl_plugin.checkpoint import read_state, resume_early, resumed_folder, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
 from mt_grpo_recipe.verl_plugin.even_updates import EvenUpdates
@@ -111,8 +110,8 @@ class TaskTrainer(EvenUpdates):
                 rows_K=[len(rows) for rows in rows_of.values()],
             )
         self.replay_buffer.controller = self.controller
-        folder, keeps_outcomes = Path(self.config.trainer.default_local_dir), not self.replay_buffer.carries_over
-        self._history = History(folder, self.controller, self.mt_grpo, keeps_outcomes)
+        run, keeps_outcomes = Path(self.config.trainer.default_local_dir), not self.replay_buffer.carries_over
+        self._history = History(run, self.controller, self.mt_grpo, keeps_outcomes)
         actor_rollout = self.config.actor_rollout_ref
         clip = clip_bounds(actor_rollout.actor)
         self._improvement = ImprovementPass(self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks))
@@ -124,6 +123,8 @@ class TaskTrainer(EvenUpdates):
                 self.config, self.config.data.train_batch_size // actor_rollout.actor.ppo_mini_batch_size
             )
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
+        if folder := resumed_folder(self.config):
+            resume_early(folder, self.controller, self.train_dataloader)
 
     def _launch(self, tasks: list[int]) -> list[str]:
         """Submit one prompt of each task, in this order, and return their uids."""
@@ -241,12 +242,6 @@ class TaskTrainer(EvenUpdates):
 
     # ------------------------------------------------------------------ checkpoints
 
-    def _checkpoint_folder(self) -> Path:
-        trainer = self.config.trainer
-        if trainer.resume_mode == "resume_path":
-            return Path(os.getcwd()) / trainer.resume_from_path
-        return Path(os.getcwd()) / trainer.default_local_dir / f"global_step_{self.global_steps}"
-
     def _save_checkpoint(self) -> None:
         # Before verl's own files: it names the checkpoint as the latest only when everything is written.
         folder = Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
@@ -254,12 +249,10 @@ class TaskTrainer(EvenUpdates):
         super()._save_checkpoint()
 
     def _load_checkpoint(self) -> None:
-        folder = Path(self.config.trainer.default_local_dir)
-        if self.config.trainer.resume_mode == "auto":
-            repair_marker(folder)
+        folder = resumed_folder(self.config)
         super()._load_checkpoint()
-        if self.global_steps > 0:
-            self._load_state(read_state(self._checkpoint_folder()))
+        if folder:
+            self._load_state(read_state(folder))
         self._history.resume(self.global_steps)
 
     def _state(self) -> dict[str, Any]:

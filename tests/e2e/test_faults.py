@@ -17,16 +17,22 @@ pytestmark = pytest.mark.e2e
 SOUND, SINGLE, RAISES, NAN, KEYS = "../../sound task", "one\nrow", 'raises "$(now)" {x}', "nan_☃", "wrong/keys"
 METRIC_NAMES = {SOUND: "..-..-sound-task", SINGLE: "one-row", RAISES: "raises-now-x", NAN: "nan", KEYS: "wrong-keys"}
 REWARD = f"""
+import os
 from collections import Counter
+from pathlib import Path
 
 from reward_fns import compute_score as sound
 
+DIED = Path(__file__).with_name("died")
 calls = Counter()
 
 
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
     task = extra_info["task"]
     calls[task] += 1
+    if task == {SOUND!r} and not DIED.exists():
+        DIED.touch()
+        os._exit(9)
     if task == {RAISES!r} and calls[task] % 40 == 0:
         raise RuntimeError("the judge is out")
     if task == {KEYS!r}:
@@ -56,21 +62,6 @@ def write(path, puzzles_of):
 ALL_RAISE = """
 def compute_score(data_source, solution_str, ground_truth, extra_info=None, **kwargs):
     return float(extra_info["answer_key"] == solution_str)
-"""
-DIES = """
-import os
-from pathlib import Path
-
-from reward_fns import compute_score as sound
-
-DIED = Path(__file__).with_name("died")
-
-
-def compute_score(*args, **kwargs):
-    if not DIED.exists():
-        DIED.touch()
-        os._exit(9)
-    return sound(*args, **kwargs)
 """
 
 
@@ -108,7 +99,7 @@ def steps_logged(folder):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Metrics by step, and what the run printed: two steps on five tasks of the same puzzles."""
+    """Metrics by step, what was decided, and what the run printed: two steps on five tasks of the same puzzles."""
     folder = tmp_path_factory.mktemp("faults")
     (train_puzzles,), (test,) = (list(split.values()) for split in draw({"arc-mini": 81}, test=1))
     places = {SINGLE: (0, 1), SOUND: (1, 21), RAISES: (21, 41), NAN: (41, 61), KEYS: (61, None)}
@@ -117,6 +108,7 @@ def run(tmp_path_factory):
     (folder / "reward.py").write_text(REWARD)
     result, output = train(folder)
     assert result.returncode == 0, output[-5000:]
+    assert (folder / "died").exists()
     decisions = [json.loads(line) for line in (folder / "checkpoints/decisions.jsonl").read_text().splitlines()]
     return steps_logged(folder), decisions, output
 
@@ -136,6 +128,15 @@ def test_groups_whose_reward_raised_or_was_no_number_are_replaced(run):
     for task in (RAISES, NAN):
         assert sum(steps[step][f"mt_grpo/batch_share/{METRIC_NAMES[task]}"] for step in (1, 2)) > 0
     assert all(steps[step]["actor/grad_norm"] < float("inf") for step in (1, 2))
+
+
+def test_a_reward_worker_that_dies_comes_back(run):
+    # What the worker had in hand when it died was scored by its successor: no group of these tasks failed.
+    steps, _, _ = run
+    for step in (1, 2):
+        for task in (SOUND, SINGLE):
+            assert steps[step][f"mt_grpo/failed/{METRIC_NAMES[task]}"] == 0
+            assert steps[step][f"mt_grpo/generated_rollouts/{METRIC_NAMES[task]}"] > 0
 
 
 def test_a_task_whose_reward_never_works_is_short_and_named_and_training_goes_on(run):
@@ -175,21 +176,3 @@ def test_a_run_whose_every_reward_raises_stops_with_an_error_that_names_the_exce
     assert "Every group failed in 3 steps in a row, the last of them step 3" in output, output[-5000:]
     assert "Traceback (most recent call last)" in output and "KeyError: 'answer_key'" in output
     assert (folder / "checkpoints/latest_checkpointed_iteration.txt").read_text().strip() == "2"
-
-
-def test_a_validation_whose_every_reward_raises_names_the_exception_as_well(folder):
-    (folder / "reward.py").write_text(ALL_RAISE)
-    result, output = train(folder, "trainer.val_before_train=True")
-    assert result.returncode != 0
-    assert "of a validation batch failed at step 0" in output and "KeyError: 'answer_key'" in output
-
-
-def test_a_reward_worker_that_dies_comes_back(folder):
-    (folder / "reward.py").write_text(DIES)
-    result, output = train(folder)
-    assert result.returncode == 0, output[-5000:]
-    assert (folder / "died").exists()
-    steps = steps_logged(folder)
-    # What the worker had in hand when it died was scored by its successor.
-    assert all(steps[step]["mt_grpo/failed_groups"] == 0 for step in (1, 2))
-    assert all(steps[step]["mt_grpo/generated_rollouts/" + METRIC_NAMES[SOUND]] > 0 for step in (1, 2))

@@ -1,4 +1,4 @@
-"""Real verl, Ray and vLLM on the CPU: two steps, SIGKILL, and a resumed run that goes on where the checkpoint was."""
+"""Real verl, Ray and vLLM on the CPU: two steps, SIGKILL, a run resumed from the checkpoint, and one that has ended."""
 
 import json
 import math
@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.history.reading import read_history
 from mt_grpo_recipe.simulator.replay import check_record, replay
 from mt_grpo_recipe.simulator.replay_cli import settings_of
@@ -27,6 +30,11 @@ def read_log(path):
 
 def by_task(data, name):
     return {task: data[f"mt_grpo/{name}/{task}"] for task in TASKS}
+
+
+def targets(accuracy, *tasks):
+    """The override that asks this of every one of the tasks."""
+    return "mt_grpo.weights.targets={" + ", ".join(f"{task}: {accuracy}" for task in tasks) + "}"
 
 
 class Run:
@@ -50,6 +58,7 @@ class Run:
             f"reward.custom_reward_function.path={ROOT}/tests/e2e/hash_reward.py",
             *("actor_rollout_ref.rollout.n=4", "mt_grpo.sampler.quota=stratified"),
             *("mt_grpo.sampler.max_resample_rounds=1", "mt_grpo.loss_weighting=residual"),
+            *("mt_grpo.weights.rule=targets", "mt_grpo.weights.stop_when_met=true"),
             *(f"trainer.total_training_steps={steps}", "trainer.test_freq=2", "trainer.save_freq=2"),
             *(f"trainer.default_local_dir={self.checkpoints}", "trainer.resume_mode=auto"),
             *("trainer.logger=[console,file]", f"hydra.run.dir={self.folder}/hydra"),
@@ -88,7 +97,7 @@ def run(mini_folder):
 @pytest.fixture(scope="module")
 def killed(run, stop_ray):
     """The run, trained until its first checkpoint stands, then killed in the middle of a later step."""
-    process = run.start(50)
+    process = run.start(50, targets(0.9, *TASKS))
     deadline = time.monotonic() + 900
     while run.saved_steps() < 2:
         assert process.poll() is None and time.monotonic() < deadline, run.tail()
@@ -103,9 +112,9 @@ def killed(run, stop_ray):
 
 @pytest.fixture(scope="module")
 def resumed(killed):
-    """The killed run, resumed for two more steps."""
+    """The killed run, resumed with targets that are met after a few steps, which ends it."""
     killed.resumed_from = killed.saved_steps()
-    process = killed.start(killed.resumed_from + 2)
+    process = killed.start(50, targets(0.01, *TASKS))
     assert process.wait(timeout=900) == 0, killed.tail()
     return killed
 
@@ -137,29 +146,36 @@ def test_validation_reports_the_worst_task_and_the_average(killed):
 def test_the_policy_was_trained(killed):
     data = read_log(killed.first_metrics)[2]
     assert math.isfinite(data["actor/grad_norm"]) and data["actor/grad_norm"] > 0
-    assert any(value != 0 for value in by_task(data, "improvement").values())
 
 
 def test_a_killed_run_goes_on_with_the_weights_of_its_checkpoint(resumed):
     step = resumed.resumed_from
-    state, _ = resumed.state(step)
-    exp = [math.exp(logit) for logit in state["weights"]["logits"]]
-    saved = {task: value / sum(exp) for task, value in zip(state["tasks"], exp, strict=True)}
+    settings = load_config(OmegaConf.load(resumed.folder / "hydra/.hydra/config.yaml")["mt_grpo"])
+    saved = TaskController(TASKS, 6, settings)
+    saved.load_state_dict(resumed.state(step)[0])
     steps = read_log(resumed.metrics)
-    assert sorted(steps) == [step, step + 1, step + 2]
-    assert by_task(steps[step + 1], "weight") == pytest.approx(saved, abs=1e-12)
+    assert sorted(steps) == list(range(step, max(steps) + 1))
+    weights = dict(zip(TASKS, saved.weights_K, strict=True))
+    assert by_task(steps[step + 1], "weight") == pytest.approx(weights, abs=1e-12)
+    assert by_task(steps[step + 1], "weight") != pytest.approx(dict.fromkeys(TASKS, 1 / 3), abs=1e-4)
 
 
 def test_a_killed_run_goes_on_with_its_cursors_and_averages(resumed):
-    step = resumed.resumed_from
-    before, cursors_before = resumed.state(step)
-    after, cursors_after = resumed.state(step + 2)
+    first, last = resumed.resumed_from, resumed.saved_steps()
+    before, cursors_before = resumed.state(first)
+    after, cursors_after = resumed.state(last)
     steps = read_log(resumed.metrics)
     for task in TASKS:
-        generated = sum(steps[s][f"mt_grpo/generated/{task}"] for s in (step + 1, step + 2))
+        generated = sum(steps[step][f"mt_grpo/generated/{task}"] for step in range(first + 1, last + 1))
         assert cursors_after["drawn"][task] == cursors_before["drawn"][task] + generated
-    assert after["steps"] == before["steps"] + 2
-    assert after["weights"]["updates"] == before["weights"]["updates"] + 2
+    assert after["steps"] == before["steps"] + last - first
+
+
+def test_a_run_ends_with_a_checkpoint_once_all_is_met(resumed):
+    last = max(read_log(resumed.metrics))
+    assert last < 50 and resumed.saved_steps() == last
+    said = f"all that mt_grpo.weights asks for is met. The run ends with the checkpoint of step {last}."
+    assert said in resumed.output.read_text()
 
 
 def test_the_history_of_the_resumed_run_replays_to_its_own_figures(resumed):
@@ -176,44 +192,38 @@ def test_the_history_of_the_resumed_run_replays_to_its_own_figures(resumed):
 
 
 def test_resuming_with_another_set_of_tasks_is_refused_naming_both(resumed):
-    process = resumed.start(50, "mt_grpo.tasks=[arc-mini,zebra-mini]")
+    process = resumed.start(50, "mt_grpo.tasks=[arc-mini,zebra-mini]", targets(0.01, "arc-mini", "zebra-mini"))
     assert process.wait(timeout=600) != 0
     output = resumed.output.read_text()
     assert "cannot be resumed" in output
     assert "countdown-mini" in output
 
 
+def test_a_run_that_has_ended_is_left_alone(resumed):
+    last = resumed.saved_steps()
+    process = resumed.start(50, targets(0.01, *TASKS))
+    assert process.wait(timeout=900) == 0, resumed.tail()
+    assert resumed.saved_steps() == last
+
+
 def test_steps_without_any_gradient_are_skipped_and_said_and_the_run_goes_on(run, tmp_path):
+    """Then a validation whose every reward raises ends it, and names the exception."""
     (tmp_path / "reward.py").write_text(
-        "def compute_score(**_):\n    return {'score': 0.0, 'acc': 0.0, 'format': 0.0}\n"
+        "def compute_score(extra_info=None, **_):\n"
+        "    if extra_info['split'] == 'test':\n"
+        "        return float(extra_info['answer_key'])\n"
+        "    return {'score': 0.0, 'acc': 0.0, 'format': 0.0}\n"
     )
     hopeless = Run(tmp_path)
     (tmp_path / "data").symlink_to(run.folder / "data")
     reward = f"reward.custom_reward_function.path={tmp_path}/reward.py"
-    process = hopeless.start(2, reward, "trainer.val_before_train=False")
-    assert process.wait(timeout=600) == 0, hopeless.tail()
-    steps = read_log(hopeless.metrics)
+    process = hopeless.start(3, targets(0.9, *TASKS), reward, "trainer.val_before_train=False", "trainer.test_freq=3")
+    assert process.wait(timeout=600) != 0
+    steps, output = read_log(hopeless.metrics), hopeless.output.read_text()
     for step in (1, 2):
         assert steps[step]["mt_grpo/skipped_update"] == 1
         assert steps[step]["mt_grpo/rounds"] == 2
         assert set(by_task(steps[step], "accuracy").values()) == {0.0}
     assert "actor/grad_norm" not in steps[2]
-    assert "Step 2 is skipped: after its whole budget no group is informative" in hopeless.output.read_text()
-
-
-def test_a_run_ends_with_a_checkpoint_once_all_is_met_and_is_then_left_alone(run, tmp_path):
-    easy = Run(tmp_path)
-    (tmp_path / "data").symlink_to(run.folder / "data")
-    asked = (
-        *("mt_grpo.weights.rule=targets", "mt_grpo.weights.stop_when_met=true"),
-        "mt_grpo.weights.targets={" + ", ".join(f"{task}: 0.01" for task in TASKS) + "}",
-    )
-    process = easy.start(50, *asked)
-    assert process.wait(timeout=900) == 0, easy.tail()
-    last = max(read_log(easy.metrics))
-    assert last < 50 and easy.saved_steps() == last
-    said = f"all that mt_grpo.weights asks for is met. The run ends with the checkpoint of step {last}."
-    assert said in easy.output.read_text()
-    process = easy.start(50, *asked)
-    assert process.wait(timeout=900) == 0, easy.tail()
-    assert easy.saved_steps() == last
+    assert "Step 2 is skipped: after its whole budget no group is informative" in output
+    assert "of a validation batch failed at step 3" in output and "KeyError: 'answer_key'" in output

@@ -2,15 +2,26 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
+from omegaconf import OmegaConf
+from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 
+from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.state import StateMismatch
+from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.verl_plugin.checkpoint import (
+    DATA_FILE,
     MARKER,
     STATE_FILE,
     read_state,
     repair_marker,
+    resume_early,
+    resumed_folder,
     write_state,
 )
+from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 
 
 def test_what_is_written_is_read_back_exactly(tmp_path):
@@ -54,3 +65,50 @@ def test_an_empty_marker_without_any_checkpoint_means_a_fresh_start(tmp_path):
     (tmp_path / MARKER).write_text("")
     repair_marker(tmp_path)
     assert not (tmp_path / MARKER).exists()
+
+
+def config_of(folder, mode="auto", path=None):
+    trainer = {"default_local_dir": str(folder), "resume_mode": mode, "resume_from_path": path}
+    return OmegaConf.create({"trainer": trainer})
+
+
+@pytest.mark.parametrize(("marker", "saved"), [(None, ()), ("4", (2, 4)), ("2", (2, 4)), ("6", (2, 4)), ("", (2, 10))])
+def test_a_run_resumes_from_the_checkpoint_that_verl_takes(tmp_path, marker, saved):
+    for step in saved:
+        write_state(tmp_path / f"global_step_{step}", {})
+    if marker is not None:
+        (tmp_path / MARKER).write_text(marker)
+    found = resumed_folder(config_of(tmp_path))
+    taken_by_verl = find_latest_ckpt_path(str(tmp_path))
+    assert found is None if taken_by_verl is None else str(found) == taken_by_verl
+    assert (found is None) == (marker in (None, "6"))
+
+
+def test_a_checkpoint_is_named_or_none_is_asked_for(tmp_path, monkeypatch):
+    write_state(tmp_path / "global_step_4", {})
+    (tmp_path / MARKER).write_text("4")
+    assert resumed_folder(config_of(tmp_path, "disable")) is None
+    monkeypatch.chdir(tmp_path)
+    assert resumed_folder(config_of("other", "resume_path", "runs/global_step_2")) == tmp_path / "runs/global_step_2"
+    assert resumed_folder(config_of(".")) == tmp_path / "global_step_4"
+
+
+def of_tasks(*tasks, digest="a"):
+    """A controller and a loader of these tasks."""
+    loader = TaskLoader({task: np.arange(2) for task in tasks}, dict, list, 0, dict.fromkeys(tasks, digest))
+    return TaskController(list(tasks), 4, load_config(OmegaConf.create({}))), loader
+
+
+def test_the_checkpoint_of_another_run_is_refused_before_anything_is_loaded(tmp_path):
+    controller, loader = of_tasks("a", "b")
+    loader.next_row(1)
+    write_state(tmp_path, controller.state_dict())
+    torch.save(loader.state_dict(), tmp_path / DATA_FILE)
+    with pytest.raises(StateMismatch, match="cannot be resumed"):
+        resume_early(tmp_path, *of_tasks("a"))
+    with pytest.raises(StateMismatch, match="The training rows of a, b are as many"):
+        resume_early(tmp_path, *of_tasks("a", "b", digest="other"))
+    resumed = of_tasks("a", "b")
+    for _ in range(2):  # verl loads it once more
+        resume_early(tmp_path, *resumed)
+    assert [part.state_dict() for part in resumed] == [controller.state_dict(), loader.state_dict()]
