@@ -19,28 +19,29 @@ INTEGRAL_LIMIT = 2.0
 """Most that the shortfalls of the past add to a pressure, so that they do not outweigh those of today."""
 
 
-def pressed_weights(pressure_K: FloatArray, open_K: BoolArray) -> FloatArray:
+def pressed_weights(pressure_K: FloatArray, even_K: BoolArray) -> FloatArray:
     """z = (u + y) / (1 + sum y), shape (K,): weights of the Lagrangian sum_k u_k J_k + y_k (J_k - b_k), normalised.
 
     Args:
         pressure_K: y, multipliers of the constraints J_k >= b_k, shape (K,), none negative.
-        open_K: tasks among which u is even, shape (K,); all of them where none is open.
+        even_K: tasks among which u is even, shape (K,).
     """
-    open_K = open_K if open_K.any() else np.ones(len(open_K), dtype=bool)
-    return (open_K / open_K.sum() + pressure_K) / (1 + pressure_K.sum())
+    return (even_K / even_K.sum() + pressure_K) / (1 + pressure_K.sum())
 
 
 class TargetWeights(WeightRule):
     """Weight goes where a constraint is not met, by how much its task is short; what is left is even among those tasks.
 
-    A task is open if one of its constraints is neither met nor out of reach. If it is short by e of the highest of its
-    bounds, the pressure on it is a PI controller's (Stooke et al. 2020, arXiv 2007.03964, without the derivative):
+    A task is open if one of its constraints is not met and it is not out of reach. If it is short by e of its highest
+    bound, the pressure on it is a PI controller's (Stooke et al. 2020, arXiv 2007.03964, without the derivative):
 
         I <- clip(I + K_I e, 0, limit),    y = max(K_P e + I, 0).
 
     The integral alone is dual ascent on the multiplier of J >= b; the proportional part damps its swing. Other tasks
-    have y = 0 and I = 0, and share in the batch by `min_share`, or evenly once no task is open. Where the tolerance is
-    the bound, y is the lambda of arXiv 2602.05547 that keeps the worst task so near to the average.
+    have y = 0 and I = 0. One that is out of reach keeps its even share: it may be slow and no more, which shows only
+    while it is trained. One that has met what is asked of it has `min_share`. Once no task is open all share evenly, so
+    that what cannot be reached does not take the whole batch. Where the tolerance is the bound, y is the lambda of
+    arXiv 2602.05547 that keeps the worst task so near to the average.
 
     Args:
         settings: of the rule.
@@ -101,7 +102,8 @@ class TargetWeights(WeightRule):
         moved_K = np.clip(self._integral_K + self._settings.integral_gain * error_K, 0.0, INTEGRAL_LIMIT)
         self._integral_K = np.where(open_K, np.where(measured_K, moved_K, self._integral_K), 0.0)
         pressure_K = np.maximum(self._settings.proportional_gain * error_K + self._integral_K, 0.0)
-        self._weights_K = pressed_weights(np.where(open_K, pressure_K, 0.0), open_K)
+        even_K = unmet_K if open_K.any() else np.ones_like(unmet_K)
+        self._weights_K = pressed_weights(np.where(open_K, pressure_K, 0.0), even_K)
         self._notices = self._changes(before_K)
 
     def skip(self) -> None:
@@ -129,8 +131,8 @@ class TargetWeights(WeightRule):
         return (
             f"Task {self._tasks[task]!r} seems not to reach its {name} {bounds_C[bound]:.3f}: its accuracy is "
             f"{mean:.3f} +- {error_K[task]:.3f}, {bounds_C[bound] - mean:.3f} short, without progress since step "
-            f"{self._watch.since_K[task]}. Until it makes some, the other tasks come first. Lower the bound, or raise "
-            "mt_grpo.weights.patience."
+            f"{self._watch.since_K[task]}. Until it makes some, it has no more than an even share of the batch. Lower "
+            "the bound, or raise mt_grpo.weights.patience."
         )
 
     def readings(self) -> dict[metrics.Metric, FloatArray]:
