@@ -12,8 +12,8 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 class AcceptanceTracker:
     """Exponential moving average of the filtered share of each task, starting at zero.
 
-    Beside it the tracker keeps decayed counts of groups. Their ratio does not start at zero, and they tell how much
-    evidence there is: the streaming sampler starts each step from them.
+    The tracker also keeps decayed counts of groups. Their ratio does not start at zero, and they tell how much evidence
+    there is: the streaming sampler starts each step from them.
 
     Args:
         num_tasks: K.
@@ -33,16 +33,16 @@ class AcceptanceTracker:
 
     @property
     def recent_filtered_K(self) -> FloatArray:
-        """Filtered groups, those of each earlier update weighing `decay` times as much, shape (K,)."""
+        """Filtered groups, shape (K,); each later update multiplies the weight of earlier ones by `decay`."""
         return self._recent_filtered_K.copy()
 
     @property
     def recent_finished_K(self) -> FloatArray:
-        """All groups that finished, weighted alike, shape (K,)."""
+        """All groups that finished, weighted the same way, shape (K,)."""
         return self._recent_finished_K.copy()
 
     def update(self, filtered_K: IntArray, finished_K: IntArray) -> None:
-        """Take in a set of finished groups; tasks with none of them keep their values.
+        """Take in a set of finished groups; tasks without any keep their values.
 
         Args:
             filtered_K: filtered groups, shape (K,).

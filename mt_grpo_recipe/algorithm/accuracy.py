@@ -12,7 +12,7 @@ TOLERANCE = 1e-6
 
 
 def judged_number(reward: float, acc: Any) -> float:
-    """The number that a rollout is judged by; NaN where the reward function returned an `acc` that is no number.
+    """The number that a rollout is judged by; NaN where the reward function returned an `acc` that is not a number.
 
     Args:
         reward: what the rollout is trained on.
@@ -45,7 +45,7 @@ def accuracy_of(number: float, settings: RewardSettings) -> float:
 def off_scale(number: float, settings: RewardSettings) -> bool:
     """Whether the settings cannot be meant for this number: outside `range`, or beyond `correct_at` where that is 1.
 
-    Whoever sets another `correct_at` has looked at the scale.
+    A user who sets another `correct_at` has looked at the scale.
     """
     if settings.range is None:
         return settings.correct_at == 1.0 and number > 1.0 + TOLERANCE

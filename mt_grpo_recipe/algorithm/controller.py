@@ -35,18 +35,18 @@ __all__ = ["STATE_VERSION", "StateMismatch", "TaskController"]
 
 
 class TaskController:
-    """Decides, step by step, what to sample and how the tasks weigh.
+    """Decides, step by step, what to sample and how much each task weighs.
 
-    A step is `begin_step` (gives a sampler to run), `observe` (what the sampler brought), then `update_weights` once
-    for every improvement measured, and `metrics`.
+    A step is `begin_step` (returns a sampler to run), `observe` (takes in what the sampler brought), then
+    `update_weights` once for every improvement measured, and `metrics`.
 
     Args:
         tasks: names of the K tasks, distinct.
         batch_size: B, prompts per batch.
         config: checked settings.
-        carries_over: what a step leaves, in flight or informative and not chosen, goes to the next one. Needs a
-            schedule that can begin with it.
-        rows_K: rows of data of each task, length K; the rule `proportional` reads them.
+        carries_over: whether the groups that a step leaves, in flight or informative and not chosen, go to the next
+            one. Needs a schedule that can begin with them.
+        rows_K: data rows of each task, length K; the rule `proportional` reads them.
 
     Raises:
         SettingError: a setting does not fit the tasks.
@@ -80,7 +80,7 @@ class TaskController:
 
     @property
     def weights_K(self) -> FloatArray:
-        """z, shape (K,), with the least share that every task keeps."""
+        """z, shape (K,), after every task has got its least share."""
         return with_min_share(self._rule.weights_K, self._config.weights.min_share)
 
     @property
@@ -95,12 +95,12 @@ class TaskController:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has what it was started for, and is to end."""
+        """Whether the run has reached what it was started for and should end."""
         return self._rule.finished
 
     @property
     def notices(self) -> list[str]:
-        """What the latest update of the weights has to tell the user, a sentence each."""
+        """What the latest update of the weights has to tell the user, one sentence each."""
         return self._rule.notices
 
     @property
@@ -109,10 +109,10 @@ class TaskController:
         return list(self._held)
 
     def start(self, accuracy_of: Mapping[str, float]) -> None:
-        """Take the accuracies of a validation that samples as the training does, unless a step has begun.
+        """Take the accuracies of a validation that samples as training does; ignored once a step has begun.
 
         Args:
-            accuracy_of: by task; tasks that are not trained are left out.
+            accuracy_of: by task; tasks that are not trained are ignored.
         """
         if self._steps == 0:
             self._rule.start(np.array([accuracy_of.get(task, math.nan) for task in self.tasks]))
@@ -139,7 +139,7 @@ class TaskController:
     @property
     def _sampled_shares_K(self) -> FloatArray:
         """Shares that the tasks are sampled by, shape (K,)."""
-        # With loss_weighting=task the tasks are sampled alike and z acts in the loss alone (Eq. 6).
+        # With loss_weighting=task the tasks are sampled evenly and z acts in the loss alone (Eq. 6).
         uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
         return uniform_K if self._config.loss_weighting == "task" else self.weights_K
 
@@ -150,8 +150,9 @@ class TaskController:
             window: groups to hold, in flight or in stock.
 
         Returns:
-            A task for each group to launch, in launch order, so that with those held the shares come as near as can be
-            to z_k m_k, m_k being the inflation by the tracked share of filtered groups (1 where no ratio is kept).
+            A task for each group to launch, in launch order. Together with the held groups, the shares come as near as
+            possible to z_k m_k, where m_k is the inflation by the tracked share of filtered groups (1 where no ratio is
+            kept).
         """
         count = window - len(self._held)
         if count <= 0:
@@ -175,11 +176,11 @@ class TaskController:
         self._held = [group for position, group in enumerate(self._held) if position not in positions]
 
     def observe(self, selection: Selection) -> None:
-        """Take in what the step generated, and hold what it leaves to the next."""
+        """Take in what the step generated, and hold what it leaves for the next."""
         if self._carries_over:
             self._held = selection.left_groups()
         if selection.owed_K is not None:
-            # Residual weights give every task in the batch its share, whatever it holds of each.
+            # Residual weights give every task in the batch its share, however many groups it has there.
             restored_K = (selection.chosen_K > 0) & (self._config.loss_weighting == "residual")
             self._owed_K = np.where(restored_K, 0.0, selection.owed_K)
             self._put(OWED.key, self._owed_K)
@@ -197,7 +198,7 @@ class TaskController:
         self._launched_ahead_K = np.zeros_like(self._launched_ahead_K)
 
     def _observe_accuracy(self, selection: Selection) -> None:
-        """Average J_k, once as the rule asks for it, and once with its uncertainty."""
+        """Average J_k twice: as the rule asks for it, and with its uncertainty."""
         new_K, old_K, decay = selection.accuracy_K, self._accuracy_K, self._config.weights.accuracy_decay
         average_K = np.where(np.isnan(old_K), new_K, decay * old_K + (1 - decay) * new_K)
         self._accuracy_K = np.where(np.isnan(new_K), old_K, average_K)
@@ -210,11 +211,11 @@ class TaskController:
         Args:
             signal_K: what `reads` names, shape (K,); NaN for a task the batch did not hold.
 
-        Of a task that the batch did not hold,
-        - every group failed, in this step or in the last one that brought any: it was not measured, and does not move
-          z for itself;
-        - J_k was never seen: likewise;
-        - groups finished and none was informative, or none was launched: I_k = 0, beside the J_k last seen.
+        For a task that the batch did not hold:
+        - if every group failed, in this step or in the last one in which any ended, it was not measured and exerts no
+          pull on z;
+        - if J_k was never seen, likewise;
+        - if groups finished and none was informative, or none was launched, I_k = 0, with the J_k last seen.
         """
         measured_K = ~np.isnan(signal_K)
         if self.reads is not Signal.NONE:
@@ -225,7 +226,7 @@ class TaskController:
         self._put_all(self._rule.readings())
 
     def skip_update(self) -> None:
-        """The step trained on nothing: z stays, but a stage of the rule `sequential` has lasted one step more."""
+        """The step trained on nothing: z stays, but a stage of the rule `sequential` is one step older."""
         self._rule.skip()
 
     def loss_weights_K(self, selection: Selection) -> FloatArray | None:
@@ -279,7 +280,7 @@ class TaskController:
         """Continue from what `state_dict` gave.
 
         Raises:
-            StateMismatch: the state is of another format, or belongs to other tasks, another rule, seed or batch size.
+            StateMismatch: the state has another format, or belongs to other tasks, another rule, seed or batch size.
         """
         check_state(state, self.state_dict())
         self._steps = state["steps"]
@@ -289,7 +290,7 @@ class TaskController:
         self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
         self._owed_K = np.asarray(state["owed"], dtype=np.float64)
         self._totals.load_state_dict(state["totals"])
-        if self._carries_over:  # Groups of a mode that carries over are of no use to one that does not.
+        if self._carries_over:  # A mode that carries nothing over has no use for held groups.
             self._held = [Group.from_state(group) for group in state["held"]]
             self._launched_ahead_K = np.asarray(state["launched_ahead"], dtype=np.int64)
         self._rng.bit_generator.state = state["rng"]

@@ -1,4 +1,4 @@
-"""What a step cost: groups, rollouts and tokens that were generated, and what of them was trained on."""
+"""What a step cost: groups, rollouts and tokens that were generated, and how many of them were trained on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def step_costs(
     unchosen_K = groups.count_K(left[groups.outcomes()[left] > 0])
     nothing_K = np.zeros_like(unchosen_K)
     outcomes, accuracies = groups.outcomes(), groups.accuracies()
-    # Of these nothing that carries a gradient can be trained on.
+    # Groups that leave nothing with a gradient to train on.
     flat = told & ((outcomes == Outcome.FILTERED) | ((outcomes == Outcome.INFORMATIVE) & ~groups.spread()))
     return {
         metrics.INFORMATIVE: selection.finished_K - selection.filtered_K,

@@ -31,11 +31,11 @@ class Outcome(IntEnum):
 
 
 INFORMATIVE, FAILED = int(Outcome.INFORMATIVE), int(Outcome.FAILED)
-"""For code that runs for every group: looking a member up in its enum costs as much as the rest of it."""
+"""For code that runs for every group: looking a member up in its enum costs as much as all the rest."""
 
 
 class GroupResult(NamedTuple):
-    """What came of a group, whole."""
+    """All that is kept of what came of a group."""
 
     outcome: Outcome
     accuracy: float
@@ -49,7 +49,7 @@ class GroupResult(NamedTuple):
 
 
 FAILED_GROUP = GroupResult(Outcome.FAILED, 0.0, False)
-"""Of a group whose rollouts or rewards failed nothing is known."""
+"""Nothing is known of a group whose rollouts or rewards failed."""
 
 
 class Group(NamedTuple):
@@ -81,9 +81,9 @@ def judge(
     """Say what came of a finished group.
 
     Args:
-        rewards_G: reward of each rollout, length G; one that is not finite makes the group failed.
-        accuracy_G: accuracy of each rollout, length G: 1 right, 0 wrong, or between where rewards know neither; one
-            that is not finite makes the group failed.
+        rewards_G: reward of each rollout, length G; if one is not finite, the group failed.
+        accuracy_G: accuracy of each rollout, length G: 1 right, 0 wrong, or in between where rewards know neither; if
+            one is not finite, the group failed.
         settings: `informative` and `drop_uninformative` are read.
         tokens: response tokens of all rollouts together.
     """
@@ -93,7 +93,7 @@ def judge(
 
 
 def judge_finished(accuracy: float, spread: bool, rollouts: int, settings: SamplerSettings, tokens: int) -> GroupResult:
-    """Say what came of a group whose rewards and accuracies are all finite, from what of them matters.
+    """Say what came of a group whose rewards and accuracies are all finite, from a summary of them.
 
     Args:
         accuracy: mean accuracy of the rollouts.

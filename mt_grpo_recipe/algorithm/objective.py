@@ -95,7 +95,7 @@ def advantage_mass(
     """Sum of |A| over the unmasked tokens of each task, shape (K,); zero for a task without samples.
 
     The gradient of the surrogate sums A times the gradient of a token's log-probability over tokens, so this is how
-    much of it each task brings where the tokens' gradients are alike in size.
+    much each task contributes where the tokens' gradients are of similar size.
 
     Args:
         advantages_NT: shape (N, T).
@@ -144,7 +144,7 @@ def task_improvement(
 
 
 def probe_rows(task_N: Sequence[int] | IntArray, fraction: float, multiple: int, rng: np.random.Generator) -> list[int]:
-    """Draw rows to measure I_k on: of each task its share of samples, rounded up, without replacement.
+    """Draw rows to measure I_k on: this share of each task's samples, rounded up, without replacement.
 
     The mean over a random part estimates the mean over all without bias, at that share of the forward pass's cost.
 
@@ -177,7 +177,7 @@ def residual_weights(target_share_K: FloatArray, count_K: IntArray, max_weight: 
     Args:
         target_share_K: n_k / sum n, share of the batch asked for, shape (K,), sums to one.
         count_K: c_k, groups of each task in the batch, shape (K,).
-        max_weight: bound that keeps a task with a handful of groups from taking the gradient.
+        max_weight: bound that keeps a task with a handful of groups from dominating the gradient.
 
     Returns:
         Weights, shape (K,); zero for a task without groups, whose share nothing can restore.

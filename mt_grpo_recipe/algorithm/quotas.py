@@ -44,7 +44,7 @@ def draw_quotas(weights_K: FloatArray, batch_size: int, quota: str, rng: np.rand
         weights_K: z, shape (K,).
         batch_size: B.
         quota: "multinomial", n ~ Multinomial(B, z) (Algorithm 2); "stratified", drawn with |n_k - B z_k| < 1; or
-            "rounded", B z_k to the nearest, without a draw.
+            "rounded", B z_k rounded, without a draw.
         rng: source of the draw.
     """
     shares_K = weights_K / weights_K.sum()

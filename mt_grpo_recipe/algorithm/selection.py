@@ -26,15 +26,15 @@ class Selection:
     """Share of the batch that each task should have: the quota's, where the batch has a fixed size."""
     chosen_K: IntArray
     chosen_gradient_K: IntArray
-    """Those of them whose rewards differ, so that they carry a gradient."""
+    """Chosen groups whose rewards differ, so that they carry a gradient."""
     launched_K: IntArray
     finished_K: IntArray
-    """Groups that ended in this step, those that failed left out."""
+    """Groups that ended in this step without failing."""
     filtered_K: IntArray
     filtered_spread_K: IntArray
-    """Of the filtered groups, those whose rewards differ: they have a gradient that nothing trains on."""
+    """Filtered groups whose rewards differ: they have a gradient that nothing trains on."""
     zero_gradient_K: IntArray
-    """Of those that finished, the groups whose rewards are all equal: without a gradient, filtered or let through."""
+    """Finished groups whose rewards are all equal: without a gradient, filtered or let through."""
     failed_K: IntArray
     correct_K: FloatArray
     """Sum of the accuracies of the groups that finished; J_k is its mean."""
@@ -51,7 +51,7 @@ class Selection:
 
     @property
     def accuracy_K(self) -> FloatArray:
-        """J_k of this step, shape (K,); NaN for a task of which no group finished."""
+        """J_k of this step, shape (K,); NaN for a task without a finished group."""
         nothing_K = np.full(len(self.correct_K), np.nan)
         return np.divide(self.correct_K, self.finished_K, out=nothing_K, where=self.finished_K > 0)
 
@@ -108,7 +108,7 @@ def selection_of(
         chosen: launch ids in ascending order.
         quota_K: n, shape (K,).
         rounds: rounds generated.
-        target_share_K: share that each task should have of the batch, shape (K,); None is that of its quota.
+        target_share_K: share that each task should have of the batch, shape (K,); None: that of its quota.
         owed_K: groups that each task is owed now, shape (K,).
     """
     outcomes, spread, told = groups.outcomes(), groups.spread(), groups.told_now()

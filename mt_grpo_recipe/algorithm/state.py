@@ -1,4 +1,4 @@
-"""Which saved state of a controller another one can continue from."""
+"""Which saved states a controller can continue from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_state(state: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
         mine: what the controller that is to continue from it would save now.
 
     Raises:
-        StateMismatch: the state is of another format, or belongs to other tasks, another rule, seed or batch size.
+        StateMismatch: the state has another format, or belongs to other tasks, another rule, seed or batch size.
     """
     if state.get("version") != STATE_VERSION:
         raise StateMismatch(

@@ -1,4 +1,4 @@
-"""What a training step logs of the tasks and of the sampler, whoever drives it."""
+"""What a training step logs about the tasks and the sampler, whoever drives it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def step_metrics(
         controller: has observed the step.
         selection: of the step.
         slugs: slug of each task.
-        skipped: whether the policy was left as it is.
+        skipped: whether the policy was left unchanged.
     """
     metrics = {
         TASK_METRICS[name].of(slugs[task]): value
@@ -46,7 +46,7 @@ def gradient_metrics(mass_K: FloatArray, loss_weights_K: FloatArray | None, slug
 
     Args:
         mass_K: sum of |advantage| over the tokens of each task, shape (K,).
-        loss_weights_K: weight of each task's tokens in the loss, shape (K,); None is one everywhere, and not logged.
+        loss_weights_K: weight of each task's tokens in the loss, shape (K,); None: one everywhere, and not logged.
         slugs: of the tasks, length K.
     """
     weighted_K = mass_K if loss_weights_K is None else mass_K * loss_weights_K

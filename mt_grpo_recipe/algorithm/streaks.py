@@ -9,7 +9,7 @@ from mt_grpo_recipe.algorithm.selection import Selection
 
 
 class Streaks:
-    """Counts steps in a row, of each task and over all, since the process began: a resumed run begins anew.
+    """Counts steps in a row, per task and over all tasks, since the process began: a resumed run starts from zero.
 
     A step in which no group of a task ended leaves the task's counts as they are.
 
@@ -43,5 +43,5 @@ class Streaks:
 
 
 def _count(count_K: IntArray, more_K: np.ndarray, over_K: np.ndarray) -> IntArray:
-    """The counts after a step: one more where it goes on, zero where it is over, as they were elsewhere."""
+    """The counts after a step: one more where the streak goes on, zero where it is over, unchanged elsewhere."""
     return np.where(over_K, 0, count_K + more_K)

@@ -13,16 +13,15 @@ DECAY = 0.9
 """Weight of the past, per step."""
 
 LARGEST_ERROR = 0.5
-"""Standard deviation of one group at most: that of an accuracy which is 0 or 1, each as often."""
+"""Largest standard deviation of one group: that of an accuracy that is 0 or 1 equally often."""
 
 
 class AccuracyTracker:
     """Moving average of the accuracy of each task, over groups, with its standard error.
 
-    A group of `a` steps ago weighs w = 0.9^a, whether the task was sampled since or not. With W = sum w the mean is
-    sum(w x) / W; it rests on W^2 / sum(w^2) groups, times 0.9^age for the steps since the last of them: of a task that
-    is not sampled any longer less and less is known. The groups are the unit, since rollouts of one prompt resemble
-    each other.
+    A group from `a` steps ago weighs w = 0.9^a, whether the task was sampled since or not. With W = sum w the mean is
+    sum(w x) / W; it rests on W^2 / sum(w^2) groups, times 0.9^age for the steps since the last of them: less and less
+    is known of a task that is no longer sampled. Groups are the unit, since rollouts of one prompt resemble each other.
 
     Args:
         num_tasks: K.
@@ -75,8 +74,8 @@ class AccuracyTracker:
     def error_K(self) -> FloatArray:
         """Standard error of the mean, shape (K,), at most 0.5; NaN for a task never seen.
 
-        One group more than were seen is counted, of the largest variance, so that few groups alike are not taken for
-        certain.
+        One more group than was seen is counted, with the largest variance, so that a few equal groups do not pass for
+        certainty.
         """
         groups_K = np.maximum(self.groups_K, np.finfo(np.float64).tiny)
         variance_K = np.maximum(self._ratio_K(self._sums_K[3], self._sums_K[0]) - self.mean_K**2, 0.0)

@@ -1,9 +1,9 @@
 """Entry point `mt_grpo` of group `verl.plugins`: registers estimator, loss and trainer with verl 0.9.1, and the
 package's configs with Hydra.
 
-verl imports this package in every process and hides its failures at level DEBUG, so failures are reported here. Most
-processes (reward workers, the engine, the queue) need nothing of it: what registers something with a module of verl is
-imported once that module is, which spares them seconds of start-up and 190 MB each.
+verl imports this package in every process and logs its failures at level DEBUG only, so failures are reported here.
+Most processes (reward workers, the engine, the queue) need none of it: code that registers something with a module of
+verl is imported only once that module is, which saves each of them seconds of start-up and 190 MB.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def register() -> None:
         )
         return
     with loud_import("mt_grpo"):
-        # The platform has to be known before the trainer's imports ask verl for the device.
+        # The platform must be known before the trainer's imports ask verl for the device.
         register_platform()
         register_search_path()
         for module in REGISTERED_WITH:
@@ -51,10 +51,10 @@ def register() -> None:
 
 
 def _register_with(module: ModuleType) -> None:
-    """Import what registers something with a module of verl that was just imported, unless that is who imported it."""
+    """Import what registers with a module of verl that was just imported, unless ours is what imported it."""
     ours = [f"{__name__}.{name}" for name in REGISTERED_WITH[module.__name__]]
     if not sys.modules.keys() & ours:
-        # A failure is reported and goes no further, as if it came at the entry point: other trainers can still be used.
+        # A failure is reported and goes no further, as at the entry point: other trainers can still be used.
         with suppress(Exception), loud_import("mt_grpo"):
             for name in ours:
                 import_module(name)

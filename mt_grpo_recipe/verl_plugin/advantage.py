@@ -1,7 +1,7 @@
 """Advantage estimator `mt_grpo`: group-relative, exactly zero for a group whose rewards are equal.
 
-verl gives an estimator all rows alike. Where a session has several outputs, as those of multi-turn agent loops may, one
-session is one sample all the same, as in verl's own `grpo`: its last output says what it is worth.
+verl gives an estimator all rows alike. Where a session has several outputs, as in multi-turn agent loops, the session
+is still one sample, as in verl's own `grpo`: its last output says what it is worth.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def compute_mt_grpo_advantage(
     config: Any = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give every token of a response the advantage of the response within its group.
+    """Give every token of a response the response's advantage within its group.
 
     Args:
         token_level_rewards: shape (N, T); a response's reward is their sum.
         response_mask: one on response tokens, shape (N, T).
         index: group (prompt uid) of each response, shape (N,).
-        config: verl's `algorithm` section, or as much of it in a dict; `norm_adv_by_std_in_grpo` decides the scaling.
+        config: verl's `algorithm` section, or a dict with part of it; `norm_adv_by_std_in_grpo` decides the scaling.
         **kwargs: what verl passes for other estimators.
 
     Returns:
         Advantages and returns, both of shape (N, T) and equal.
 
     Raises:
-        ConfigError: the config has a section `mt_grpo`, and a trainer of verl's own that does not read it.
+        ConfigError: the config has a section `mt_grpo`, but names one of verl's own trainers, which do not read it.
     """
     if isinstance(config, DictConfig):
         refuse_another_trainer(config)
@@ -57,7 +57,7 @@ def _scales_by_std(config: Any) -> bool:
 
 
 def put_session_advantages(batch: KVBatchMeta, config: DictConfig) -> KVBatchMeta:
-    """Give all outputs of a session the advantage of its last one among those of its group.
+    """Give all outputs of a session the advantage of its last output within the group.
 
     A session whose last output has no token left in the mask has advantage zero, as in verl's `grpo`.
 
@@ -66,8 +66,8 @@ def put_session_advantages(batch: KVBatchMeta, config: DictConfig) -> KVBatchMet
         config: verl's section `algorithm`.
 
     Returns:
-        The batch as the queue describes it after the write of `advantages` and `returns`; as it was where no session
-        has several outputs, or another estimator is used.
+        The batch as the queue describes it once `advantages` and `returns` are written; unchanged where no session has
+        several outputs, or another estimator is used.
     """
     last = last_outputs(batch.keys)
     if len(last) == len(batch.keys) or config.adv_estimator != ESTIMATOR:

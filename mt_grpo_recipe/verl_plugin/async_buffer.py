@@ -19,9 +19,9 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
     """`TaskReplayBuffer` for a trainer whose rollouts never stop.
 
     A mini-batch is settled as in the streaming sampler: quotas, selection by order of launch, a budget. What differs is
-    what comes before and after. It begins with the groups that are held, those in flight and those in stock; nothing
-    is waited for once it is settled; and then prompts are launched until `window` groups are held again, so that the
-    engines have work while the policy is trained.
+    what comes before and after. It begins with the groups that are held, in flight or in stock; it waits for nothing
+    once it is settled; and then prompts are launched until `window` groups are held again, so that the engines have
+    work while the policy is trained.
 
     A group launched `max_off_policy_threshold` or more steps ago is never trained on: it is dropped when a step begins.
 
@@ -38,7 +38,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
         self._held: list[str] = []
         """Uids of the groups that the controller holds, in the same order."""
         self._abandoned: set[str] = set()
-        """Groups that are no longer of use and still run; their rows are cleared when they end."""
+        """Groups that are of no more use but still run; their rows are cleared when they end."""
         self._stale = 0
 
     # ------------------------------------------------------------------ one mini-batch
@@ -50,7 +50,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
         return Launches(self._held, waiting=[uid for uid, group in held if group.result is None])
 
     def _drop_stale(self, global_steps: int) -> None:
-        """Let go of the groups that are too old in this step, by verl's count of steps."""
+        """Let go of the groups that are too old for this step, by verl's count of steps."""
         threshold = self.max_off_policy_threshold
         launched_at = self.prompt_global_steps[PARTITION]
         stale = {
@@ -63,12 +63,12 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
         self._let_go(stale)
 
     def _keep(self, uids: set[str]) -> None:
-        """Hold no other groups than these any longer."""
+        """From now on, hold these groups only."""
         self.controller.forget({position for position, uid in enumerate(self._held) if uid not in uids})
         self._held = [uid for uid in self._held if uid in uids]
 
     def _let_go(self, uids: set[str]) -> None:
-        """Clear groups that have ended, now or, where they still run, when they have."""
+        """Clear these groups: now, or once they have ended."""
         self._abandoned |= uids
         ended = self._abandoned & (self.finished_keys[PARTITION] | self.failure_keys[PARTITION])
         self._clear_groups(PARTITION, ended)
@@ -77,7 +77,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
     def _hand_over(self, selection: Selection) -> KVBatchMeta:
         """Return the chosen groups, hold what a later mini-batch can use, clear the rest, and launch ahead.
 
-        Rows that no group of this step has stay untouched: those of earlier mini-batches of the step are still needed.
+        Other rows stay untouched: those of earlier mini-batches of the step are still needed.
         """
         uids = self._launches.uids
         chosen = [uids[launch_id] for launch_id in selection.launch_ids]
@@ -87,7 +87,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
         return self._batch(chosen)
 
     def launch_ahead(self) -> None:
-        """Launch prompts, by the weights and the filtered shares of now, until `window` groups are held."""
+        """Launch prompts, by the current weights and filtered shares, until `window` groups are held."""
         tasks = self.controller.launch_ahead(self._window)
         if tasks:
             self._held += self._launch(tasks)
@@ -103,9 +103,9 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
         return list(self._held)
 
     def load_state_dict(self, state: list[str]) -> None:
-        """Hold again what `state_dict` gave, as far as the queue was restored, and clear what else is in the queue.
+        """Hold again what `state_dict` gave, as far as the queue was restored, and clear the rest of the queue.
 
-        The controller's state, which knows these groups' tasks and results, is restored before.
+        The controller's state must be restored first: it knows these groups' tasks and results.
         """
         self._sync_metadata_from_transfer_queue()
         launched = self.prompt_global_steps[PARTITION].keys()

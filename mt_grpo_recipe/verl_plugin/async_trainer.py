@@ -23,7 +23,7 @@ from mt_grpo_recipe.verl_plugin.trainer import TaskTrainer
 
 @contextmanager
 def _without_info(logger: logging.Logger) -> Iterator[None]:
-    """Keep a logger from its messages of level INFO."""
+    """Suppress a logger's INFO messages."""
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
@@ -37,12 +37,12 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
     """Rollouts and training side by side; the engines take new weights every `parameter_sync_step` mini-batches.
 
     A mini-batch is one step of the controller: it has quotas of its own, one update of the policy, one measurement of
-    I_k, one move of z. So z moves with every update of the policy, which is what Subroutine 1 counts by, the next
-    mini-batch is drawn with it, and the shares are exact in every mini-batch rather than in their sum.
+    I_k, one move of z. So z moves with every update of the policy, as in Subroutine 1; the next mini-batch is drawn
+    with it; and the shares are exact in every mini-batch rather than in their sum.
 
     I_k is the change of the clipped surrogate since the weights that verl's old log-probabilities belong to: those of
     the last weight sync. With `parameter_sync_step=1` that is the update itself; with more, the second mini-batch's I_k
-    has the first one's update in it, as with `improvement.granularity=mini_batch` in the synchronous mode.
+    includes the first one's update, as with `improvement.granularity=mini_batch` in the synchronous mode.
 
     Args:
         config: verl's training config with the section `mt_grpo`.
@@ -70,7 +70,7 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
         )
 
     def _setup(self) -> None:
-        # With hybrid_engine=False verl 0.9.1 gives a message of level INFO the argument of a `print`, which raises.
+        # With hybrid_engine=False verl 0.9.1 logs an INFO message with an argument meant for `print`, which raises.
         with _without_info(trainer_separate_async.logger):
             super()._setup()
 

@@ -20,7 +20,7 @@ class VerlBufferArguments(TypedDict):
 
 
 def verl_buffer_arguments(config: DictConfig, verl_mode: str, refill_fn: Callable[[int], Any]) -> VerlBufferArguments:
-    """What the buffer of a trainer that does as verl's mode of this name gets.
+    """What the buffer of a trainer that works like this mode of verl's gets.
 
     Args:
         config: verl's whole training config.

@@ -1,6 +1,6 @@
-"""Which verl this plugin is made for, and every name of it that the plugin relies on.
+"""Which verl this plugin is made for, and every name in it that the plugin relies on.
 
-verl's own source is read, not imported, so that a checkout of another version can be held against the contract as well:
+verl's own source is read, not imported, so that a checkout of another version can be checked against the contract, too:
 `mt-grpo doctor --verl PATH`.
 """
 
@@ -251,7 +251,7 @@ def installed_verl_version() -> str | None:
 
 
 def installed_source() -> SourceTree:
-    """The source of verl and of the queue as they are installed here."""
+    """The source of verl and of the queue as installed here."""
     return SourceTree.installed(f"verl {installed_verl_version()}", PACKAGES)
 
 

@@ -1,4 +1,4 @@
-"""What is known of the data before a row is used: the task of each row, the rows to keep, a digest of the content."""
+"""What is known of the data before any row is used: the task of each row, the rows to keep, a digest of the content."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def task_names(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], sourc
         source: where the rows come from, for the error: a file, or an option.
 
     Raises:
-        ConfigError: rows lack a field; it says how many, and names the first with what it has.
+        ConfigError: rows lack a field; it says how many, and shows what the first of them has.
     """
     names: list[str] = []
     faulty: list[int] = []
@@ -48,13 +48,13 @@ def task_names(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], sourc
 
 
 def drawn_rows(names: Sequence[str], count: int, seed: int) -> list[int]:
-    """Numbers of the rows to keep, in order: each task keeps its share, and one row at least.
+    """Numbers of the rows to keep, in order: each task keeps its share, and at least one row.
 
     The first rows of a task in a seeded order are kept: the same seed keeps the same ones.
 
     Args:
         names: task of every row.
-        count: rows to keep; all of them where it is not positive, or not below their number.
+        count: rows to keep; all where it is not positive, or not below their number.
         seed: seed of the orders.
 
     Raises:
@@ -128,7 +128,7 @@ def _text(row: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """What stands for a value that JSON cannot hold: its content, or its type where that differs between two reads."""
+    """A stand-in for a value that JSON cannot hold: its content, or its type where that changes between reads."""
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
     if isinstance(value, np.generic | np.ndarray | torch.Tensor):

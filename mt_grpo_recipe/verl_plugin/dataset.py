@@ -1,9 +1,9 @@
-"""verl's dataset for files that do not agree on their columns: every row stays what it is in its own file.
+"""verl's dataset for files with different columns: every row stays as it is in its own file.
 
-Tasks keep different truths: `{"numbers": "8,73,96", "target": 50}` in one file, `{"target": "alice"}` in another, as in
-the data released with the paper. verl joins its files by `datasets.concatenate_datasets`, which refuses them. Here the
-files are not joined, so that no field is added to a row and no value changes its type. verl's batches want the same
-columns of all their rows: a column that a file lacks gets what verl takes for one that is not given.
+Tasks store their truth in different forms: `{"numbers": "8,73,96", "target": 50}` in one file, `{"target": "alice"}` in
+another, as in the data released with the paper. verl joins its files by `datasets.concatenate_datasets`, which refuses
+them. Here the files are not joined, so no field is added to a row and no value changes its type. verl's batches need
+the same columns in all rows: a column that a file lacks gets the value that verl assumes when none is given.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows, task_names
 
 FILE_KINDS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 GIVEN_OR_NOT = {"extra_info": {}, "priority": 0, "__do_sample__": True}
-"""Column that verl reads where there is one -> what it takes where there is none. The default of `agent_name` is in
-verl's config; any other column is None."""
+"""Column that verl reads if it is there -> the value that it assumes if not. The default of `agent_name` is in verl's
+config; any other column is None."""
 READ_OF_EXTRA_INFO = ("index", "need_tools_kwargs")
 KWARGS_OF_EXTRA_INFO = ("tools_kwargs", "interaction_kwargs")
 READ_OF_EVERY_ROW = ("data_source", "reward_model", "__rollout_n__")
-"""Beside the prompt; verl takes nothing for one of these that a row lacks beside rows that have it."""
+"""Columns beside the prompt; verl assumes nothing for one of these that some rows have and others lack."""
 BATCH_ROWS = 1000
 
 
@@ -38,7 +38,7 @@ def read_file(name: str) -> datasets.Dataset:
     """The rows of one data file.
 
     Raises:
-        ValueError: it is of another kind than `FILE_KINDS`.
+        ValueError: its kind is not one of `FILE_KINDS`.
     """
     kind = FILE_KINDS.get(Path(name).suffix)
     if kind is None:
@@ -51,7 +51,7 @@ def rows_of_file(table: datasets.Dataset, columns: Sequence[str] | None = None) 
 
     Args:
         table: the file, as `read_file` gives it.
-        columns: those to read; None is all. Where the file lacks one of them all are read, for an error to list.
+        columns: those to read; None: all. Where the file lacks one of them, all are read, for an error to list.
     """
     if columns is not None and set(columns) <= set(table.column_names):
         table = table.select_columns(list(columns))
@@ -95,9 +95,9 @@ class FileRows(Sequence[dict[str, Any]]):
 
 
 def _leave_out_nulls(extra_info: dict[str, Any]) -> None:
-    """Leave out the nulls of fields that verl reads, and takes for given where they are null.
+    """Leave out null fields that verl would take for given.
 
-    A file has one set of fields for all its rows: a tool that a row does not use is null there.
+    All rows of a file have the same fields: a tool that a row does not use is null there.
     """
     for name in READ_OF_EXTRA_INFO + KWARGS_OF_EXTRA_INFO:
         if extra_info.get(name, ...) is None:
@@ -114,7 +114,7 @@ def _without_nulls(value: Any) -> Any:
 
 
 class TaskDataset(RLHFDataset):
-    """verl's dataset over any mixture of parquet and JSON files.
+    """verl's dataset over any mix of parquet and JSON files.
 
     `max_samples` keeps each task's share, drawn with `mt_grpo.seed`; neither `data.seed` nor `data.shuffle` is read.
     """
@@ -133,7 +133,7 @@ class TaskDataset(RLHFDataset):
         )
 
     def _refuse_gaps(self, tables: Sequence[datasets.Dataset]) -> None:
-        """Refuse a file that lacks what verl reads of every row, where another file has it."""
+        """Refuse a file that lacks a column that verl reads from every row, where another file has it."""
         for column in (self.prompt_key, *READ_OF_EVERY_ROW):
             lacking = [
                 name

@@ -12,11 +12,11 @@ logger = logging.getLogger(__name__)
 ASYNC_MODE = "mt_grpo_async"
 
 COUNTED_IN_STEPS = ("total_training_steps", "lr_warmup_steps", "lr_decay_steps", "lr_wsd_decay_steps")
-"""Lengths in the optimiser's section that the schedule of the learning rate is made of, in one backend or another."""
+"""Lengths in the optimiser's section that make up the learning rate schedule, in one backend or another."""
 
 
 def set_defaults(config: DictConfig) -> None:
-    """Set what a task sampler needs, and what is left open.
+    """Set what a task sampler needs, and fill in what was left open.
 
     Args:
         config: verl's whole training config; changed in place.
@@ -39,9 +39,9 @@ def set_defaults(config: DictConfig) -> None:
 
 
 def stretch_learning_rate(config: DictConfig, updates_per_step: int) -> None:
-    """Let the schedule of the learning rate take as many steps as it would with one call of verl's update per step.
+    """Let the learning rate schedule last as many steps as it would with one call of verl's update per step.
 
-    verl advances it once per call. A step that makes one call per mini-batch needs all lengths in mini-batches.
+    verl advances it once per call. With one call per mini-batch, all lengths must be in mini-batches.
 
     Args:
         config: verl's whole training config, with the number of training steps filled in; changed in place.

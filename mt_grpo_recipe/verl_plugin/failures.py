@@ -1,4 +1,4 @@
-"""Groups that failed: what is said of them, by task and with their first exception, and when a run stops over them."""
+"""Groups that failed: how they are logged, by task and with their first exception, and when a run stops over them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ERROR = "mt_grpo_error"
 ERROR_LENGTH = 2000
 """Characters of a traceback that the queue keeps."""
 FAILING_STEPS_LIMIT = 3
-"""Steps in a row after which a failing task is warned of, and after which a run without one finished group stops."""
+"""Steps in a row after which a failing task is warned of, and after which a run without any finished group stops."""
 REASONS = {
     "finished": "a reward or an `acc` of it is not a finite number",
     "failure": "its exception was not passed on; the log of the rollout workers has it, with uid={uid}",
     "pending": "it did not start within mt_grpo.sampler.stall_timeout_s",
     "running": "it did not end within mt_grpo.sampler.stall_timeout_s",
 }
-"""Why a group failed that has no tag `ERROR`, by verl's status of it."""
+"""Why a group without the tag `ERROR` failed, by its status in verl."""
 
 
 CORRECT_AND_RESUME = (
@@ -49,7 +49,7 @@ def current_error() -> str:
 
 
 def first_errors(selection: Selection, uids: Sequence[str]) -> dict[int, str]:
-    """The first failure of each task of which groups failed in this step, by task.
+    """The first failure of each task that had failed groups in this step, by task.
 
     Args:
         selection: of the step; its groups are still in the queue.
@@ -72,13 +72,13 @@ def _error_of(uid: str, tag: Mapping[str, Any]) -> str:
 
 
 def failed_groups(partition_id: str, uids: Collection[str]) -> dict[str, str]:
-    """Uid -> what is known of why it failed, of those among these groups that did; they are still in the queue."""
+    """Uid -> what is known of why it failed, for each of these groups that did; they are still in the queue."""
     tags = tq.kv_list(partition_id=partition_id).get(partition_id, {})
     return {uid: _error_of(uid, tags[uid]) for uid in uids if tags.get(uid, {}).get("status") == "failure"}
 
 
 def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Mapping[str, str]) -> None:
-    """Say how many prompts of a validation batch failed, and with what exception first.
+    """Log how many prompts of a validation batch failed, with the first exception.
 
     Args:
         step: the training step.
@@ -87,7 +87,7 @@ def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Ma
         errors: as `failed_groups` gives them.
 
     Raises:
-        EveryGroupFailed: no row is left, and verl cannot make a validation of none.
+        EveryGroupFailed: no row is left, and verl cannot validate on none.
     """
     first = next(iter(errors.values()), "no rollout has an output")
     if not batch.keys:
@@ -106,7 +106,7 @@ def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Ma
 
 
 def log_shortfall(step: int, controller: TaskController, selection: Selection, errors: dict[int, str]) -> None:
-    """Say which tasks are short of their quota, and of which ones groups failed; warn once of a task that goes on so.
+    """Log which tasks are short of their quota and which had failed groups; warn once of a task that keeps failing.
 
     Args:
         step: the training step.
@@ -141,7 +141,7 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
 
 
 def stop_if_nothing_finishes(step: int, controller: TaskController, errors: dict[int, str]) -> None:
-    """Stop a run that has no finished group for some steps.
+    """Stop a run that has had no finished group for some steps.
 
     Args:
         step: the training step.
@@ -149,7 +149,7 @@ def stop_if_nothing_finishes(step: int, controller: TaskController, errors: dict
         errors: as `first_errors` gives them.
 
     Raises:
-        EveryGroupFailed: that many steps are reached; the message has the first failure of each task.
+        EveryGroupFailed: the limit is reached; the message has the first failure of each task.
     """
     if controller.streaks.failing < FAILING_STEPS_LIMIT:
         return

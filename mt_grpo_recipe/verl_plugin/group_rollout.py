@@ -1,8 +1,8 @@
 """Rollouts by the group: what verl's agent loop does for every sequence, done once for the n rollouts of a prompt.
 
-verl sets up an agent loop, renders and tokenises the prompt, asks the load balancer, sends the reward and stores the
-result for every sequence by itself. With short answers that is most of a step. Here a group shares one of each; only
-the n calls to the engine stay. What is stored is the same, field for field. Everything but plain single-turn text
+For every single sequence verl sets up an agent loop, renders and tokenises the prompt, asks the load balancer, sends
+the reward request and stores the result. With short answers that is most of a step. Here a group shares one of each;
+only the n calls to the engine stay. What is stored is the same, field for field. Everything but plain single-turn text
 (tools, images, a teacher) is left to verl's own loop.
 
     actor_rollout_ref.rollout.agent.agent_loop_manager_class=mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager
@@ -45,10 +45,10 @@ _Worker: Any = cast(Any, AgentLoopWorkerTQ).__ray_actor_class__
 
 
 def whole_answers(engine: str) -> dict[str, Any]:
-    """Sampling parameters that have an engine hand over token ids once, at the end.
+    """Sampling parameters that make an engine hand over token ids once, at the end.
 
-    By itself vLLM turns every token into text and gives one output per token and rollout, of which verl reads the last
-    one's ids.
+    By default vLLM turns every token into text and gives one output per token and rollout; verl reads the ids of the
+    last.
     """
     if engine != "vllm":
         return {}
@@ -78,10 +78,10 @@ class GroupRolloutWorker(_Worker):
         self._default_loop = self.rollout_config.agent.default_agent_loop
         self._engine_params = whole_answers(self.rollout_config.name)
         self._calls: dict[str, list[Any]] = {}
-        """uid -> calls to the engine, of the groups that generate now."""
+        """uid -> calls to the engine, for the groups that are generating now."""
 
     async def abort(self, uids: list[str]) -> None:
-        """Stop the groups of this worker among these; the engine drops their requests, and they end as failed."""
+        """Stop those of these groups that this worker runs; the engine drops their requests, and they end as failed."""
         for uid in uids:
             for call in self._calls.get(uid, []):
                 ray.cancel(call)
@@ -113,7 +113,7 @@ class GroupRolloutWorker(_Worker):
         trace: bool = True,
         **kwargs: Any,
     ) -> Any:
-        """One rollout by verl's own loop, which logs an exception and does not say in the queue what it was."""
+        """One rollout by verl's own loop, which logs an exception but does not record it in the queue."""
         try:
             return await super()._run_agent_loop(
                 sampling_params, trajectory, agent_name=agent_name, trace=trace, **kwargs
@@ -276,7 +276,7 @@ def _reward_columns(outputs: list[AgentLoopOutput], prompt: dict) -> dict[str, n
 
 
 def _objects(values: list) -> np.ndarray:
-    """An object array of these values, shape (N,), however they look."""
+    """An object array of these values, shape (N,), whatever they are."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

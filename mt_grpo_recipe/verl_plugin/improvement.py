@@ -1,6 +1,6 @@
 """What is measured on the batch of an update: I_k or the mean |A|, which rules read, and each task's gradient.
 
-A sample is a session: where it has several outputs, their tokens count as those of one sequence.
+A sample is a session: the tokens of several outputs count as one sequence.
 """
 
 from __future__ import annotations

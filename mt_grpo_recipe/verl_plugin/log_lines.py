@@ -5,7 +5,7 @@ import os
 
 
 def show_log_lines() -> None:
-    """Print what the plugin logs to stderr, from the level VERL_LOGGING_LEVEL on (INFO).
+    """Print what the plugin logs to stderr, from level VERL_LOGGING_LEVEL up (default INFO).
 
     Importing vLLM's server turns the root handler down to ERROR, in the trainer's process too, which would hide that a
     task is short of its quota.

@@ -1,4 +1,4 @@
-"""What is refused before a run that spans several machines: one of them without the plugin."""
+"""Refuses a run across several machines if one of them lacks the plugin."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def compute_mt_grpo_loss(
         loss_agg_mode: how verl reduces tokens to one number.
         config: verl's actor config.
         rollout_is_weights: weight of each token, shape (N, T): the task's loss weight, times verl's rollout
-            correction where that is on; None is one everywhere. verl has no other per-token field that reaches a loss.
+            correction where that is on; None: one everywhere. verl has no other per-token field that reaches a loss.
 
     Returns:
         The loss, a scalar, and verl's clip-fraction and KL metrics.

@@ -1,8 +1,8 @@
 """Rows of the transfer queue's training partition: their keys, their fields, slices of a batch of them.
 
-A row is one output of a rollout, under the key `{uid}_{session}_{output}`; the uid is that of its group, the session
-that of its rollout. Single-turn rollouts have one output, agent loops may have several; all carry the reward of the
-last one. verl adds padding rows, which belong to no group of the step.
+A row is one output of a rollout, under the key `{uid}_{session}_{output}`: the uid stands for its group, the session
+for its rollout. Single-turn rollouts have one output, agent loops may have several; all carry the reward of the last
+one. verl adds padding rows, which belong to no group of the step.
 """
 
 from __future__ import annotations
@@ -70,13 +70,13 @@ def task_of_rows(batch: KVBatchMeta, task_of: Callable[[str], int | None]) -> di
 
     Args:
         batch: rows of the queue.
-        task_of: uid -> task of that group, or None for what is none, such as padding.
+        task_of: uid -> task of that group, or None for anything else, such as padding.
     """
     return {key: task for key in batch.keys if (task := task_of(uid_of_key(key))) is not None}
 
 
 def take_rows(batch: KVBatchMeta, rows: Sequence[int] | IntArray) -> KVBatchMeta:
-    """The batch of these row numbers, in this order."""
+    """The batch of the rows with these numbers, in this order."""
     return KVBatchMeta(
         partition_id=batch.partition_id,
         keys=[batch.keys[row] for row in rows],
@@ -125,12 +125,12 @@ def put_loss_weights(batch: KVBatchMeta, task_of_row: Mapping[str, int], weights
 
 
 def put(batch: KVBatchMeta, **fields: torch.Tensor) -> KVBatchMeta:
-    """Write fields of rows, nested tensors of shape (N, T*), and return the batch as the queue describes it then."""
+    """Write fields of rows, nested tensors of shape (N, T*), and return the batch as the queue then describes it."""
     columns = TensorDict(dict(fields), batch_size=len(batch))
     return tq.kv_batch_put(keys=batch.keys, partition_id=PARTITION, fields=columns)
 
 
 def put_row_without_fields(key: str, tag: dict[str, Any]) -> KVBatchMeta:
-    """Put a row that has a tag and nothing else, and return the batch of this row alone."""
+    """Put a row that has only a tag, and return the batch of this row alone."""
     tq.kv_put(key=key, partition_id=PARTITION, tag=tag)
     return KVBatchMeta(partition_id=PARTITION, keys=[key], tags=[tag])

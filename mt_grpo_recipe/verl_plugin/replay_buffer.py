@@ -36,19 +36,19 @@ class StepRecord:
     decide_s: float
     """Seconds spent on the sampler and the controller."""
     poll_s: float
-    """Seconds spent on listing the queue and on reading and judging rewards, most of them while groups generate."""
+    """Seconds spent listing the queue and reading and judging rewards, mostly while groups generate."""
     timeline: Timeline
     """When the groups were launched, and seen to end, in milliseconds."""
     errors: dict[int, str] = field(default_factory=dict)
-    """The first failure of each task of which groups failed, by task."""
+    """The first failure of each task that had failed groups, by task."""
 
 
 class Launches:
-    """Which group of the queue is which of the sampler's: uid <-> launch id, within one step.
+    """Matches the queue's groups with the sampler's: uid <-> launch id, within one step.
 
     Args:
         uids: of the groups that earlier steps left, in order of launch.
-        waiting: those of them whose end was not seen yet.
+        waiting: those of them that were not seen to end yet.
     """
 
     def __init__(self, uids: Iterable[str] = (), waiting: Iterable[str] = ()):
@@ -56,7 +56,7 @@ class Launches:
         """By launch id."""
         self.id_of = {uid: launch_id for launch_id, uid in enumerate(self.uids)}
         self.waiting = set(waiting)
-        """Uids of groups whose end was not seen yet."""
+        """Uids of groups that were not seen to end yet."""
         self.numbers_of: dict[str, list[float]] = {}
         """The numbers that the rollouts of a group were judged by, by uid."""
         self.timeline = Timeline()
@@ -71,7 +71,7 @@ class Launches:
 
 
 class EmptyBatch(RuntimeError):
-    """The step's budget was spent and not one group is informative."""
+    """The step's budget is spent and not one group is informative."""
 
 
 class TaskReplayBuffer(ReplayBuffer):
@@ -107,7 +107,7 @@ class TaskReplayBuffer(ReplayBuffer):
 
     @property
     def controller(self) -> TaskController:
-        """What decides; the trainer sets it when it has read the data."""
+        """What decides; the trainer sets it once it has read the data."""
         assert self._controller is not None, "the controller is set when the data is loaded"
         return self._controller
 
@@ -122,14 +122,14 @@ class TaskReplayBuffer(ReplayBuffer):
         return self._record
 
     def task_of(self, uid: str) -> int | None:
-        """Task of a group of the latest step; None for what is no group of it, such as verl's padding."""
+        """Task of a group of the latest step; None for anything else, such as verl's padding."""
         launch_id = self._launches.id_of.get(uid)
         return None if launch_id is None else self.record.selection.groups.task_of[launch_id]
 
     # ------------------------------------------------------------------ one step
 
     def sample(self, global_steps: int, partition_id: str, batch_size: int) -> tuple[KVBatchMeta, dict]:
-        """Validation goes verl's way; a training batch is generated, filtered and chosen as the controller decides.
+        """Validation is verl's own; a training batch is generated, filtered and chosen as the controller decides.
 
         Raises:
             EmptyBatch: no group of the step is worth training on; all of them are cleared away.
@@ -154,7 +154,7 @@ class TaskReplayBuffer(ReplayBuffer):
         """verl's own choice of the rows; the accuracy of each rollout is kept for `take_validated`.
 
         Raises:
-            EveryGroupFailed: there are no rows, of which verl cannot make a validation.
+            EveryGroupFailed: there are no rows, and verl cannot validate on none.
         """
         batch, metrics = super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         check_validation(global_steps, batch, batch_size, self._failed_validation)
@@ -172,7 +172,7 @@ class TaskReplayBuffer(ReplayBuffer):
         return super()._materialize_batch(partition_id, selected_prompt_uids, partition_snapshot)
 
     def take_validated(self) -> dict[str, list[float]]:
-        """Accuracy of each rollout that ended, by uid of its prompt, of all validated since the last call."""
+        """Accuracy of each finished rollout validated since the last call, by uid of its prompt."""
         validated, self._validated = self._validated, {}
         return validated
 
@@ -208,15 +208,15 @@ class TaskReplayBuffer(ReplayBuffer):
                 last_end = time.monotonic()
                 launches.timeline.end(told, tick=round(1000 * (last_end - start)))
             elif launches.waiting:
-                # Where listing a large queue takes long, look less often rather than keep the queue busy.
+                # Where listing a large queue takes long, poll less often rather than keep the queue busy.
                 time.sleep(max(self.poll_interval, 4 * poll.last_s))
 
     def _metrics(self) -> dict[str, float]:
-        """What verl is to log beside the controller's metrics."""
+        """What verl should log beside the controller's metrics."""
         return {}
 
     def _poll(self, stalled_s: float) -> dict[str, GroupResult]:
-        """Results of the groups that ended since the last look, or of all in flight once they stall."""
+        """Results of the groups that ended since the last poll, or of all in flight once they stall."""
         self._sync_metadata_from_transfer_queue()
         waiting = self._launches.waiting
         ended = (self.finished_keys[PARTITION] | self.failure_keys[PARTITION]) & waiting
@@ -247,7 +247,7 @@ class TaskReplayBuffer(ReplayBuffer):
         return dict.fromkeys(failed, FAILED_GROUP) | judged
 
     def _response_tokens(self, uids: Collection[str]) -> dict[str, int]:
-        """Response tokens of each of these groups, all its outputs together."""
+        """Response tokens of each of these groups, over all its outputs."""
         tokens = dict.fromkeys(uids, 0)
         for key, tag in self.partitions[PARTITION].items():
             if (uid := uid_of_key(key)) in tokens:
@@ -255,7 +255,7 @@ class TaskReplayBuffer(ReplayBuffer):
         return tokens
 
     def _warn_of_rewards(self, selection: Selection) -> None:
-        """Say once what of the rewards of the step's groups does not fit the settings."""
+        """Warn once of rewards in the step's groups that do not fit the settings."""
         numbers_of: dict[int, list[float]] = defaultdict(list)
         for uid, numbers in self._launches.numbers_of.items():
             numbers_of[selection.groups.task_of[self._launches.id_of[uid]]] += numbers
@@ -263,7 +263,7 @@ class TaskReplayBuffer(ReplayBuffer):
         self._warnings.say(self.controller)
 
     def _known(self) -> set[str]:
-        """Every group of which the queue held anything at the last look."""
+        """Every group that had anything in the queue at the last poll."""
         return {uid_of_key(key) for key in self.partitions[PARTITION]} | self.prompt_global_steps[PARTITION].keys()
 
     def _hand_over(self, selection: Selection) -> KVBatchMeta:

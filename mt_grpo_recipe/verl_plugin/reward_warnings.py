@@ -1,4 +1,4 @@
-"""What is said once of a task whose rewards do not fit the rule by which rollouts are judged and groups filtered."""
+"""Warnings, once per task, of rewards that do not fit the rule by which rollouts are judged and groups filtered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 logger = logging.getLogger(__name__)
 
 STEPS = 3
-"""Steps in a row after which a task of which nothing is kept, or nothing is right, is spoken of."""
+"""Steps in a row without a kept group, or without a right rollout, after which a task is warned of."""
 GRADED = (
     "If the rewards are graded, set mt_grpo.sampler.informative=spread, which trains on the difference, and "
     "mt_grpo.rewards.range=[worst,best], which makes J_k their mean; if a smaller number means right, set "
@@ -22,7 +22,7 @@ GRADED = (
 
 
 class RewardWarnings:
-    """Says each thing once per task; a restarted run says it again.
+    """Logs each warning once per task; a restarted run logs it again.
 
     Args:
         config: the sections `rewards` and `sampler` are read.
@@ -31,7 +31,7 @@ class RewardWarnings:
     def __init__(self, config: MTGRPOConfig):
         self._config = config
         self._seen: dict[int, tuple[float, float]] = {}
-        """Lowest and highest number that rollouts of a task were judged by."""
+        """Lowest and highest number that a task's rollouts were judged by."""
         self._said: set[tuple[str, int]] = set()
 
     def see(self, numbers_of: Mapping[int, Sequence[float]]) -> None:

@@ -1,6 +1,6 @@
 """Reward workers that come back when they die.
 
-verl starts them as Ray actors that are never restarted: once one is killed, for its memory perhaps, every group that is
+verl starts them as Ray actors that are never restarted: once one is killed, perhaps for its memory, every group that is
 sent to it fails until the run ends.
 """
 
@@ -15,8 +15,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from verl.experimental.reward_loop.reward_loop import RewardLoopWorker
 
 RESTARTING: dict[str, Any] = {"max_restarts": -1, "max_task_retries": 1}
-"""How Ray treats a reward worker that dies: it is started again, each time, and what it was working on is tried once
-more. A second death fails the groups in question, so that an answer that kills the worker is not scored for ever."""
+"""How Ray treats a reward worker that dies: it is restarted each time, and what it was working on is tried once more. A
+second death fails the groups in question, so that an answer that kills the worker is not scored again and again."""
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def restarting_reward_workers(trainer: Any) -> Iterator[None]:
 
 
 def _start_workers(manager: Any, num_workers: int) -> None:
-    """Give verl's manager its workers, named and spread over the nodes as verl does it.
+    """Give verl's manager its workers, named and spread over the nodes as verl does.
 
     The manager keeps the reference of what they are built from. Ray passes arguments of more than 100 kB, which verl's
     config is, through its object store, and drops them there once an actor has started if nothing refers to them; the

@@ -1,4 +1,4 @@
-"""Reads what the reward function said of each rollout, in training and at validation alike."""
+"""Reads what the reward function returned for each rollout, in training and at validation alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class JudgedRollout(NamedTuple):
     """One rollout, by what its reward function returned."""
 
     uid: str
-    """Of its group."""
+    """Uid of its group."""
     reward: float
     number: float
     """What it is judged by: `acc`, or the reward."""

@@ -1,4 +1,4 @@
-"""How long a run lasts: no epochs, and an end before its time once all is met."""
+"""How long a run lasts: no epochs, and an early end once all is met."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def say_epochs_mean_nothing(config: DictConfig, steps: int) -> None:
-    """Say how long a run lasts that was given epochs.
+    """Log how long a run lasts whose length was given in epochs.
 
     Args:
         config: verl's whole training config.
@@ -28,10 +28,10 @@ def say_epochs_mean_nothing(config: DictConfig, steps: int) -> None:
 
 
 class EarlyEnd:
-    """Makes the step after that in which all is met the last one of the run.
+    """Ends the run one step after the step in which all is met.
 
-    When z has moved, verl has decided already whether the step is the last. Of its last step it saves a checkpoint, and
-    validates.
+    By the time z moves, verl has already decided whether the step is the last. After its last step it saves a
+    checkpoint and validates.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class EarlyEnd:
         return total_steps if self._last_step is None else min(total_steps, self._last_step)
 
     def state(self) -> int | None:
-        """The step after which the run ends before its time; None if it does not."""
+        """The step after which the run ends early; None if it does not."""
         return self._last_step
 
     def load(self, last_step: int | None, total_steps: int, controller: TaskController) -> int:

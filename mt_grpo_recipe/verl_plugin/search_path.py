@@ -1,7 +1,7 @@
 """Lets Hydra find the package's configs, so that `+mt_grpo=<method>` is all that a training command needs.
 
 The plugin is handed to Hydra when verl is imported, which `python -m verl.trainer.main_ppo` does before Hydra looks for
-any config. A module in Hydra's namespace `hydra_plugins` would be imported by every Hydra application of the
+any config. A module in Hydra's namespace `hydra_plugins` would be imported by every Hydra application in the
 environment; this way only those that import verl see our configs.
 """
 
@@ -15,7 +15,7 @@ CONFIGS = "pkg://mt_grpo_recipe.config"
 
 
 class MethodSearchPath(SearchPathPlugin):
-    """Adds the package's configs behind those of the application and of other plugins."""
+    """Adds the package's configs after those of the application and of other plugins."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Append the configs; what `hydra.searchpath` names comes after them."""

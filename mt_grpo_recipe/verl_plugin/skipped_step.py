@@ -1,7 +1,7 @@
-"""A step that trains on nothing, because its whole budget brought no informative group.
+"""A step that trains on nothing, because its whole budget yielded no informative group.
 
-verl clears the rows of a step when it is over, and the queue refuses to clear none. So one row without data stands for
-the batch, marked by a tag, and is taken out wherever verl would read it.
+verl clears a step's rows when the step is over, and the queue refuses to clear none. So one row without data, marked by
+a tag, stands for the batch, and is taken out wherever verl would read it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from transfer_queue import KVBatchMeta
 from mt_grpo_recipe.verl_plugin.queue_rows import put_row_without_fields, take_rows
 
 SKIPPED = "mt_grpo_skipped"
-"""Tag of the row that stands for an update that was skipped."""
+"""Tag of the row that stands for a skipped update."""
 
 
 def put_placeholder(step: int, mini_batch: int) -> KVBatchMeta:
@@ -27,7 +27,7 @@ def put_placeholder(step: int, mini_batch: int) -> KVBatchMeta:
 
 
 def is_skipped(batch: KVBatchMeta) -> bool:
-    """Whether the step trained on nothing: of a real batch only the rows that fill up a mini-batch are padding."""
+    """Whether the step trained on nothing: in a real batch only the rows that fill up a mini-batch are padding."""
     return all(tag.get("is_padding", False) for tag in batch.tags)
 
 
@@ -42,5 +42,5 @@ def trained_rows(batch: KVBatchMeta) -> KVBatchMeta:
 
 
 def skipped_step_metrics(step: int, timing_s: Mapping[str, float]) -> dict[str, float]:
-    """What verl would still log of a step without rows: its number and its timings, in seconds."""
+    """What verl would still log for a step without rows: its number and its timings, in seconds."""
     return {"training/global_step": step, **{f"timing_s/{name}": seconds for name, seconds in timing_s.items()}}

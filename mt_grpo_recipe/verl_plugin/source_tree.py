@@ -1,4 +1,4 @@
-"""Reads the Python source of packages without importing any: where a name is defined, what a function takes, what a
+"""Reads the Python source of packages without importing them: where a name is defined, what a function takes, what a
 class and its bases have."""
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ RAY_ACTOR_CLASS = "__ray_actor_class__"
 
 @dataclass(frozen=True)
 class Definition:
-    """A name that was found: the module it stands in, and its syntax tree (`ast.Module` for a module).
+    """A name that was found: its module, and its syntax tree (`ast.Module` for a module).
 
-    An `ast.Import` or `ast.ImportFrom` is a name from a package whose source is not read.
+    `ast.Import` or `ast.ImportFrom`: a name from a package whose source is not read.
     """
 
     module: str
@@ -28,7 +28,7 @@ class SourceTree:
     """The source of some packages.
 
     Args:
-        label: what breaches call it, such as "verl 0.9.1".
+        label: its name in breaches, such as "verl 0.9.1".
         folder_of: package -> the folder that holds its `__init__.py`.
     """
 
@@ -54,13 +54,13 @@ class SourceTree:
         return list(self._folder_of.values())
 
     def covers(self, module: str) -> bool:
-        """Whether the module belongs to one of the packages, be it there or not."""
+        """Whether the module belongs to one of the packages, whether it exists or not."""
         return module.split(".")[0] in self._folder_of
 
     def find(self, module: str, dotted: str = "") -> Definition | None:
         """Follow a dotted name, such as `Class.method`, from a module, through imports and base classes.
 
-        Of a name that a module binds more than once, in the branches of an `if`, say, the first is taken.
+        If a module binds a name more than once, in the branches of an `if`, say, the first one counts.
         """
         tree = self._parsed(module)
         found = None if tree is None else Definition(module, tree)
@@ -131,7 +131,7 @@ class SourceTree:
                 stars.append(self._imported_module(owner.module, node))
             elif bound_name == name:
                 return self._imported(owner.module, node, name)
-        # A module that imports itself by a star would be followed without end.
+        # A module that star-imports itself would be followed without end.
         for star in stars:
             if star != owner.module and (found := self.find(star, name)) is not None:
                 return found

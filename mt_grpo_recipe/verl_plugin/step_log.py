@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def log_notices(step: int, controller: TaskController) -> None:
-    """Log what the rule of the weights has to tell the user of this step."""
+    """Log what the rule of the weights has to tell the user about this step."""
     for notice in controller.notices:
         logger.warning("Step %d: %s", step, notice)
 

@@ -18,7 +18,7 @@ from mt_grpo_recipe.verl_plugin.task_loader import group_rows
 
 logger = logging.getLogger(__name__)
 NEEDED = ("raw_prompt", "index", "data_source", "reward_model")
-"""What verl's trainers and rollouts read of every row."""
+"""What verl's trainers and rollouts read from every row."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
         train, validation: the data sets, of verl's class, the plugin's or the user's.
 
     Raises:
-        ConfigError: a row lacks its task or what verl reads of it, a task has no rows, or what `check_data` refuses.
+        ConfigError: a row lacks its task or what verl reads from it, a task has no rows, or what `check_data` refuses.
     """
     trained = contents(rows_of_dataset(train, "data.train_files"), mt_grpo.task_key, "data.train_files")
     validated = contents(rows_of_dataset(validation, "data.val_files"), mt_grpo.task_key, "data.val_files")
@@ -57,14 +57,14 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
 
 
 def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
-    """All rows, in order: those of the plugin's dataset as they stand in the files, those of another as it gives them.
+    """All rows, in order: from the plugin's dataset as they are in the files, from another as it gives them.
 
     Args:
         dataset: the data set.
         option: where its files are named, for the error.
 
     Raises:
-        ConfigError: a row of another dataset lacks what verl reads of it, or has other columns than the first.
+        ConfigError: a row of another dataset lacks what verl reads from it, or has other columns than the first.
     """
     if isinstance(dataset, TaskDataset):
         yield from dataset.dataframe
@@ -83,7 +83,7 @@ def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
 
 
 def warn_of_other_validation_data(saved: Mapping[str, str], mine: Mapping[str, str]) -> None:
-    """Say which tasks have other validation rows than before a run was resumed.
+    """Warn of tasks whose validation rows have changed since a run was stopped.
 
     Args:
         saved, mine: task -> digest of its validation rows, in the checkpoint and in this run.

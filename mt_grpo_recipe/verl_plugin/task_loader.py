@@ -13,7 +13,7 @@ from mt_grpo_recipe.config import ConfigError
 
 
 def task_name(row: Mapping[str, Any], task_key: Sequence[str]) -> str:
-    """Name of a row's task: the fields of `task_key`, dots going into nested fields, joined with "-".
+    """Name of a row's task: the fields of `task_key`, joined with "-"; dots lead into nested fields.
 
     Raises:
         ConfigError: a field is missing; the message lists what the row has.
@@ -41,7 +41,7 @@ def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, n
 
     Args:
         names: task of every row.
-        tasks: tasks to train; None is all.
+        tasks: tasks to train; None: all.
 
     Raises:
         ConfigError: a task has no rows.
@@ -59,7 +59,7 @@ def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, n
 
 
 class TaskLoader:
-    """Stands where verl keeps its train dataloader; each `next` gives one prompt of the next task in the queue.
+    """Takes the place of verl's train dataloader; each `next` gives one prompt of the next task in the queue.
 
     Every task goes through its rows in a seeded random order, without replacement; when all are used a new order
     starts. Nothing is prefetched: a row is read when it is asked for.
@@ -69,7 +69,7 @@ class TaskLoader:
         read: row number -> the row, as the dataset gives it.
         collate: list of rows -> verl's batch dict.
         seed: seed of the orders.
-        digest_of: task -> digest of its rows, by which a resumed run knows them.
+        digest_of: task -> digest of its rows, by which a resumed run recognises them.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ def task_accuracy(
 
 
 def accuracy_metrics(accuracy_of: Mapping[str, float], tasks: Sequence[str]) -> dict[str, float]:
-    """What a validation logs: the accuracy of every task, and worst and average over those that are trained.
+    """What a validation logs: the accuracy of every task, and the worst and average over those that are trained.
 
     Args:
         accuracy_of: accuracy of each task of the validation data.

@@ -15,7 +15,7 @@ def make_sampler(step: Step) -> Sampler:
     """Make the sampler of one step that `step.settings` asks for.
 
     Raises:
-        ValueError: groups were left by earlier steps, which only streaming has a use for.
+        ValueError: earlier steps left groups, which only streaming can use.
     """
     if isinstance(step.settings, StreamingSettings):
         return StreamingSampler(step)

@@ -36,13 +36,13 @@ class Step:
     tracker: AcceptanceTracker
     """rho, the memory across steps; the sampler updates it."""
     settings: SamplerSettings
-    """Those of the sampler's schedule."""
+    """Settings of the sampler's schedule."""
     batch_size: int
     """B."""
     rng: np.random.Generator
     """Seeded source of every draw."""
     owed_K: FloatArray | None = None
-    """Groups that earlier steps trained on too few of each task, shape (K,); schedule `budget` makes up for them."""
+    """Groups that each task is owed from earlier steps, shape (K,); schedule `budget` makes up for them."""
     number: int = 1
     """Which step of the run this is."""
     carried: Sequence[Group] | None = None
@@ -62,7 +62,7 @@ class Sampler(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """Groups launched of which nothing was told yet; may be above zero when done."""
+        """Groups launched whose result was not told yet; may be above zero when done."""
         ...
 
     def ask(self) -> list[int]:

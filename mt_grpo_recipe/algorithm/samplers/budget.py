@@ -1,17 +1,17 @@
 """A budget instead of a batch: generate B groups, train on all that are informative, make up for shares step by step.
 
-A filter cannot make information: every informative group that is generated and not trained on was paid for in vain. So
-the budget is fixed and the batch is what comes of it. A step generates what a GRPO step of B groups does, whatever the
-filter takes, nothing informative is discarded, everything is on-policy, and there are no rounds.
+A filter cannot make information: every informative group that is generated and not trained on is wasted. So the budget
+is fixed and the batch is what comes of it. A step generates as much as a GRPO step of B groups, however much the filter
+takes; nothing informative is discarded, everything is on-policy, and there are no rounds.
 
 The shares hold over the run, not in each step. With z the weights, C the groups that a step trains on, c_k those of
 task k, and o_k what earlier steps owe the task, as in deficit round robin (fair queueing, Shreedhar and Varghese 1995):
 
     generated shares ~ max(z_k E[C] + o_k, z_k E[C] / 2) m_k,      o_k <- o_k + z_k C - c_k,
 
-m_k being the expected number of groups to generate per informative one, at most M_acc. o_k is bounded by half the
-budget. A task of which no informative group was seen for long is idle: it is generated at its weight alone, earns no
-credit, and its share of the batch goes to the others, so that a hopeless task cannot spend the budget.
+where m_k is the expected number of groups to generate per informative one, at most M_acc. o_k is bounded by half the
+budget. A task that has shown no informative group for long is idle: it is generated at its weight alone, earns no
+credit, and its share of the batch goes to the others, so that a hopeless task cannot use up the budget.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from mt_grpo_recipe.algorithm.selection import Selection, selection_of
 from mt_grpo_recipe.algorithm.settings import BudgetSettings
 
 OWED_LIMIT = 0.5
-"""Most groups that a task may be owed, or be ahead by, in budgets: a debt from long ago must not rule many steps."""
+"""Most groups that a task may be owed or be ahead by, in budgets: an old debt must not rule many steps."""
 
 LEAST_SHARE = 0.5
 """A task that is ahead is generated at no less than this part of its weight."""
 
 IDLE_INFORMATIVE = 0.1
 IDLE_FINISHED = 8.0
-"""A task is idle with fewer informative groups than the first among at least the second, both decayed over the steps:
-with decay 0.9, none for 22 steps."""
+"""A task is idle if at least the second number of its groups finished and fewer than the first were informative, both
+decayed over the steps: with decay 0.9, none for 22 steps."""
 
 
 class BudgetSampler:
     """One step of the budget sampler: all groups are launched at once.
 
     Args:
-        step: what the step is run with; `batch_size` is the budget.
+        step: what the step runs with; `batch_size` is the budget.
 
     Raises:
         TypeError: the step's settings are those of another schedule.
@@ -71,18 +71,18 @@ class BudgetSampler:
         if not (settings.ratio and settings.inflate):
             return np.ones(len(self._weights_K))
         informative_K = tracker.recent_finished_K - tracker.recent_filtered_K
-        # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
+        # Half a success and half a failure are added: no estimate is zero or one, and the first guess is even.
         tries_K = np.minimum((tracker.recent_finished_K + 1) / (informative_K + 0.5), settings.max_inflation)
         return np.where(self._idle_K, 1.0, tries_K)
 
     def _wanted_K(self, tries_K: FloatArray) -> FloatArray:
-        """Informative groups wanted of each task, as far as the budget is expected to bring them, shape (K,)."""
+        """Informative groups wanted of each task, as far as the budget is expected to yield them, shape (K,)."""
         fair_K = self._weights_K * self._step.batch_size / (self._weights_K @ tries_K)
         return np.where(self._idle_K, fair_K, np.maximum(fair_K + self._owed_K, LEAST_SHARE * fair_K))
 
     @property
     def in_flight(self) -> int:
-        """Groups launched of which nothing was told yet."""
+        """Groups launched whose result was not told yet."""
         return self._groups.in_flight
 
     @property
@@ -114,7 +114,7 @@ class BudgetSampler:
             self._step.tracker.update(filtered_K, filtered_K + self._groups.count_K(outcomes == Outcome.INFORMATIVE))
 
     def select(self) -> Selection:
-        """Every informative group; quotas and shares are those of the weights and of what was owed."""
+        """Choose every informative group; quotas and shares follow from the weights and from what was owed."""
         chosen = np.flatnonzero(self._groups.outcomes() == Outcome.INFORMATIVE)
         chosen_K = self._groups.count_K(chosen)
         earned_K = self._earned_shares_K(chosen_K) * len(chosen)

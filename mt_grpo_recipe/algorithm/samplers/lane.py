@@ -1,4 +1,4 @@
-"""A lane: the groups that compete for the same places of the batch, and how many more the places take."""
+"""A lane: the groups that compete for the same places in the batch, and how many more it takes to fill those."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import math
 from mt_grpo_recipe.algorithm.groups import INFORMATIVE
 
 MAX_PRIOR_GROUPS = 128.0
-"""Earlier steps weigh at most as much as this many groups of the running step, so that a change shows within it."""
+"""Earlier steps weigh at most as much as this many groups of the current step, so that a change shows within it."""
 
 HOPELESS_SUCCESSES = 4
-"""A lane without an informative group in t tries has, all but surely (e^-4 = 2 %), an acceptance below 4 / t. It is
-given up where even 4 / t could not bring what is missing within the budget that is left."""
+"""A lane without an informative group in t tries almost surely (all but e^-4 = 2 %) has an acceptance below 4 / t. It
+is given up if even 4 / t could not yield what is missing within the budget that is left."""
 
 PATIENCE_PER_SUCCESS = 16
-"""Each informative group adds this many to those 4, so that any signal puts giving up off by far: a part of a quota is
-worth having, and one success in t tries speaks for an acceptance near 1 / t, which 20 / t is well above."""
+"""Each informative group adds this many to those 4, so that any signal puts off giving up for long: part of a quota is
+worth having, and one success in t tries suggests an acceptance near 1 / t, well below 20 / t."""
 
 
 class Lane:
-    """Groups that compete for the same places of the batch: those of one task, or all where no ratio is kept.
+    """Groups that compete for the same places in the batch: those of one task, or all where no ratio is kept.
 
     Args:
         places: groups the batch wants from this lane.
-        inflate: launch more than are missing, as the filter will take some.
+        inflate: launch more than are missing, since the filter will take some.
         prior_informative: informative groups of earlier steps, weighted.
-        prior_seen: all finished groups of earlier steps, weighted alike.
+        prior_seen: all finished groups of earlier steps, weighted the same way.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class Lane:
     @property
     def tries(self) -> float:
         """1 / a_k: groups to generate per informative one, by the estimate of earlier steps and this one; above 1."""
-        # Half a success and half a failure: no estimate of zero or one, and an even guess where nothing is known yet.
+        # Half a success and half a failure are added: no estimate is zero or one, and the first guess is even.
         seen, informative = self.ended - self.failed - self.carried, self.informative - self.carried
         return (self.prior_seen + seen + 1) / (self.prior_informative + informative + 0.5)
 

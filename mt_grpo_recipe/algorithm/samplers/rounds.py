@@ -18,7 +18,7 @@ class RoundsSampler:
     The tracked share of filtered groups, rho, is updated at the end of every round.
 
     Args:
-        step: what the step is run with; nothing is carried into it.
+        step: what the step runs with; nothing is carried into it.
 
     Raises:
         TypeError: the step's settings are those of another schedule.
@@ -39,7 +39,7 @@ class RoundsSampler:
 
     @property
     def in_flight(self) -> int:
-        """Groups launched of which nothing was told yet."""
+        """Groups launched whose result was not told yet."""
         return self._groups.in_flight
 
     @property

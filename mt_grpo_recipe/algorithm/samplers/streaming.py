@@ -1,7 +1,7 @@
 """The ratio-preserving sampler without rounds: every finished group may call for its replacement at once.
 
-Algorithm 2 (arXiv 2602.05547) waits for the slowest group of a round before it asks for more, and asks for a whole
-round again. Here the driver asks after each poll, and gets as many groups as are expected to be still missing:
+Algorithm 2 (arXiv 2602.05547) waits for the slowest group of a round before it asks for more, and then asks for another
+whole round. Here the driver asks after each poll, and gets as many groups as are expected to be missing still:
 
     target_k = def_k / a_k + safety * sqrt(def_k (1 - a_k)) / a_k,      launch ceil(target_k) - in flight_k,
 
@@ -9,7 +9,7 @@ where def_k groups are missing and a_k is the estimated share of groups that are
 def_k successes take is negative binomial with that mean and that standard deviation, so `safety` counts deviations.
 
 Groups are considered in order of launch, never of finishing: taking whichever group ends first would prefer short
-answers. A quota is met only when every group launched before the last one it takes has ended too.
+answers. A quota is met only once every group launched before the last one that it takes has ended, too.
 
 Where rollouts go on while the policy is trained, a step begins with the groups that earlier steps left: those in
 flight, and those that ended, are informative and were not chosen. They keep their place in the order of launch.
@@ -33,11 +33,11 @@ from mt_grpo_recipe.algorithm.settings import StreamingSettings
 class StreamingSampler:
     """One step of the streaming sampler.
 
-    `max_inflight` bounds the groups in flight, `budget` those launched in all. Carried groups neither take from the
-    budget nor from the bound of groups in flight. rho is updated once, by `select`.
+    `max_inflight` bounds the groups in flight, `budget` those launched in all. Carried groups count toward neither. rho
+    is updated once, by `select`.
 
     Args:
-        step: what the step is run with.
+        step: what the step runs with.
 
     Raises:
         TypeError: the step's settings are those of another schedule.
@@ -93,12 +93,12 @@ class StreamingSampler:
 
     @property
     def in_flight(self) -> int:
-        """Groups launched of which nothing was told yet."""
+        """Groups launched whose result was not told yet."""
         return self._groups.in_flight
 
     @property
     def done(self) -> bool:
-        """The batch is settled, though surplus groups may be in flight; or nothing is, and no more may be launched."""
+        """The batch is settled, though surplus groups may be in flight; or none is, and no more may be launched."""
         if not self._open:
             return True
         return not self.in_flight and not any(self._shortages(self._lanes_to_ask()))
@@ -106,8 +106,8 @@ class StreamingSampler:
     def _lanes_to_ask(self) -> Sequence[int]:
         """Lanes that may lack groups: those that lost one to the filter since they last lacked none.
 
-        An informative group lowers the target by more than the one that it takes out of flight. It may also call back a
-        lane that was given up, which the look at all lanes finds once nothing is in flight.
+        An informative group lowers the target by more than the one group that it takes out of flight. It may also
+        revive a lane that was given up; the look at all lanes finds that once nothing is in flight.
         """
         return sorted(self._touched) if self.in_flight else range(len(self._lanes))
 

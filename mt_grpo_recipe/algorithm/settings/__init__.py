@@ -1,7 +1,7 @@
 """Settings with their bounds: one dataclass per weight rule, one per sampling schedule.
 
-Each holds only the fields that it reads. Defaults are those of arXiv 2602.05547, three-task experiment. How a training
-config names them is the business of `mt_grpo_recipe.config`.
+Each holds only the fields that it reads. Defaults are those of arXiv 2602.05547, three-task experiment.
+`mt_grpo_recipe.config` says how a training config names them.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class ImprovementSettings:
     granularity: str = "step"
     """When I_k is measured. step: after the policy update; mini_batch: after each mini-batch; off: never (I_k = 0)."""
     reduction: str = "mean"
-    """How a task's samples are put together: their mean, or their sum as in the authors' released code."""
+    """How a task's samples are combined: their mean, or their sum as in the authors' released code."""
     probe_fraction: float = 1.0
-    """Share of each task's samples, drawn anew each step, that I_k is measured on; 1 takes all."""
+    """Share of each task's samples that I_k is measured on, drawn anew each step; 1 takes all."""
 
     def __post_init__(self) -> None:
         require_choice("granularity", self.granularity, ("step", "mini_batch", "off"))
@@ -113,7 +113,7 @@ class GeneralSettings:
 
 @dataclass
 class MTGRPOConfig(GeneralSettings):
-    """Everything that the config section `mt_grpo` says."""
+    """Everything in the config section `mt_grpo`."""
 
     weights: RuleSettings = field(default_factory=ImprovementAwareSettings)
     improvement: ImprovementSettings = field(default_factory=ImprovementSettings)
@@ -151,7 +151,7 @@ class MTGRPOConfig(GeneralSettings):
         )
 
     def _check_tasks(self, tasks: list[str]) -> None:
-        """Hold the settings of the rule that name or count tasks against the tasks that are named."""
+        """Check the rule's settings that name or count tasks against the tasks that are named."""
         self.weights.check_min_share(len(tasks))
         if isinstance(self.weights, FixedSettings):
             self.weights.initial_of(len(tasks))

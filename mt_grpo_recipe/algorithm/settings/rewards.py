@@ -1,4 +1,4 @@
-"""Settings of what a rollout is judged by."""
+"""Settings of how a rollout is judged."""
 
 from __future__ import annotations
 

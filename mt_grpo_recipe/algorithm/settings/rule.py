@@ -18,10 +18,10 @@ class CommonRuleSettings:
         require(0 <= self.min_share <= 1, "min_share", self.min_share, "in [0, 1/K] with K tasks")
 
     def check_min_share(self, num_tasks: int) -> None:
-        """Hold `min_share` against the number of tasks.
+        """Check `min_share` against the number of tasks.
 
         Raises:
-            SettingError: the least shares of all tasks together are more than the batch.
+            SettingError: the least shares of all tasks add up to more than the batch.
         """
         allowed = f"at most 1/{num_tasks} with {num_tasks} tasks (0 leaves the weights to the rule alone)"
         require(self.min_share * num_tasks <= 1, "weights.min_share", self.min_share, allowed)

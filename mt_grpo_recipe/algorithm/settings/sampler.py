@@ -38,7 +38,7 @@ class SamplerSettings:
     acceptance_decay: float = 0.9
     """Weight of the past in rho_k, the moving average of the share of filtered groups."""
     poll_interval_s: float = 0.05
-    """Seconds between two looks for finished groups."""
+    """Seconds between checks for finished groups."""
     stall_timeout_s: float = 3600.0
     """Seconds without a finished group after which those in flight count as failed."""
 
@@ -69,7 +69,7 @@ class SamplerSettings:
 
 @dataclass
 class BatchSettings(SamplerSettings):
-    """What the schedules share that fill a batch of B groups: its quotas, and what a step may generate for it."""
+    """What the schedules that fill a batch of B groups share: its quotas, and what a step may generate for it."""
 
     quota: str = "multinomial"
     """How n_k, the groups wanted of each task, come from z. multinomial: drawn, Multinomial(B, z), as in Algorithm 2;
@@ -77,8 +77,8 @@ class BatchSettings(SamplerSettings):
     oversample: float = 3.0
     """M_os: groups per round, in batches."""
     max_resample_rounds: int = 10
-    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all. What is short after
-    that is logged, and training goes on."""
+    """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all. What is still short
+    after that is logged, and training goes on."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

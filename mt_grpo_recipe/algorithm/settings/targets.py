@@ -19,7 +19,7 @@ class Floor(NamedTuple):
     """An accuracy that a task must keep."""
 
     value: float
-    """The accuracy, or what the task may lose of that at the start."""
+    """The accuracy, or how much of its accuracy at the start the task may lose."""
     from_start: bool
 
     @classmethod
@@ -65,7 +65,7 @@ class TargetsSettings(CommonRuleSettings):
     integral_gain: float = 0.1
     """K_I: pressure that a task gains per step and shortfall of 1."""
     proportional_gain: float = 5.0
-    """K_P: pressure that a shortfall of 1 makes at once."""
+    """K_P: pressure that a shortfall of 1 adds at once."""
     patience: int = 50
     """Steps without progress after which a task counts as out of reach."""
     stop_when_met: bool = False

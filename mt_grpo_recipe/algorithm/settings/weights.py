@@ -38,7 +38,7 @@ class FixedSettings(CommonRuleSettings):
         """z before it is normalised, one number per task.
 
         Raises:
-            SettingError: `initial` has another number of entries.
+            SettingError: `initial` has the wrong number of entries.
         """
         initial = [1.0] * num_tasks if self.initial is None else self.initial
         if len(initial) != num_tasks:
@@ -127,7 +127,7 @@ class SequentialSettings(CommonRuleSettings):
     accuracy_decay: ClassVar[float] = 0.0
 
     stages: list[list[str]] = field(default_factory=list)
-    """The tasks of each stage; has to be given."""
+    """The tasks of each stage; required."""
     stage_steps: int = 240
     """Steps per stage."""
 
@@ -150,7 +150,7 @@ class SequentialSettings(CommonRuleSettings):
 
 @dataclass
 class ProportionalSettings(CommonRuleSettings):
-    """Rule `proportional`: each task weighs its share of the rows of data, as where verl trains on joined files."""
+    """Rule `proportional`: each task weighs its share of the data rows, as where verl trains on joined files."""
 
     rule: ClassVar[str] = "proportional"
     accuracy_decay: ClassVar[float] = 0.0
@@ -166,7 +166,7 @@ class DumpSettings(CommonRuleSettings):
     temperature: float = 0.1
     """tau: temperature of the softmax over the upper confidence bounds."""
     window: int = 300
-    """How many of a task's latest rollouts its mean is taken over."""
+    """How many of a task's latest rollouts its mean covers."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

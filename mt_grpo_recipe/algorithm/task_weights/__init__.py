@@ -60,11 +60,11 @@ def make_rule(
         settings: one of the dataclasses of `settings.RULES`.
         tasks: names of the K tasks.
         tracked: their accuracies, which the caller keeps up to date.
-        rows_K: rows of data of each task, length K; `proportional` reads them.
+        rows_K: data rows of each task, length K; `proportional` reads them.
 
     Raises:
         SettingError: the settings do not fit the tasks.
-        ValueError: the rows are not given, and the rule reads them.
+        ValueError: the rule reads the rows, and they are not given.
     """
     num_tasks = len(tasks)
     settings.check_min_share(num_tasks)

@@ -1,4 +1,4 @@
-"""What a rule that moves the distribution z over the K tasks is asked for."""
+"""What every rule that moves the distribution z over the K tasks provides."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class WeightRule:
 
     @property
     def finished(self) -> bool:
-        """Whether the run has what it was started for, and is to end."""
+        """Whether the run has reached what it was started for and should end."""
         return False
 
     @property
     def notices(self) -> list[str]:
-        """What the latest update has to tell the user, a sentence each."""
+        """What the latest update has to tell the user, one sentence each."""
         return []
 
     def start(self, accuracy_K: FloatArray) -> None:
@@ -69,7 +69,7 @@ class WeightRule:
         """Take in what a step generated and will train on.
 
         Args:
-            accuracy_K: J_k of this step alone, shape (K,); NaN for a task of which no group finished.
+            accuracy_K: J_k of this step alone, shape (K,); NaN for a task without a finished group.
             rollouts_K: rollouts in the batch, shape (K,).
         """
 
@@ -77,8 +77,8 @@ class WeightRule:
         """Move z after one policy update.
 
         Args:
-            accuracy_K: J_k, as last seen or averaged, shape (K,); NaN for a task that was not measured, which does not
-                move z for itself.
+            accuracy_K: J_k, as last seen or averaged, shape (K,); NaN for a task that was not measured, which exerts no
+                pull on z.
             signal_K: what `reads` says, or unused, shape (K,); 0 for a task that the batch did not hold.
         """
 

@@ -1,4 +1,4 @@
-"""What is asked of the tasks under the rule `targets`, and what of it is met."""
+"""What the rule `targets` asks of each task, and which of it is met."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INTERVAL = 1.64
 """Standard errors between the mean and the lower end of its interval: a true value is above it 95 times in 100."""
 
 WARM_UP_STEPS = 10
-"""Steps until the tracked accuracy counts as that of the start, where no validation gave one."""
+"""Steps after which the tracked accuracy counts as the one at the start, where no validation gave one."""
 
 
 class Bound(IntEnum):
@@ -31,7 +31,7 @@ class Bound(IntEnum):
 
 
 class Constraints:
-    """Each task's target, floor, and largest distance below the average, as accuracies that its own is to be above.
+    """Each task's target, floor, and largest distance below the average, as bounds that its accuracy should exceed.
 
     A constraint is met when the lower end of the interval of the tracked accuracy is above its bound. It stays met
     until the mean itself is below the bound, so that noise does not open and close it, or until less than one group's
@@ -76,7 +76,7 @@ class Constraints:
         return np.logical_or.reduce(self.unmet_CK)
 
     def start(self, accuracy_K: FloatArray) -> None:
-        """Take accuracies at the start, of tasks of which they are not known yet.
+        """Take accuracies at the start, for the tasks where they are not known yet.
 
         Args:
             accuracy_K: shape (K,); NaN for a task without one.
@@ -87,7 +87,7 @@ class Constraints:
         self._met_CK[Bound.FLOOR] |= new_K & holds_K
 
     def bounds_CK(self, mean_K: FloatArray) -> FloatArray:
-        """Accuracy that each task is to be above, shape (C, K); NaN where nothing is asked, or the start is not known.
+        """Accuracy that each task should exceed, shape (C, K); NaN where nothing is asked, or the start is not known.
 
         Args:
             mean_K: tracked accuracies, shape (K,); NaN for a task never seen.
@@ -98,7 +98,7 @@ class Constraints:
         return np.stack([self._target_K, np.fmax(self._floor_K, self._start_K - self._may_lose_K), tolerated_K])
 
     def update(self, tracked: AccuracyTracker) -> None:
-        """Say anew what is met."""
+        """Update what is met."""
         if tracked.steps >= WARM_UP_STEPS:
             self.start(tracked.mean_K)
         mean_K, unseen_K = tracked.mean_K, ~tracked.seen_K
@@ -113,7 +113,7 @@ class Constraints:
         return {"given": self._given_CK, "start": start, "met": self._met_CK.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> bool:
-        """Restore what `state_dict` gave, and return whether the same was asked for; what is new is not met."""
+        """Restore what `state_dict` gave, and return whether the same was asked for; new constraints are not met."""
         same_CK = np.array(
             [[a == b for a, b in zip(*row, strict=True)] for row in zip(self._given_CK, state["given"], strict=True)]
         )

@@ -13,10 +13,10 @@ from mt_grpo_recipe.algorithm.task_weights.base import Signal, WeightRule, softm
 class UpperConfidenceWeights(WeightRule):
     """z = softmax(UCB / tau) with UCB_k = L_k + sqrt(2 ln(n + 1) / (n_k + 1)).
 
-    L_k is the mean |A| of the task's latest rollouts in the batch, `window` of them; n_k counts all that were ever in a
-    batch, and n is their sum. Formula and defaults are those of the authors' code. Of a batch the mean of each task is
-    kept, so a window that begins within a batch takes that batch's mean for its part of it. A task that no batch held
-    has L_k = 0, and the largest bonus.
+    L_k is the mean |A| over the latest `window` rollouts of the task that were in a batch; n_k counts all that ever
+    were, and n is their sum. Formula and defaults are those of the authors' code. Only each task's mean per batch is
+    kept, so a window that begins within a batch uses that batch's mean for its part of it. A task that was in no batch
+    has L_k = 0 and the largest bonus.
 
     Args:
         num_tasks: K.
@@ -31,7 +31,7 @@ class UpperConfidenceWeights(WeightRule):
         self._window = window
         self._count_K = np.zeros(num_tasks)
         self._batches: list[list[tuple[float, float]]] = [[] for _ in range(num_tasks)]
-        """Of each task, rollouts and mean |A| of the latest batches, oldest first, together the window at most."""
+        """Per task, rollouts and mean |A| of the latest batches, oldest first, together at most the window."""
         self._rollouts_K = np.zeros(num_tasks)
 
     @property
@@ -67,7 +67,7 @@ class UpperConfidenceWeights(WeightRule):
 
 
 def _latest(batches: list[tuple[float, float]], window: float) -> list[tuple[float, float]]:
-    """The end of a list of (rollouts, mean), with this many rollouts at most."""
+    """The end of a list of (rollouts, mean), with at most this many rollouts."""
     kept: list[tuple[float, float]] = []
     for rollouts, mean in reversed(batches):
         if window <= 0:

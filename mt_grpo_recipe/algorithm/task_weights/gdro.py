@@ -16,11 +16,11 @@ class RobustWeights(WeightRule):
     S_k averages the mean loss of a task, not its sum, so that a task does not weigh more for being seen more often (the
     paper's debiasing); its first loss is taken whole, as in the authors' code. A task that was not seen keeps S_k.
 
-    What is not the paper's:
-    - Its groups are bins of difficulty within one data set, here they are tasks.
+    What differs from the paper:
+    - Its groups are bins of difficulty within one data set; here they are tasks.
     - Its loss is minus the GRPO surrogate, which is zero for every prompt on-policy. Here l_k = K (1 - J_k), the share
       of wrong rollouts over the even share 1/K: the published runs divide the loss of a bin by its share of the batch.
-    - It multiplies advantages by z, here the tasks are sampled by z.
+    - It multiplies advantages by z; here the tasks are sampled by z.
 
     Args:
         num_tasks: K.

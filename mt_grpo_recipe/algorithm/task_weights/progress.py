@@ -1,4 +1,4 @@
-"""Which tasks do not come nearer to what is asked of them."""
+"""Which tasks come no nearer to what is asked of them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from mt_grpo_recipe.algorithm.task_weights.constraints import INTERVAL, WARM_UP_
 from mt_grpo_recipe.algorithm.tracked_accuracy import AccuracyTracker
 
 LEAST_PROGRESS = 0.1
-"""Part of what a task is short of that counts as progress: at this pace it takes ten times `patience` steps."""
+"""The part of its distance to the bound that a task must gain for it to count as progress: at this pace it takes ten
+times `patience` steps."""
 
 
 class ProgressWatch:
-    """Says of a task that is trained and comes no nearer that what is asked of it is out of reach.
+    """Calls a task out of reach if it is trained and comes no nearer to what is asked of it.
 
-    Progress is a rise of the tracked accuracy since the last progress, by a tenth of what the task is short, and so far
-    that the two accuracies surely differ. It ends the verdict, too. A task that is above its bounds, but not surely, is
-    not waited for: it lacks groups, not accuracy.
+    Progress is a rise of the tracked accuracy since the last progress, by a tenth of what the task is short and by
+    enough that the two accuracies surely differ. It also ends the verdict. The clock does not run for a task that is
+    above its bounds, but not surely: it lacks groups, not accuracy.
 
     Args:
         num_tasks: K.
@@ -56,7 +57,7 @@ class ProgressWatch:
         # Both accuracies are uncertain, the earlier one about as much.
         surely_K = INTERVAL * np.sqrt(2) * tracked.error_K
         needed_K = self._best_K + np.fmax(surely_K, LEAST_PROGRESS * short_K)
-        # A task that was met, was never seen, or has no settled average yet begins anew.
+        # A task that was met, was never seen, or has no settled average yet starts afresh.
         anew_K = ~unmet_K | np.isnan(needed_K) | (tracked.steps < WARM_UP_STEPS)
         progress_K = anew_K | (mean_K >= needed_K)
         self._best_K = np.where(progress_K, mean_K, self._best_K)

@@ -36,7 +36,7 @@ class SequentialWeights(WeightRule):
         self._updates += 1
 
     def skip(self) -> None:
-        """Count a step that trained on nothing, too: a stage lasts as long."""
+        """Count a step that trained on nothing, too: it does not prolong the stage."""
         self._updates += 1
 
     def state_dict(self) -> dict[str, Any]:

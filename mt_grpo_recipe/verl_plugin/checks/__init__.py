@@ -1,6 +1,6 @@
 """What is refused before anything expensive starts: one function per rule, which returns a sentence or None.
 
-What is set rather than refused stands in `defaults.py`.
+What is set rather than refused is in `defaults.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ASYNC_RULES: tuple[Rule, ...] = beside_training.RULES
 
 
 def check_version() -> None:
-    """Refuse another verl than the one whose private names this plugin uses."""
+    """Refuse any verl but the one whose private names this plugin uses."""
     version = installed_verl_version()
     if version != VERL_VERSION:
         raise ConfigError(

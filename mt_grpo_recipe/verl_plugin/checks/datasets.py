@@ -24,7 +24,7 @@ def dataset_class(config: DictConfig) -> type:
     given = f"data.custom_cls.path={chosen.path}, data.custom_cls.name={chosen.name}"
     try:
         kind: Any = getattr(load_module(chosen.path), str(chosen.name), None)
-    except (OSError, ImportError, RuntimeError) as error:  # What verl raises where the module fails is a RuntimeError.
+    except (OSError, ImportError, RuntimeError) as error:  # verl raises a RuntimeError where the module fails.
         cause = f" ({error.__cause__!r})" if error.__cause__ else ""
         raise ConfigError(f"{given}: {error}{cause}. Give a module that can be loaded.") from error
     if not isinstance(kind, type) or not issubclass(kind, Dataset):

@@ -1,4 +1,4 @@
-"""What GPUs and the packages for them have to allow. verl finds these out minutes later, while it loads the model."""
+"""What the GPUs and their packages must allow. verl finds these errors minutes later, while it loads the model."""
 
 from __future__ import annotations
 

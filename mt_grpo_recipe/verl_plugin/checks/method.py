@@ -1,4 +1,4 @@
-"""What of the method verl's settings contradict: the group, its advantage, the loss."""
+"""Where verl's settings contradict the method: the group, its advantage, the loss."""
 
 from __future__ import annotations
 

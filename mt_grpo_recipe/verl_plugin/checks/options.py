@@ -1,4 +1,5 @@
-"""Options of verl that a task sampler does not do: refused where a run would not be what was asked for, else said."""
+"""Options of verl that a task sampler does not honour: refused where the run would not be what was asked for, else
+logged."""
 
 from __future__ import annotations
 
@@ -83,18 +84,18 @@ def _other_trainer(trainer: DictConfig) -> str | None:
 
 
 def whole_config(section: DictConfig) -> DictConfig:
-    """The config that a section still stands in; the section itself where it stands alone."""
-    # OmegaConf has no public way from a section to the whole config; a section that stands alone is its own root.
+    """The config that a section is still part of; the section itself where it stands alone."""
+    # OmegaConf has no public way from a section to the whole config; a section on its own is its own root.
     config: Any = section._get_root()
     return config
 
 
 def refuse_another_trainer(section: DictConfig) -> None:
-    """Refuse a trainer of verl's own beside `+mt_grpo`, from hooks of the plugin that it calls: the dataset at start,
-    or the advantage estimator where the dataset is not the plugin's.
+    """Refuse one of verl's own trainers beside `+mt_grpo`, from hooks of the plugin that it calls: the dataset at
+    start, or the advantage estimator where the dataset is not the plugin's.
 
     Args:
-        section: a section of verl's training config, still in its place there; one that stands alone is let through.
+        section: a section of verl's training config, still in its place there; one on its own is let through.
 
     Raises:
         ConfigError: the config has a section `mt_grpo` and names a trainer that does not read it.

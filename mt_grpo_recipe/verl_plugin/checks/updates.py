@@ -20,7 +20,7 @@ def _one_epoch_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str 
 
 def _a_mini_batch_fits_the_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     batch, mini_batch = config.data.train_batch_size, config.actor_rollout_ref.actor.ppo_mini_batch_size
-    # With rollouts beside the training a rule of its own asks for more: whole mini-batches.
+    # Where rollouts go on during training, another check asks for more: whole mini-batches.
     if mini_batch <= batch or config.trainer.v1.trainer_mode == ASYNC_MODE:
         return None
     return (
@@ -31,10 +31,10 @@ def _a_mini_batch_fits_the_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> s
 
 
 def data_parallel_ranks(config: DictConfig) -> int:
-    """Ranks that each train on rows of their own: the devices of the training over those that share a row.
+    """Ranks that each train on rows of their own: the training devices over those that share a row.
 
-    One for the backends whose number is not settled before they start (torchtitan, automodel), which every rule that
-    divides by it can bear: what does not divide a whole mini-batch does not divide a part of it.
+    One for the backends whose number is not known before they start (torchtitan, automodel). Every check that divides
+    by it stays right: what does not divide a whole mini-batch does not divide a part of it.
     """
     actor, trainer = config.actor_rollout_ref.actor, config.trainer
     devices = trainer.n_gpus_per_node * trainer.nnodes
@@ -63,10 +63,10 @@ def _ranks_share_a_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str 
 
 
 def _micro_batches_divide(name: str, dynamic: bool, micro_batch: int | None, config: DictConfig) -> str | None:
-    """A short batch is padded to whole mini-batches; fixed micro-batches must be able to cut a rank's part of one."""
+    """A short batch is padded to whole mini-batches; fixed micro-batches must divide a rank's part of one."""
     mini_batch, n = config.actor_rollout_ref.actor.ppo_mini_batch_size, config.actor_rollout_ref.rollout.n
     ranks = data_parallel_ranks(config)
-    # Where ranks cannot share a mini-batch at all, that is what is refused.
+    # Where ranks cannot share a mini-batch at all, that alone is refused.
     if dynamic or not micro_batch or mini_batch * n % ranks or mini_batch * n // ranks % micro_batch == 0:
         return None
     return (
