@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the `mt-grpo` command line; exits with status 1 and one sentence on bad input."""
+    """Run the `mt-grpo` command line; on bad input, exit with status 1 and one sentence."""
     parser = argparse.ArgumentParser(prog="mt-grpo", description="MT-GRPO (arXiv 2602.05547) as a plugin for verl.")
     subparsers = parser.add_subparsers(dest="command", required=True)
     given = (argv if argv is not None else sys.argv[1:])[:1]

@@ -60,7 +60,7 @@ def check_packages() -> str:
 
 
 def check_plugin() -> str:
-    """verl is the version that the plugin is made for, found the plugin, and has every name that it uses."""
+    """verl is the version that the plugin is made for, has found the plugin, and has every name that it uses."""
     from mt_grpo_recipe.verl_plugin.checks import check_version, numbered
     from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, contract_breaches, installed_source
 
@@ -87,7 +87,7 @@ def check_checkout(folder: Path) -> str:
     breaches = contract_breaches(source)
     if breaches:
         raise Problem(
-            numbered(breaches), f"train with verl {VERL_VERSION}, or bring the plugin and its contract to this verl"
+            numbered(breaches), f"train with verl {VERL_VERSION}, or port the plugin and its contract to this verl"
         )
     left_out = [
         f"; {package} is not in {folder} and was left out" for package in PACKAGES if not source.covers(package)
@@ -212,7 +212,7 @@ class TrainingCommand:
 
 
 def _read(value: object, task_key: list[str]) -> tuple[list[Contents], list[str]]:
-    """What data files hold, and a sentence about each that cannot be trained on."""
+    """The contents of data files, and a sentence about each file that cannot be trained on."""
     from mt_grpo_recipe.verl_plugin.data_rows import contents
     from mt_grpo_recipe.verl_plugin.dataset import read_file, rows_of_file
 
@@ -251,11 +251,11 @@ def checks_of(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
     """What to check, by name.
 
     Raises:
-        ValueError: overrides are given with `--verl`, which looks at no training command.
+        ValueError: overrides are given with `--verl`, which checks no training command.
     """
     if args.verl is not None:
         if args.overrides:
-            raise ValueError(f"--verl looks at no training command: leave out {' '.join(args.overrides)}")
+            raise ValueError(f"--verl checks no training command: leave out {' '.join(args.overrides)}")
         return [("verl", lambda: check_checkout(args.verl))]
     command = TrainingCommand(args.overrides)
     checks: list[tuple[str, Callable[[], str]]] = [

@@ -15,7 +15,7 @@ PREFIX = "mt_grpo"
 VALIDATION = f"val-core/{PREFIX}"
 """Family of what a validation logs."""
 TIMING = "timing_s"
-"""verl's family of times: what is added to its `timing_raw` under a key is logged here."""
+"""verl's family of times: whatever is added to its `timing_raw` under a key is logged here."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Metric:
 
     @property
     def name(self) -> str:
-        """Name in the training log, such as "mt_grpo/rounds"; of a metric per task, the part before the task."""
+        """Name in the training log, such as "mt_grpo/rounds"; for a metric per task, the part before the task."""
         return f"{self.family}/{self.key}"
 
     def of(self, slug: str) -> str:
@@ -53,7 +53,7 @@ BATCH_SHARE = Metric(
 )
 SHORTFALL = Metric(
     "shortfall",
-    "groups that the batch lacks to the quota once the budget of the step is spent",
+    "groups that the batch is short of the quota once the budget of the step is spent",
     "groups",
     per_task=True,
 )
@@ -238,14 +238,14 @@ TOTAL_METRICS = {metric.key: metric for metric in METRICS if not metric.per_task
 
 
 def is_step_metric(name: str) -> bool:
-    """Whether a name of the training log is one that the plugin logs in a training step, times apart."""
+    """Whether a name in the training log is one that the plugin logs in a training step, except times."""
     return name.startswith(f"{PREFIX}/")
 
 
 def task_slugs(tasks: Sequence[str]) -> dict[str, str]:
     """Map each task name to a distinct name that is safe inside a metric: letters, digits, "." and "-" only.
 
-    Names that fall together after cleaning get a number: `a/b` and `a_b` become `a-b` and `a-b-2`.
+    Names that coincide after cleaning get a number: `a/b` and `a_b` become `a-b` and `a-b-2`.
     """
     slugs: dict[str, str] = {}
     for task in tasks:

@@ -1,7 +1,7 @@
 """How our entry points fail: in plain sight.
 
-verl loads plugins inside a `try` that logs a failure at DEBUG level, so a broken plugin looks like a plugin that was
-never installed: the run goes on without it, or stops later over an unknown name.
+verl loads plugins inside a `try` that logs a failure at DEBUG level, so a broken plugin looks like one that was never
+installed: the run goes on without it, or stops later at an unknown name.
 """
 
 import logging

@@ -140,7 +140,7 @@ def test_a_checkout_of_verl_is_held_against_the_contract(tmp_path, capsys):
         "problem verl: 2 things are wrong:",
         f"  1. {module}.PPOTrainerSync does not exist in {tmp_path}.",
         f"  2. {module}.PPOTrainerSync.on_sample_end does not exist in {tmp_path}.",
-        "        to fix it: train with verl 0.9.1, or bring the plugin and its contract to this verl",
+        "        to fix it: train with verl 0.9.1, or port the plugin and its contract to this verl",
     ]
 
 
@@ -149,5 +149,5 @@ def test_a_folder_without_verl_and_overrides_beside_a_checkout_are_refused(tmp_p
         main(["doctor", "--verl", str(tmp_path)])
     assert ended.value.code == 1
     assert f"problem verl: {tmp_path} holds no package verl" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r"--verl looks at no training command: leave out data\.train_batch_size=2"):
+    with pytest.raises(SystemExit, match=r"--verl checks no training command: leave out data\.train_batch_size=2"):
         main(["doctor", "--verl", str(tmp_path), "data.train_batch_size=2"])

@@ -47,10 +47,10 @@ RENAMED = {
     ("regularized", "weight_decay"): "mt_grpo.weights.eta",
     **{(schedule, "filter"): _FILTER for schedule in SCHEDULES},
 }
-"""(Rule or schedule, field that it had) -> what to write instead."""
+"""(Rule or schedule, former field) -> what to write instead."""
 
 UNREAD = {"budget": ("quota", "oversample", "max_resample_rounds")}
-"""Schedule -> fields of others that experiments set for all methods alike: checked, said, and not read."""
+"""Schedule -> fields of others that experiments set for all methods alike: checked, reported, and not read."""
 
 
 class ConfigError(ValueError):
@@ -108,11 +108,11 @@ def unread_settings(config: MTGRPOConfig) -> str | None:
     if schedule not in UNREAD:
         return None
     names = ", ".join(f"mt_grpo.sampler.{name}" for name in UNREAD[schedule])
-    return f"mt_grpo.sampler.schedule={schedule} does not read {names}: whatever they say has no effect."
+    return f"mt_grpo.sampler.schedule={schedule} does not read {names}: their values have no effect."
 
 
 def validates_as_it_trains(rollout: DictConfig) -> bool:
-    """Whether validation samples as training does, so that their accuracies can be held against each other.
+    """Whether validation samples as training does, so that their accuracies can be compared.
 
     Args:
         rollout: the section `actor_rollout_ref.rollout` of verl's config.

@@ -2,8 +2,8 @@
 
     python -m mt_grpo_recipe.config
 
-Methods are read from their YAML files. A setting's default is its field's, its meaning is the text below the field, and
-its bounds are what the checks of its class allow.
+Methods are read from their YAML files. A setting's default is that of its field, its meaning is the text below the
+field, and its bounds are what the checks of its class allow.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ BOUNDS = {"require_positive": "above 0", "require_at_least": "{} or more", "requ
 
 
 def _dataclasses(settings: type) -> Iterator[type]:
-    """A settings class and those that it is derived from, the first of them first."""
+    """A settings class and its bases, the topmost first."""
     return (part for part in reversed(settings.__mro__) if is_dataclass(part))
 
 
 def class_body(settings: type) -> list[ast.stmt]:
-    """The statements of a class, as it is written."""
+    """The statements of a class, as written."""
     [definition] = ast.parse(inspect.getsource(settings)).body
     assert isinstance(definition, ast.ClassDef)
     return definition.body
 
 
 def meanings_of(settings: type) -> dict[str, str]:
-    """The text below each field, by the name of the field, with those of the classes that it is derived from."""
+    """The text below each field, by the field's name, with those of the base classes."""
     found = {}
     for part in _dataclasses(settings):
         body = class_body(part)
@@ -57,7 +57,7 @@ def meanings_of(settings: type) -> dict[str, str]:
 
 
 def bounds_of(settings: type) -> dict[str, str]:
-    """What the checks allow, by the name of the field, with those of the classes that it is derived from."""
+    """What the checks allow, by the field's name, with those of the base classes."""
     found: dict[str, list[str]] = {}
     for part in _dataclasses(settings):
         for call in (node for statement in class_body(part) for node in ast.walk(statement)):
@@ -84,7 +84,7 @@ def _default_of(field: Field[Any]) -> Any:
 
 
 def _written(value: Any) -> str:
-    """A value as on the command line."""
+    """A value as written on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):

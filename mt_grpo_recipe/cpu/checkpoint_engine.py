@@ -21,7 +21,7 @@ import zmq.asyncio
 from verl.checkpoint_engine.base import CheckpointEngine, CheckpointEngineRegistry
 
 MAX_QUEUED_TENSORS = 4
-"""A receiver that lags makes the sender wait instead of holding a copy of the whole model for it."""
+"""A receiver that lags makes the sender wait, instead of making it hold a copy of the whole model."""
 
 
 @CheckpointEngineRegistry.register("tcp")  # pyright: ignore[reportAttributeAccessIssue]  (verl left out @staticmethod)

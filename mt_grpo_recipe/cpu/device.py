@@ -1,7 +1,7 @@
 """What `torch.cuda` is to the CUDA platform: the device module of the CPU platform.
 
 verl asks its device module for streams, memory figures and random state. `torch.cpu` has the first; the rest is here.
-The memory figures speak of this process and this machine, in bytes.
+The memory figures are for this process and this machine, in bytes.
 """
 
 import os
@@ -50,7 +50,7 @@ def ipc_collect() -> None:
 
 
 def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None:
-    """Memory of a process is the operating system's to bound."""
+    """Nothing to set: the operating system limits a process's memory."""
 
 
 def get_device_name(device: Any = None) -> str:

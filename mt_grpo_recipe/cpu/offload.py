@@ -14,7 +14,7 @@ class UnpinnedOffloadPolicy(fsdp.CPUOffloadPolicy):
 
 
 def offload_without_pinning() -> None:
-    """Replace the policy that verl gives a reference model, which pins, by one that does not.
+    """Replace verl's policy for a reference model, which pins memory, by one that does not.
 
     It must come before verl imports its FSDP engine. Calling this again changes nothing.
     """

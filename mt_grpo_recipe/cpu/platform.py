@@ -30,7 +30,7 @@ class PlatformCPU(PlatformBase):
         return True
 
     def is_platform_available(self, use_smi_check: bool = False) -> bool:
-        # Auto-detection must never choose this platform: it is taken by name, VERL_PLATFORM=cpu.
+        # Auto-detection must never choose this platform: it is chosen by name, VERL_PLATFORM=cpu.
         return False
 
     def current_device(self) -> torch.device:  # pyright: ignore[reportIncompatibleMethodOverride]

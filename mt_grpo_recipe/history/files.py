@@ -1,4 +1,4 @@
-"""Files of one JSON line per step that a resumed run goes on with, and files that are written whole or not at all."""
+"""Files with one JSON line per step, which a resumed run continues, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StepFile:
             file.write(json.dumps({"step": step, **data}) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """All lines, without one that a kill cut short; none where there is no file."""
+        """All lines but one that a kill cut short; none where there is no file."""
         rows = []
         if self.path.exists():
             for line in self.path.read_text(encoding="utf-8").splitlines():

@@ -11,7 +11,7 @@ from mt_grpo_recipe.history.record import FORMAT, RecordedGroup
 
 
 class HistoryError(ValueError):
-    """A run of which no history can be read; the message says why, and what to do."""
+    """A run whose history cannot be read; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class RecordedStep:
     """One step: what was decided, and all its groups in order of launch."""
 
     weights: list[float]
-    """z that it was sampled with, by task."""
+    """z that the step was sampled with, by task."""
     quota: list[int]
     chosen: list[int]
     """Launch ids."""
@@ -37,17 +37,18 @@ class RecordedRun:
     rewards: dict[str, Any]
     """The section `mt_grpo.rewards`."""
     sampler: dict[str, Any]
-    """The section `mt_grpo.sampler`: its schedule, and every field that this reads."""
+    """The section `mt_grpo.sampler`: its schedule, and every field that the schedule reads."""
     steps: list[RecordedStep]
 
 
 def read_history(run: Path) -> RecordedRun:
-    """Read a run's `decisions.jsonl` and `outcomes.jsonl`, in its directory or in the folder `checkpoints` of that.
+    """Read a run's `decisions.jsonl` and `outcomes.jsonl`, in its directory or in the folder `checkpoints` below.
 
-    A last step of which a kill left only one of the two is left out.
+    A last step that a kill left in only one of the two is left out.
 
     Raises:
-        HistoryError: the files are missing, of another format, not from the first step on, or of changed settings.
+        HistoryError: the files are missing, have another format, do not begin at the first step, or have changed
+            settings.
     """
     folder = next((f for f in (run, run / "checkpoints") if (f / DECISIONS).exists()), None)
     if folder is None:
@@ -83,13 +84,13 @@ def _settings(folder: Path, headers: list[dict[str, Any]]) -> dict[str, Any]:
     if changed:
         raise HistoryError(
             f"{folder / OUTCOMES}: the settings of the sampler were changed when the run was resumed after step "
-            f"{changed}, and a replay runs with one setting: replay a run that kept to its own"
+            f"{changed}, but a replay runs with one setting: replay a run whose settings did not change"
         )
     return given[-1]
 
 
 def _check_steps(folder: Path, decided: list[int], recorded: list[int]) -> None:
-    """Refuse a history with steps missing, the last one of a killed run apart."""
+    """Refuse a history with missing steps, except the last one of a killed run."""
     common = [step for step in decided if step in set(recorded)]
     if not common:
         raise HistoryError(f"{folder} holds no step yet with both decisions and outcomes")

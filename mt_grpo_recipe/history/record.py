@@ -20,8 +20,8 @@ FORMAT = 1
 class Timeline:
     """When the groups of one step were launched and ended, by launch id, in ticks that its driver counts.
 
-    A sampler is asked after groups have ended, and decides by what has ended so far: what it launches then counts as
-    launched at the tick of the last end. So the order of all that a sampler saw can be told from the ticks.
+    A sampler is asked after groups have ended, and decides by what has ended so far; what it then launches counts as
+    launched at the tick of the last end. So the ticks give the order of all that a sampler saw.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Timeline:
         self.launched += [self._now] * count
 
     def end(self, launch_ids: Iterable[int], tick: int) -> None:
-        """Note groups that were seen to end together; a tick no later than the last one becomes the one after it."""
+        """Note groups that were seen to end together; a tick not later than the last one becomes the next."""
         self._now = max(tick, self._now + 1)
         self.ended.update(dict.fromkeys(launch_ids, self._now))
 
@@ -46,7 +46,7 @@ class RecordedGroup(NamedTuple):
     launched: int
     """Tick."""
     ended: int | None
-    """Tick; None where it was stopped, so that nothing of it is known."""
+    """Tick; None where it was stopped, so that nothing is known of it."""
     accuracy: float
     """Mean accuracy of the rollouts."""
     rollouts: int
@@ -77,7 +77,7 @@ def outcomes_of(groups: GroupLedger, timeline: Timeline) -> dict[str, list[Any]]
 class History:
     """The two files of a run.
 
-    `decisions.jsonl`: what was decided in each step (a mini-batch in mode mt_grpo_async), by which two runs, or a run
+    `decisions.jsonl`: what was decided in each step (a mini-batch in mode mt_grpo_async), so that two runs, or a run
     and its resumed half, can be compared. `outcomes.jsonl`: the settings of the sampler, then what came of each group
     of a step, for `mt-grpo replay`.
 
@@ -85,7 +85,7 @@ class History:
         folder: the run's checkpoint folder.
         controller: of the run.
         config: its settings.
-        outcomes: whether outcomes are kept; groups that go from step to step would need more than a line per step.
+        outcomes: whether outcomes are kept; groups that are carried over would need more than one line per step.
     """
 
     def __init__(self, folder: Path, controller: TaskController, config: MTGRPOConfig, outcomes: bool = True):

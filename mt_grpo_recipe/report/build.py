@@ -41,7 +41,7 @@ def all_tables(comparison: Comparison) -> list[Table]:
 
 
 def write_report(comparison: Comparison, directory: Path) -> Path:
-    """Write the report into `directory`, made if need be; files of an earlier report are overwritten.
+    """Write the report into `directory`, created if needed; files of an earlier report are overwritten.
 
     It gets `report.html`, which stands alone, `report.md`, and the folders `figures` (PNG, SVG) and `tables` (CSV,
     Markdown).

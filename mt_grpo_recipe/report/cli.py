@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=10,
         metavar="K",
-        help="weights, shares and rates are means over the last K steps; a task that K steps ask for and none trains "
+        help="weights, shares and rates are means over the last K steps; a task that K steps ask for but none trains "
         "on is named as starved (default: %(default)s)",
     )
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     page = write_report(comparison, Path(args.output))
     console = Console(highlight=False)
     if not console.is_terminal:
-        # A file or a pipe has no width, so no column may be cut to fit one.
+        # A file or a pipe has no width, so no column may be cut to fit.
         console.width = max(console.width, 200)
     console.print(_terminal(summary_table(comparison)))
     for alarm in comparison.alarms:

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     picture = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
     console = Console(highlight=False)
     if not console.is_terminal:
-        # A file or a pipe has no width, so no task's name may be cut to fit one.
+        # A file or a pipe has no width, so no task's name may be cut to fit.
         console.width = max(console.width, 120)
     console.print(run_table(shown))
     for note in run_notes(shown):

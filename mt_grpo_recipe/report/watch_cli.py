@@ -20,9 +20,9 @@ from mt_grpo_recipe.report.show.tables import duration
 
 POLL_SECONDS = 1.0
 QUIET_SECONDS = 60.0
-"""Say how long nothing was logged once it is longer than this."""
+"""Say for how long nothing was logged, once it is longer than this."""
 INTERRUPTED = 130
-"""Exit status after Ctrl-C, by which a script knows to stop too."""
+"""Exit status after Ctrl-C, which tells a script to stop, too."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "run", metavar="RUN", help="a run's directory, where its *.jsonl logs are or will be, or one such file"
     )
     until = parser.add_mutually_exclusive_group()
-    until.add_argument("--once", action="store_true", help="print the table once, and end")
-    until.add_argument("--pid", type=int, help="end also when this process ends, not only when the run has finished")
+    until.add_argument("--once", action="store_true", help="print the table once and exit")
+    until.add_argument("--pid", type=int, help="exit when this process ends, too, not only when the run has finished")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show where a run is: live in a terminal, one line per step elsewhere, or once.
+    """Show where a run stands: live in a terminal, one line per step elsewhere, or once.
 
     Returns:
         0, or 130 after Ctrl-C.
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     path = find_run(Path(args.run))
     console = Console(highlight=False)
     if not console.is_terminal:
-        # A file or a pipe has no width, so no task's name may be cut to fit one.
+        # A file or a pipe has no width, so no task's name may be cut to fit.
         console.width = max(console.width, 140)
     if args.once:
         console.print(run_view(read_run(path), console.width))
@@ -65,7 +65,7 @@ def _follow(path: Path, pid: int | None) -> Iterator[Run | None]:
     seen: dict[Path, tuple[int, int]] = {}
     watched = None
     while True:
-        # Asked before the log is read, so that what the process wrote last is read.
+        # Checked before the log is read, so that the process's last lines are read.
         alive = pid is None or _is_alive(pid)
         stamps = {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in _logs(path)}
         if stamps != seen:
@@ -92,7 +92,7 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # It is there, and another user's.
+    except PermissionError:  # It exists, but belongs to another user.
         return True
     return True
 

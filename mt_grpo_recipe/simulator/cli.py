@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ZERO_GRAD_RATES = [0.7, 0.3, 0.45]
-"""What the filter drops of the three tasks where neither rates nor success rates are given."""
+"""Share of each of the three tasks that the filter drops where neither rates nor success rates are given."""
 
 COST = {
     "prompts_per_step": "prompts per step",

@@ -1,8 +1,8 @@
 """A rollout engine without a model: slots, random durations, and tasks that lose part of their groups to the filter.
 
-The real samplers run on it. All of them meet the same groups: the i-th group of a task in a step has the same outcome
-and duration whoever asks for it, and the quotas of those that draw any are the same, so samplers differ only in what
-they ask for and when.
+The real samplers run on it. They all meet the same groups: the i-th group of a task in a step has the same outcome and
+duration whichever sampler asks for it, and all samplers that draw quotas draw the same ones, so samplers differ only in
+what they ask for and when.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Ending(NamedTuple):
     result: GroupResult
     duration: float
     stopped: bool = False
-    """Its end is not seen once the batch is settled."""
+    """Its end goes unseen once the batch is settled."""
 
 
 def run_step(sampler: Sampler, groups: list[Groups], slots: int, drain: bool) -> tuple[Selection, float]:
@@ -64,9 +64,9 @@ def run_step(sampler: Sampler, groups: list[Groups], slots: int, drain: bool) ->
 def run_launches(
     sampler: Sampler, launch: Callable[[int], Ending], slots: float, drain: bool
 ) -> tuple[Selection, float]:
-    """Run one step on the engine, whatever its groups come from.
+    """Run one step on the engine, wherever its groups come from.
 
-    The sampler is told of all groups that end at one time before it is asked again.
+    The sampler is told of all groups that end at the same time before it is asked again.
 
     Args:
         sampler: fresh.
@@ -105,11 +105,11 @@ def method_settings(method: str) -> SamplerSettings:
 
 
 def sampler_settings(name: str, given: StreamingSettings) -> SamplerSettings:
-    """Settings of the sampler of this name; `lean` is as the method `mt_grpo_lean` trains, whatever is given.
+    """Settings of the sampler with this name; `lean` has those of the method `mt_grpo_lean`, whatever is given.
 
     Args:
         name: one of `SAMPLERS`.
-        given: for the others, as far as they have such settings.
+        given: settings for the others, as far as they have them.
 
     Raises:
         ValueError: no such sampler.
@@ -158,7 +158,7 @@ def simulate(name: str, world: World) -> dict[str, Any]:
         a task), `shortfall` (groups missing from the quotas), and `rollouts_per_step` of the groups launched. Over the
         run: `rollouts_per_trained_group`, `trained_over_informative` (groups trained on, of the informative ones that
         ended; both None where there are none) and `cumulated_share_error` (largest |share of all groups trained on -
-        weight| of a task). Quotas of a fixed batch sum to it; schedule `budget` has no batch before the groups have
+        weight| of a task). Quotas of a fixed batch sum to it; schedule `budget` has no batch until the groups have
         ended, and its quotas are the shares due, debts included, of the groups that it trains on.
 
     Raises:

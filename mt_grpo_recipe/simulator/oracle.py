@@ -1,4 +1,4 @@
-"""The sampler that no sampler can beat: it knows what will come of each group before it launches any."""
+"""The sampler that no other can beat: it knows what will come of each group before it launches any."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mt_grpo_recipe.simulator.world import Groups
 
 
 class Oracle:
-    """Knows what will come of each group: launches, at once, the shortest start of each task's groups that fills n_k.
+    """Knows what will come of each group: launches at once as many of each task's groups as it takes to fill n_k.
 
     Args:
-        groups: by task; as many of each are looked at as the settings' budget allows to launch.
+        groups: by task; it looks at as many of each as the settings' budget allows.
         Others: as for the samplers.
     """
 
@@ -50,7 +50,7 @@ class Oracle:
 
     @property
     def in_flight(self) -> int:
-        """Groups launched of which nothing was told yet."""
+        """Groups launched whose result was not told yet."""
         return self._ledger.in_flight
 
     @property
@@ -66,7 +66,7 @@ class Oracle:
         return launches
 
     def tell(self, launch_id: int, result: GroupResult) -> None:
-        """Book a result, known before."""
+        """Book a result that was known before."""
         self._ledger.tell(launch_id, result)
 
     def select(self) -> Selection:

@@ -1,8 +1,8 @@
-"""A recorded run once more, under its own settings of the sampler or others.
+"""A recorded run once more, under its own sampler settings or others.
 
 The weights of each step are the recorded ones: the policy does not react to another batch. A task's groups come in the
-order in which the step launched its own; when these are used up, further ones are drawn from the task's groups of
-nearby steps. Each group takes as long as it did.
+order in which the step launched them; when these are used up, more are drawn from the task's groups in nearby steps.
+Each group takes as long as it did.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mt_grpo_recipe.metrics import task_slugs
 from mt_grpo_recipe.simulator.engine import Ending, run_launches
 
 POOL = 32
-"""Further groups are drawn from those of the nearest steps that have together at least this many of the task."""
+"""More groups are drawn from those of the nearest steps that together have at least this many of the task."""
 
 
 class Pool:
-    """All groups of a run of which the end is known, by task, to draw from.
+    """All groups of a run whose end is known, by task, to draw from.
 
     Args:
         run: the run.
-        seed: of the draws: the n-th further group of a task in a step is the same under every setting.
+        seed: of the draws: the n-th group drawn for a task in a step is the same under every setting.
     """
 
     def __init__(self, run: RecordedRun, seed: int):
@@ -48,7 +48,7 @@ class Pool:
         self._steps = [np.array(of_task, dtype=np.int64) for of_task in steps]
 
     def draws(self, task: int, step: int) -> Iterator[RecordedGroup]:
-        """Groups of a task, drawn with replacement from those of the steps around this one (from 0), without end.
+        """Groups of a task, drawn endlessly, with replacement, from those of the steps around this one (from 0).
 
         Raises:
             HistoryError: the run has none of this task.
@@ -83,13 +83,13 @@ class StepGroups:
         self._further = [pool.draws(task, step) for task in range(len(run.tasks))]
         self._last_tick = max((group.ended for group in groups if group.ended is not None), default=0)
         self.drawn = 0
-        """Groups so far that the step did not record."""
+        """Groups so far that the step has not recorded."""
 
     def launch(self, task: int) -> Ending:
         """How the task's next group ends, in ticks from its launch."""
         group = next(self._own[task], None)
         if group is not None and group.ended is None and self._settings.aborts_surplus:
-            # It was in flight when the run had settled the batch, and its end was not seen.
+            # It was in flight when the run settled the batch, and its end was not seen.
             return Ending(FAILED_GROUP, self._last_tick + 1 - group.launched, stopped=True)
         if group is None or group.ended is None:
             self.drawn += 1
@@ -99,7 +99,7 @@ class StepGroups:
 
 
 class RecordedController(TaskController):
-    """A controller whose weights are those of the record."""
+    """A controller with the recorded weights."""
 
     recorded_K: FloatArray
 
@@ -122,7 +122,7 @@ class ReplayedStep:
 def replay(run: RecordedRun, config: MTGRPOConfig, seed: int = 0) -> Iterator[ReplayedStep]:
     """Run the sampler of these settings on the groups of a recorded run, step by step.
 
-    Under the run's own settings, what each step selects and logs is exactly what it did.
+    Under the run's own settings, each step selects and logs exactly what it did.
 
     Args:
         run: the run.
@@ -130,7 +130,7 @@ def replay(run: RecordedRun, config: MTGRPOConfig, seed: int = 0) -> Iterator[Re
         seed: of the groups that are drawn.
 
     Raises:
-        HistoryError: the settings ask for groups of a task of which the run has none.
+        HistoryError: the settings ask for groups of a task that the run has none of.
     """
     controller, pool = RecordedController(run.tasks, run.batch_size, config), Pool(run, seed)
     slugs = task_slugs(run.tasks)
@@ -138,7 +138,7 @@ def replay(run: RecordedRun, config: MTGRPOConfig, seed: int = 0) -> Iterator[Re
     for number, step in enumerate(run.steps):
         controller.recorded_K = np.array(step.weights)
         groups = StepGroups(run, number, pool, config)
-        # A run that stops its surplus still sees some of it end, and has recorded which.
+        # A run that stops its surplus still sees some of it end, and has recorded which groups.
         drain = stops or not config.sampler.aborts_surplus
         selection, _ = run_launches(controller.begin_step(), groups.launch, np.inf, drain)
         controller.observe(selection)

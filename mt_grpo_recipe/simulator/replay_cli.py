@@ -21,7 +21,7 @@ from mt_grpo_recipe.simulator.replay import check_record, replay
 from mt_grpo_recipe.simulator.replay_cost import TITLES, replay_cost
 
 OF_THE_ENGINE = ("poll_interval_s", "stall_timeout_s")
-"""Settings that say how long to wait for an engine, of which a replay has none."""
+"""Settings that say how long to wait for an engine; a replay has none."""
 
 Figures = dict[str, float | None]
 
@@ -72,11 +72,11 @@ def settings_of(run: RecordedRun, assignments: Sequence[str]) -> MTGRPOConfig:
     """The run's settings, with some of the sampler's changed.
 
     Args:
-        run: the run. Where the schedule is changed, it lends the new one what both of them read.
+        run: the run. Where the schedule is changed, the new one takes over the settings that both read.
         assignments: each `sampler.NAME=VALUE`, with or without `mt_grpo.` before it.
 
     Raises:
-        ConfigError: what is set is no setting of the sampler, cannot be used, or has no effect in a replay.
+        ConfigError: what is set is not a setting of the sampler, cannot be used, or has no effect in a replay.
     """
     given = dict(map(_assignment, assignments))
     sampler: dict[str, Any] = dict(run.sampler)
@@ -108,7 +108,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 def _print(run: RecordedRun, assignments: Sequence[str], results: Mapping[str, Figures]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
-        # A file or a pipe has no width, so no title may be cut to fit one.
+        # A file or a pipe has no width, so no title may be cut to fit.
         console.width = max(console.width, 120)
     console.print(_table(len(run.steps), assignments, results))
     lines = ["Under its own settings the replay chooses the groups that the run chose, in every step."]
@@ -148,7 +148,7 @@ def _shown(name: str, value: float | None) -> str:
 
 
 def _change(values: list[float | None]) -> list[str]:
-    """The second of two values as a factor of the first; nothing beside a single one."""
+    """The second of two values as a multiple of the first; nothing for a single one."""
     if len(values) < 2:
         return []
     before, after = values

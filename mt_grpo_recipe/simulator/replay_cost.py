@@ -57,8 +57,8 @@ def replay_cost(tasks: Sequence[str], steps: Sequence[ReplayedStep]) -> dict[str
     Returns:
         Means over the steps. Rollouts and tokens are those of the groups that ended. `max_share_error` is the largest
         |share got - share asked for| of a task in a step, `cumulated_share_error` the largest |share of all groups
-        trained on - mean weight| of a task, each step's weights counting by the groups that it trains on. None where
-        nothing is trained on.
+        trained on - mean weight| of a task, each step's weights counting in proportion to the groups that it trains on.
+        None where nothing is trained on.
     """
     figures: dict[str, float | None] = {name: _mean(tasks, steps, metric) for name, (_, metric) in PER_STEP.items()}
     trained, rollouts = _mean(tasks, steps, TRAINED), _mean(tasks, steps, GENERATED_ROLLOUTS)

@@ -1,4 +1,4 @@
-"""What is simulated: the tasks, how their rollouts fare, and the engine's size."""
+"""What is simulated: the tasks, how often their rollouts succeed, and the engine's size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mt_grpo_recipe.algorithm.settings import StreamingSettings
 CHUNK = 64
 
 DrawKept = Callable[[np.random.Generator, int], BoolArray]
-"""Draws for this many groups whether the filter keeps them."""
+"""Draws, for this many groups, whether the filter keeps each."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class World:
     drift: float = 0.0
     """Standard deviation of the change of each zero-gradient rate from step to step."""
     sampler: StreamingSettings = field(default_factory=StreamingSettings)
-    """Of the streaming sampler; the others take what they share with it."""
+    """Settings of the streaming sampler; the others take those that they share with it."""
     group_size: int = 8
     """Rollouts per group."""
     success_rates: Sequence[SuccessRates] | None = None
-    """How the rollouts of each task fare, length K; None where `zero_grad_rates_K` says what the filter drops."""
+    """How often each task's rollouts succeed, length K; None where `zero_grad_rates_K` says what the filter drops."""
 
     def __post_init__(self) -> None:
         self.weights_K = np.asarray(self.weights_K, dtype=np.float64)
@@ -139,7 +139,7 @@ class World:
             raise ValueError(f"{len(self.weights_K)} weights and {given} {what}: give one of each for every task")
 
     def rates(self) -> Iterator[FloatArray]:
-        """Zero-gradient rates of each step: with drift a random walk within [0.02, 0.98], save for rates of 0 and 1."""
+        """Zero-gradient rates of each step: with drift a random walk within [0.02, 0.98], except rates of 0 and 1."""
         assert self.zero_grad_rates_K is not None, "success rates are given"
         rng = np.random.default_rng([self.seed, 0])
         moving_K = (self.zero_grad_rates_K > 0) & (self.zero_grad_rates_K < 1) & (self.drift > 0)

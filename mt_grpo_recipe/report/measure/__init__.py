@@ -1,1 +1,1 @@
-"""Typed runs to numbers, without a word on how they are shown."""
+"""Typed runs to numbers, regardless of how they are shown."""

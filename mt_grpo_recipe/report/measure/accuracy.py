@@ -1,4 +1,4 @@
-"""Validation accuracies: of a run as series over the validated steps, and summed up over its tasks."""
+"""Validation accuracies: a run's series over the validated steps, and summaries over its tasks."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def task_accuracy(run: Run, task: str) -> Series:
 
 
 def validated_tasks(run: Run) -> tuple[str, ...]:
-    """The tasks that the run has validation accuracies of, in the run's order."""
+    """The tasks for which the run has validation accuracies, in the run's order."""
     return tuple(task for task in run.tasks if len(task_accuracy(run, task).steps))
 
 
 def ranked_tasks(run: Run) -> tuple[str, ...]:
-    """The tasks among which the worst is sought: those trained and validated, or all validated if none is trained."""
+    """The tasks that can be the worst: those trained and validated, or all validated ones if none is trained."""
     validated = validated_tasks(run)
     return tuple(task for task in validated if task in run.trained_tasks) or validated
 
@@ -86,7 +86,7 @@ def _logged_or(run: Run, metric: Metric, reduce: Callable[[Mapping[str, float]],
         if metric.name in data:
             found[step] = data[metric.name]
         elif accuracy and len(accuracy) == len(name_of):
-            # A validation that lacks a task would be summed up over another set of tasks.
+            # A validation that lacks a task would be summarised over another set of tasks.
             found[step] = reduce(accuracy)
     return Series.of(found)
 

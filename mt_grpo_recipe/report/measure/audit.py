@@ -73,7 +73,7 @@ def audit(run: Run, last: int | None = None) -> tuple[TaskAudit, ...]:
 
     Args:
         run: the run.
-        last: over this many last training steps; None takes all.
+        last: over this many of the last training steps; None: all.
     """
     steps = run.train_steps if last is None else run.train_steps[-last:]
     tokens = {task: amount(run, TRAINED_TOKENS, task, steps) for task in run.trained_tasks}

@@ -22,7 +22,7 @@ class Comparison:
         groups: the methods with their runs.
         baseline: the group that changes are measured against; None for none.
         tasks: all tasks of all runs, the trained ones first.
-        held_out: those of them that no run trained.
+        held_out: the tasks that no run trained.
         thresholds: worst-task accuracies whose first crossing is timed, between 0 and 1, rising.
         last: training metrics are means over this many last steps.
         notes: sentences on what the logs lack and on what makes runs hard to compare.
@@ -75,7 +75,7 @@ def compare(
         paths: runs, or directories that hold runs. A run whose log cannot be read is left out and named in the notes.
         baseline: group, method or path to compare against; None takes "dapo" if it is there.
         thresholds: worst-task accuracies to time, between 0 and 1; None chooses round ones.
-        last: training metrics are means over this many last steps, and a task that starves for as many is named.
+        last: training metrics are means over this many of the last steps, and a task that starves for as many is named.
 
     Raises:
         RunLogError: a path does not exist, no run can be read, or the baseline is not found.
@@ -87,7 +87,7 @@ def compare(
         and baseline not in {name for run in runs for name in (run.group, run.method)}
         and Path(baseline).exists()
     ):
-        # A baseline given as a run counts among the runs.
+        # A baseline given as a run counts as one of the runs.
         runs, notes = read_runs([*given, Path(baseline)])
     groups = group_runs(runs)
     trained = dict.fromkeys(task for run in runs for task in run.trained_tasks)

@@ -39,7 +39,7 @@ def prompts_per_step(run: Run) -> Series:
 def seconds_spent(run: Run) -> Series:
     """Seconds of training up to and including each step, from 0 at step 0.
 
-    Left out are validation, which costs every method the same, start-up, and steps that a resumed attempt did again.
+    Validation (which costs every method the same), start-up, and steps that a resumed attempt repeated are left out.
     """
     return _cumulative(run, run.series(STEP_SECONDS))
 
@@ -141,14 +141,14 @@ def reached(run: Run, threshold: float) -> Reached | None:
 
 
 def first_reached(values: Sequence[float], threshold: float) -> int | None:
-    """Index of the first value at or above `threshold`, to within rounding; None when no value is. NaN never counts."""
+    """Index of the first value at or above `threshold`, up to rounding; None when no value is. NaN never counts."""
     return next((i for i, value in enumerate(values) if value >= threshold - 1e-9), None)
 
 
 def default_thresholds(runs: Sequence[Run]) -> tuple[float, ...]:
-    """Up to three round accuracies that some run's worst task climbed to, above where any run started.
+    """Up to three round accuracies that some run's worst task reached, all above where any run started.
 
-    They are multiples of 10 %, or of 5, 2 or 1 % where three such lie too far apart.
+    They are multiples of 10 %, or of 5, 2 or 1 % where three of those would be too far apart.
     """
     series = [worst for run in runs if len((worst := worst_accuracy(run)).values)]
     if not series:

@@ -40,12 +40,12 @@ class Group:
 
 
 def over_runs(group: Group, measure: Callable[[Run], float | None]) -> Stat:
-    """One number per run, summed up over the group; None or NaN stand for a run without it."""
+    """One number per run, summarised over the group; None or NaN stands for a run without it."""
     return Stat.of(measure(run) for run in group.runs)
 
 
 def group_runs(runs: Sequence[Run]) -> tuple[Group, ...]:
-    """Group runs by method, and by label where there is one; shipped methods first, then the others as they come."""
+    """Group runs by method, and by label where there is one; shipped methods first, then the others in order."""
     by_name: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         by_name.setdefault((run.group, run.method), []).append(run)

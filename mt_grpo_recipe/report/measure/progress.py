@@ -1,4 +1,4 @@
-"""How far a run is and what becomes of each task, for whoever watches it."""
+"""How far a run has got and what becomes of each task, for someone watching it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from mt_grpo_recipe.report.read.joining import STEP_SECONDS
 from mt_grpo_recipe.report.read.log import Run, Series
 
 LAST_STEPS = 10
-"""Shares and rates are means over this many last steps: one batch alone is too small to read them off."""
+"""Shares and rates are means over this many of the last steps: a single batch is too small to tell."""
 VALIDATION_SECONDS = "timing_s/testing"
-"""verl's seconds of a validation, which it times apart from the step."""
+"""verl's seconds of a validation, which it times separately from the step."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TaskProgress:
             over the last steps.
         generated, trained: rollouts since the run began.
         failing_steps: steps in a row in which groups of the task failed and none finished.
-        starved: what is said of it if the last steps asked for it and trained on nothing of it; else None.
+        starved: a sentence if the last steps asked for it and trained on nothing of it; else None.
     """
 
     task: str
@@ -62,7 +62,7 @@ class TaskProgress:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """How far a run has got.
 
     Attributes:
         step: last training step logged; 0 before the first.
@@ -85,7 +85,7 @@ class Progress:
 
 
 def progress_of(run: Run) -> Progress:
-    """How far a run is, by its log."""
+    """How far a run has got, by its log."""
     steps = run.train_steps
     step = int(steps[-1]) if len(steps) else 0
     total = total_steps(run, step)
@@ -101,13 +101,13 @@ def progress_of(run: Run) -> Progress:
 
 
 def total_steps(run: Run, step: int) -> int | None:
-    """Steps of the whole run, as it said in a step; None where that step does not say."""
+    """Steps of the whole run, as logged in a step; None where that step does not say."""
     left = run.records.get(step, {}).get(STEPS_LEFT.name)
     return None if left is None else step + int(left)
 
 
 def seconds_for(run: Run, steps: int) -> float:
-    """Seconds that so many more steps take if they go on as all so far, validations included; NaN before the first."""
+    """Seconds that this many more steps will take at the pace so far, validations included; NaN before the first."""
     spent = run.series(STEP_SECONDS).values
     if not len(spent):
         return math.nan

@@ -1,4 +1,4 @@
-"""How far the shares of the batch were from those asked for."""
+"""How far the shares of the batch were from those that were asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that starve: asked for step after step, and nothing of them trained on."""
+"""Tasks that starve: asked for step after step, but never trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADVICE = {
     "informative, not trained on": "the batch was full of others, or they had become too old",
     NOT_ENDED: "they were too slow, so shorten the answers, or let a step wait for them",
 }
-"""What groups of a starved task end as -> what that means, and what to do where most of them did."""
+"""What groups of a starved task end as -> what that means, and what to do if most of them did."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Starvation:
         first: the first step of the stretch in which it was asked for.
         last: the last one.
         asked: how many steps of the stretch asked for it.
-        lasts: whether nothing of it was trained on since.
+        lasts: whether nothing of it has been trained on since.
         fates: what its groups ended as, in groups, as `measure.audit.fates` counts them; empty where the log does not
             say.
     """
@@ -62,11 +62,11 @@ class Starvation:
 
 
 def starvations(run: Run, patience: int) -> list[Starvation]:
-    """Tasks that starve or have starved: of each the stretch that lasts, or else its longest.
+    """Tasks that starve or have starved: for each the stretch that lasts, or else its longest.
 
     Args:
         run: the run.
-        patience: steps that ask for a task and train on nothing of it, from which it counts as starved.
+        patience: a task counts as starved after this many steps that ask for it and train on nothing of it.
     """
     found = []
     for task in run.trained_tasks:
@@ -81,7 +81,7 @@ def _stretches(run: Run, task: str) -> list[Starvation]:
     target, got = run.series(TARGET_SHARE.of(task)), run.series(BATCH_SHARE.of(task))
     fed = got.steps[got.values > 0]
     asked = target.steps[target.values > 0]
-    # Stretches are what lies between two steps that trained on the task.
+    # A stretch lies between two steps that trained on the task.
     of_asked = np.searchsorted(fed, asked)
     unfed = ~np.isin(asked, fed)
     found = []

@@ -20,7 +20,7 @@ class Stat:
         mean: mean over the runs that have the number; NaN where none has.
         sd: sample standard deviation (n - 1); NaN below two runs.
         n: runs that have the number.
-        total: runs asked.
+        total: all runs.
     """
 
     mean: float
@@ -30,7 +30,7 @@ class Stat:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> Stat:
-        """Sum up one number per run; None and NaN stand for a run without it."""
+        """Summarise one number per run; None and NaN stand for a run without it."""
         asked = list(values)
         known = np.array([v for v in asked if v is not None and not math.isnan(v)], dtype=np.float64)
         if not len(known):
@@ -49,9 +49,9 @@ class Curve:
 
 
 def mean_curve(runs: Sequence[Series]) -> Curve:
-    """Average series over the steps that all of them have; series without any step are skipped.
+    """Average series over the steps that they all have; series without any step are skipped.
 
-    Beyond the end of the shortest run the mean would be one of other runs, and its jump there an artefact.
+    Beyond the end of the shortest run the mean would be over fewer runs, and its jump there an artefact.
     """
     given = [series for series in runs if len(series.steps)]
     if not given:

@@ -36,8 +36,8 @@ def log_files(directory: Path) -> list[Path]:
 def read_attempt(path: Path) -> Attempt:
     """Read a file of verl's file logger: `{"step": int, "data": {metric: number}}` on each line; `.gz` is unpacked.
 
-    Lines that are cut off or of another shape are skipped and named in `problems`. A step written twice is merged, the
-    later value of a metric standing.
+    Lines that are cut off or of another shape are skipped and named in `problems`. A step written twice is merged; the
+    later value of a metric counts.
     """
     content = path.read_bytes()
     if path.suffix == ".gz":

@@ -1,4 +1,4 @@
-"""The log of decisions beside a run's checkpoints: it has a step before the metrics of that step are logged."""
+"""The log of decisions beside a run's checkpoints: it has a step before that step's metrics are logged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from mt_grpo_recipe.history.files import DECISIONS
 
 PLACES = (DECISIONS, f"checkpoints/{DECISIONS}")
-"""Where it stands in a run's directory: the scripts keep checkpoints in a folder of their own."""
+"""Where it is in a run's directory: the scripts keep checkpoints in a folder of their own."""
 TAIL = 1 << 20
 """Bytes read from the end: more than any line has."""
 

@@ -38,7 +38,7 @@ def _from_name(path: Path) -> tuple[str, int | None]:
     path = path.resolve()
     name, parent = path.name, path.parent
     if path.is_file():
-        # A name such as "attempt-2" or "metrics-20260131-1200" tells nothing: then the directory's does.
+        # A name such as "attempt-2" or "metrics-20260131-1200" says nothing: the directory's does.
         stem = Path(name.removesuffix(".gz")).stem
         attempt = re.fullmatch(r"(attempt|log|metrics|run|train)?[-_.\d]*", stem)
         name, parent = (parent.name, parent.parent) if attempt else (stem, parent)

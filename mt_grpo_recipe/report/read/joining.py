@@ -6,7 +6,7 @@ from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, TASK_ACCURACY, WORST_TASK_A
 from mt_grpo_recipe.report.read.attempts import Attempt, Records
 
 STEP_SECONDS = "timing_s/step"
-"""Seconds of a training step. verl times validation apart from it."""
+"""Seconds of a training step. verl times validation separately."""
 
 
 def is_training(data: dict[str, float]) -> bool:
@@ -24,7 +24,7 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
     """Join attempts in their order: one that starts at step s replaces what earlier ones wrote from s on.
 
     Returns:
-        The metrics by step, steps rising, and sentences on steps that are lost for good.
+        The metrics by step, in rising order, and sentences on steps that are lost for good.
     """
     joined: Records = {}
     problems: list[str] = []
@@ -34,7 +34,7 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
         start = min(attempt.records)
         dropped = [step for step in joined if step > start]
         if any(is_training(joined[step]) for step in dropped):
-            # Overlap alone is what a resume looks like; only steps that no later attempt rewrote are worth reporting.
+            # Mere overlap is what a resume looks like; only steps that no later attempt rewrote are worth reporting.
             gone = [step for step in dropped if step not in attempt.records]
             if gone:
                 problems.append(f"steps left out, as {attempt.path.name} went back to step {start}: {_span(gone)}")
@@ -61,7 +61,7 @@ def unfinished(records: Records) -> list[str]:
     if not validated:
         problems.append("no validation is logged")
     elif validated[-1] < trained[-1]:
-        # verl validates on the last step, so a log that ends without a validation is of a run that did not finish.
+        # verl validates on the last step, so a log that ends without a validation belongs to a run that did not finish.
         problems.append(f"unfinished: it stops at step {trained[-1]}, last validated at step {validated[-1]}")
     return problems
 

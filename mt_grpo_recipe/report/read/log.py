@@ -40,7 +40,7 @@ class Series:
         return float(self.values[-1]) if len(self.values) else math.nan
 
     def at(self, steps: IntArray) -> Series:
-        """The part at those of the steps given that the series has."""
+        """The part of the series at the given steps, as far as it has them."""
         keep = np.isin(self.steps, steps)
         return Series(self.steps[keep], self.values[keep])
 
@@ -90,7 +90,7 @@ class Run:
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """Names of all tasks: the trained ones, then those that were validated alone."""
+        """Names of all tasks: the trained ones, then those that were only validated."""
         return tuple(dict.fromkeys(self.trained_tasks + self._tasks_under([TASK_ACCURACY.name])))
 
     def _tasks_under(self, prefixes: list[str]) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def read_run(path: Path | str) -> Run:
 
 
 def find_runs(path: Path) -> list[Path]:
-    """The runs at a path: itself if it is a file or holds logs, or else the directories below it that do.
+    """The runs at a path: the path itself if it is a file or holds logs, else the directories below it that do.
 
     Raises:
         RunLogError: there is nothing at the path.
@@ -158,7 +158,7 @@ def find_runs(path: Path) -> list[Path]:
         raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
     if path.is_file() or log_files(path):
         return [path]
-    # Not below a run: what it keeps there, such as dumped rollouts, is JSON lines too.
+    # Not below a run: what it keeps there, such as dumped rollouts, may be JSON lines, too.
     below = [run for directory in sorted(path.iterdir()) if directory.is_dir() for run in _runs_below(directory)]
     return below or [path]
 

@@ -120,7 +120,7 @@ def draw_courses(comparison: Comparison) -> Figure:
 
 
 def _mean_spent(runs: Sequence[Run], cost: Cost, steps: np.ndarray) -> np.ndarray:
-    """Mean over the runs of what was spent by each step; of another length than `steps` where a run does not say."""
+    """Mean over the runs of what was spent by each step; its length differs from `steps` where a run does not say."""
     return mean_curve([cost.spent(run).at(steps) for run in runs]).mean
 
 

@@ -98,7 +98,7 @@ def task_table(comparison: Comparison) -> Table:
 
 
 def task_change_table(comparison: Comparison) -> Table:
-    """Relative change of each task's final accuracy against the baseline; without rows where there is no baseline."""
+    """Relative change of each task's final accuracy against the baseline; no rows without a baseline."""
     base = comparison.baseline_accuracies
     tasks = [task for task in comparison.tasks if base.get(task)]
 

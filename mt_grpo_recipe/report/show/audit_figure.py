@@ -22,7 +22,7 @@ SHARES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("of the tokens", "token_share", {"marker": "o", "color": _OLIVE, "markersize": 9, "markerfacecolor": "none"}),
     ("of the gradient", "gradient_share", {"marker": "D", "color": _INDIGO, "markersize": 5}),
 )
-"""Label, field of `TaskAudit` and look of a share; they can be told apart where they fall together."""
+"""Label, field of `TaskAudit` and look of a share; the marks can be told apart where they coincide."""
 
 
 class Row(NamedTuple):
@@ -66,7 +66,7 @@ def draw_audit(comparison: Comparison) -> Figure:
 
 
 def _rows(comparison: Comparison, last: int | None) -> list[Row]:
-    """The tasks of every method of which a log says what came of the groups."""
+    """The tasks of every method with a log that says what came of the groups."""
     return [row for group in comparison.groups for row in _rows_of(comparison, group, last)]
 
 

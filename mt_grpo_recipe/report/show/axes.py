@@ -30,7 +30,7 @@ def percent_axis(axes: Axes) -> None:
 
 def _from_zero(axes: Axes) -> None:
     """Let y start at 0, and leave a margin above the highest value."""
-    # The margin is a share of the data's range, so 0 has to be in that, or a level line lies at the very top.
+    # The margin is a share of the data's range, so 0 must be in it, or a level line would lie at the very top.
     axes.update_datalim([(0, 0)], updatex=False)
     axes.autoscale_view(scalex=False)
     axes.set_ylim(bottom=0)
@@ -39,7 +39,7 @@ def _from_zero(axes: Axes) -> None:
 def over_steps(axes: Axes, last_step: int) -> None:
     """Make x the training steps up to `last_step`, and let y start at 0.
 
-    Call it when all axes that share y are drawn: it fixes the limits.
+    Call it once all axes that share y are drawn: it fixes the limits.
     """
     axes.set_xlabel("training step")
     _from_zero(axes)

@@ -41,11 +41,11 @@ EXPLAINED = (
 
 
 def run_view(run: Run, width: int) -> RenderableType:
-    """Where a run is: head, a row per task, what was validated, and how to read it.
+    """Where a run stands: head, one row per task, what was validated, and how to read it.
 
     Args:
         run: the run.
-        width: columns of the terminal; where they are few, the course of z is left out.
+        width: columns of the terminal; with few, the course of z is left out.
     """
     progress = progress_of(run)
     parts: list[RenderableType] = [Text(head(run, progress), style="bold")]

@@ -25,7 +25,7 @@ from mt_grpo_recipe.report.show.one_run_picture import run_title
 
 
 def run_table(run: Run) -> Table:
-    """Accuracy before and after, weight, and shares of the batch: a row per task, the worst and the average below."""
+    """Accuracy before and after, weight, and shares of the batch: one row per task, worst and average below."""
     count = min(LAST_STEPS, len(run.train_steps))
     table = Table(
         title=escape(run_title(run)),

@@ -28,7 +28,7 @@ def draw_run(run: Run, path: Path) -> Path:
 
     Args:
         run: the run; what its log lacks is left empty in the picture.
-        path: where to write; its directory is made if need be.
+        path: where to write; its directory is created if needed.
 
     Returns:
         `path`.

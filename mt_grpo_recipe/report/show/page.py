@@ -1,4 +1,4 @@
-"""The report as one page: HTML that opens without a network and in light or dark, or Markdown."""
+"""The report as one page: HTML that opens offline, in light or dark, or Markdown."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def build_page(comparison: Comparison, tables: list[Table], pictures: list[Pictu
         pictures: all figures.
 
     Returns:
-        HTML that refers to nothing outside itself.
+        Self-contained HTML.
     """
     links = "".join(f'<li><a href="#{anchor}">{escape(heading)}</a></li>' for anchor, heading, _, _ in SECTIONS)
     body = [
@@ -140,7 +140,7 @@ def _css() -> str:
 
 
 def _boxes(comparison: Comparison) -> list[tuple[str, tuple[str, ...]]]:
-    """What stands between headline and contents: heading and sentences."""
+    """Boxes between headline and contents: heading and sentences."""
     boxes = [("Starved tasks", comparison.alarms), ("Read with care", comparison.notes)]
     return [(heading, sentences) for heading, sentences in boxes if sentences]
 

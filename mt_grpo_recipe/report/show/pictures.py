@@ -94,7 +94,7 @@ def write_picture(directory: Path, key: str, title: str, caption: str, figure: F
 
 
 def inline_svg(picture: Picture) -> str:
-    """The figure's `<svg>` element for a page: no references to other places, ids of its own, colours the page sets."""
+    """The figure's `<svg>` element for a page: no outside references, its own ids, colours set by the page."""
     svg = picture.svg[picture.svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"<title>.*?</title>", "", svg, flags=re.DOTALL)

@@ -63,14 +63,14 @@ SHARES: tuple[tuple[Metric, str, Kind], ...] = (
     (TARGET_SHARE, "asked for %", "share"),
     (BATCH_SHARE, "got %", "share"),
 )
-"""What stands before the gaps, as means over the last steps."""
+"""Columns before the gaps, as means over the last steps."""
 COUNTS: tuple[tuple[Metric, str, Kind], ...] = (
     (ZERO_GRAD_RATE, "zero-gradient %", "share"),
     (GENERATED, "prompts per step", "count"),
     (SHORTFALL, "missing per step", "number"),
     (LOSS_WEIGHT, "loss weight", "number"),
 )
-"""What stands behind the gaps, as means over the last steps."""
+"""Columns after the gaps, as means over the last steps."""
 
 
 def sampling_table(comparison: Comparison) -> Table:
@@ -133,7 +133,7 @@ def cost_table(comparison: Comparison) -> Table:
 
 
 def use_table(comparison: Comparison) -> Table:
-    """Rollouts, tokens and groups that were generated, and what was trained on; no columns where no log says."""
+    """Rollouts, tokens and groups generated, and how many were trained on; no columns where no log says."""
     filled = [
         method_column(),
         *_generated_and_trained("rollouts", GENERATED_ROLLOUTS, TRAINED_ROLLOUTS),

@@ -92,7 +92,7 @@ DARK = {
     "#a0522d": "#d08a63",
     "#8fc7ea": "#2b5a86",
 }
-"""What takes each colour's place on a dark page, lighter and as far apart; teal serves on both."""
+"""What replaces each colour on a dark page, lighter and as far apart; teal serves on both."""
 
 RC: Any = {
     "font.family": ["DejaVu Sans", "sans-serif"],
@@ -129,7 +129,7 @@ RC: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw with this look; the caller's settings are restored afterwards."""
+    """Draw in this style; the caller's settings are restored afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)

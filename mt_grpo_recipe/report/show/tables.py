@@ -23,7 +23,7 @@ SPREAD = "Mean ± sample standard deviation over a method's runs; (2 of 3) tells
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `key` heads it in CSV, `title` where people read."""
+    """A column: `key` heads it in CSV, `title` where people read it."""
 
     key: str
     title: str
@@ -54,12 +54,12 @@ FilledColumn = tuple[Column, Callable[[Group], Cell]]
 
 
 def method_column() -> FilledColumn:
-    """The column with the names of the groups, which stands first."""
+    """The first column, with the names of the groups."""
     return Column("method", "method"), lambda group: group.name
 
 
 def measured(key: str, title: str, kind: Kind, measure: Callable[[Run], float | None]) -> FilledColumn:
-    """A column with one number per run, summed up over the group."""
+    """A column with one number per run, summarised over the group."""
     return Column(key, title, kind), lambda group: over_runs(group, measure)
 
 
@@ -138,9 +138,9 @@ def _shown(table: Table, row: Sequence[Cell]) -> list[str]:
 
 
 def to_csv(table: Table) -> str:
-    """The table as CSV, numbers in full: a number's column is three, with mean, standard deviation and runs counted.
+    """The table as CSV, numbers in full: each becomes three columns, with mean, standard deviation and number of runs.
 
-    Shares are between 0 and 1, times in seconds, changes in per cent; what is not known is left empty.
+    Shares are between 0 and 1, times in seconds, changes in per cent; unknown values are left empty.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
