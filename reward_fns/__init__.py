@@ -7,10 +7,10 @@ Tell verl 0.9.1 to use it:
     +reward.custom_reward_function.reward_kwargs.<option>=<value>     # optional, reaches the task as <option>=<value>
 
 verl calls it as `compute_score(data_source=, solution_str=, ground_truth=, extra_info=, **reward_kwargs)`, in a thread
-of a reward worker, with the decoded response without the prompt and without special tokens. `score` becomes the reward
-of the last token; all keys, `acc` and `format` among them, travel on as `reward_extra_info`, from which validation and
-the sampler take `acc`. (`reward.reward_kwargs`, without `custom_reward_function`, is another setting: the length
-penalty of the `dapo` reward manager. It does not come here.)
+of a reward worker, with the decoded response, less prompt and special tokens. `score` becomes the reward of the last
+token; all keys, `acc` and `format` among them, go on as `reward_extra_info`, from which validation and the sampler take
+`acc`. (`reward.reward_kwargs`, without `custom_reward_function`, is another setting: the length penalty of the `dapo`
+reward manager. It is not passed on to here.)
 
 README.md in this directory shows which file does what, and how to add a task.
 """

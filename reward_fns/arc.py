@@ -2,8 +2,8 @@ r"""One-dimensional ARC: the output row that belongs to the last input.
 
     ground_truth {"target": "0 0 9"}, answer "0 0 9"  ->  correct
 
-The prompt shows rows as digits with spaces, and so must the answer: commas are wrong, and so is `009`. Brackets round
-the row are dropped, and any space between two cells (`~`, `\quad`, a line break) is one.
+The prompt shows rows as digits with spaces, and so must the answer: commas are wrong, and so is `009`. Brackets around
+the row are dropped, and any spacing between two cells (`~`, `\quad`, a line break) counts as one space.
 """
 
 import re

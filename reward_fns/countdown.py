@@ -2,8 +2,8 @@ r"""Countdown: reach the target with every given number used exactly once and + 
 
     ground_truth {"numbers": "8,73,96", "target": 31}, answer "96 - 73 + 8"  ->  correct
 
-An answer may go on with "= 31": a right-hand side must be the target itself. Minus signs in front are allowed; with a
-positive target they reach nothing that subtraction does not. A number must be written as it was given: "08" is wrong.
+An answer may go on with "= 31": a right-hand side must be the target itself. Leading minus signs are allowed; with a
+positive target they reach nothing that subtraction cannot. A number must be written as it was given: "08" is wrong.
 `\times`, `\frac`, unicode signs, square brackets and `(12)(5)` are read as on paper; "x" is a letter.
 """
 
@@ -52,7 +52,7 @@ def reaches_the_target(answer: str, puzzle: Puzzle, **_: Any) -> bool:
             tokens, right = tokens[:at], tokens[at + 1 :]
             if right != tokenize(str(puzzle.target)):
                 return False
-        # Compared as text and before anything is computed: a number of a million digits is never turned into an int.
+        # Compared as text before anything is computed: a number of a million digits is never turned into an int.
         if sorted(filter(str.isdecimal, tokens)) != puzzle.numbers:
             return False
         return evaluate(tokens) == puzzle.target

@@ -2,10 +2,9 @@ r"""Mathematics: an answer in LaTeX that is worth the same as the reference.
 
     ground_truth "\frac{1}{2}" or {"target": "\frac{1}{2}"}, answer "x = 0.5"  ->  correct
 
-Equal text and plain numbers are settled here. The rest is judged in a helper process with a limit on its CPU time: what
-an answer is made of by `reward_fns.scoring.notation` and `equality`, what its values are worth by latex2sympy and
-sympy. An answer that is a statement where the reference is a value ("1+1=2", "4=3") is wrong, unless it names the
-value ("x = 3").
+Equal text and plain numbers are settled here. The rest is judged in a helper process with a limit on its CPU time: its
+structure by `reward_fns.scoring.notation` and `equality`, its values by latex2sympy and sympy. An answer that is a
+statement where the reference is a value ("1+1=2", "4=3") is wrong, unless it names the value ("x = 3").
 """
 
 from typing import Any
@@ -21,7 +20,7 @@ CPU_SECONDS = 1.0
 
 
 def read_reference(fields: dict[str, Any], **_: Any) -> str:
-    """The reference as text; a number is taken too."""
+    """The reference as text; a number is accepted, too."""
     target = fields.get("target")
     if isinstance(target, (int, float)) and not isinstance(target, bool):
         fields = {"target": str(target)}
@@ -46,7 +45,7 @@ def equals_the_reference(answer: str, reference: str, **_: Any) -> bool:
 
 
 def is_read(reference: str) -> bool:
-    """Whether the judge reads a reference; one that it does not is right letter by letter alone.
+    """Whether the judge can read a reference; if it cannot, only the same letters are right.
 
     Raises IsolatedCallError where reading takes longer than CPU_SECONDS.
     """

@@ -1,8 +1,8 @@
 """Which function checks which task: `register` and the lookup behind `compute_score`.
 
 A task is a file directly in this package; what the tasks share is in folders. The files are imported at the first
-lookup, and so are the entry points of group `mt_grpo.rewards` of installed packages, so adding a task means
-editing no list.
+lookup, as are the entry points of group `mt_grpo.rewards` of installed packages, so there is no list to edit when a
+task is added.
 """
 
 import importlib
@@ -46,11 +46,11 @@ def register(*names: str, truth: Callable[..., Any] = read_target) -> Callable[[
     """Decorator that makes `check(answer, truth, **context) -> bool` the judge of the tasks called `names`.
 
     `answer` is the text inside the response's final box, stripped and never empty. `truth` is what the function given
-    as `truth=` made of the row's ground truth; the default hands over its `target` as a string. `context` holds
+    as `truth=` made of the row's ground truth; the default passes its `target` as a string. `context` holds
     `data_source`, `extra_info` and whatever `reward_kwargs` sets.
 
     Whatever the truth function raises is reported as a fault of the data. Whatever the check raises is logged and
-    counts as a wrong answer: no response of a model may end a training run.
+    counts as a wrong answer: no model response may end a training run.
 
     Raises ValueError for a name that is taken or unusable, TypeError for a function that cannot take the context.
     """
@@ -80,7 +80,7 @@ def register(*names: str, truth: Callable[..., Any] = read_target) -> Callable[[
 
 
 def task_for(data_source: Any) -> Task:
-    """The task with the longest name that is `data_source`, or is followed in it by "-" or ":".
+    """The task with the longest name that equals `data_source`, or begins it and is followed by "-" or ":".
 
     `countdown-mini-train` and `countdown` are both the task `countdown`; `countdowns` is not.
     Raises ValueError, which lists the known names, where no task fits.

@@ -3,12 +3,13 @@ r"""Any data set of reasoning-gym, by its own scorer: data_source "rg:<data set>
     entry = reasoning_gym.create_dataset("leg_counting", seed=1, size=10)[0]
     ground_truth = {"target": entry["answer"], "entry": pack_entry(entry)}
 
-`entry` may instead stand in `extra_info`; a data set made with other settings adds them as JSON text in `config`.
-Correct is what the scorer gives its full 1.0; part marks count as wrong but well-formed. Answers with braces of their
-own are safer in `<answer>` tags than in a box.
+`entry` may also be in `extra_info`; a data set made with other settings adds them as JSON text in `config`. An answer
+is correct if the scorer gives it the full 1.0; part marks count as wrong but well-formed. Answers that contain braces
+are safer in `<answer>` tags than in a box.
 
-Several of reasoning-gym's scorers run the answer through `eval` or sympy's `parse_expr`, which is the same. Answers to
-those data sets must keep to an alphabet that cannot call anything, and all run in a helper process with a time limit.
+Several of reasoning-gym's scorers run the answer through `eval` or sympy's `parse_expr`, which amounts to the same.
+Answers to those data sets must keep to an alphabet that cannot call anything, and all scorers run in a helper process
+with a time limit.
 """
 
 import json
@@ -28,8 +29,8 @@ PARSED_AS_EXPRESSIONS = frozenset(
 )
 PARSED_AS_LISTS = frozenset({"binary_matrix", "n_queens", "number_sorting", "spiral_matrix", "string_insertion"})
 
-# Single letters and a few functions, and no attribute access: no one-letter name of sympy or Python does harm without a
-# string in quotes.
+# Single letters and a few functions, but no attribute access: no one-letter name of sympy or Python does harm without a
+# quoted string.
 _EXPRESSION = re.compile(
     r"(?:[0-9\s+*/^(),=-]|\.(?!\s*[A-Za-z_])"
     r"|(?<![A-Za-z_])(?:[A-Za-z]|a?(?:sin|cos|tan)h?|sec|csc|cot|exp|log|ln|sqrt|pi|Abs|Integral)(?![A-Za-z_]))*",
@@ -47,7 +48,7 @@ class Entry(NamedTuple):
 
 
 def read_entry(fields: dict[str, Any], *, data_source: str, extra_info: Any = None, **_: Any) -> Entry:
-    """The row's entry; raises ValueError where it is missing or not one of `pack_entry`, or the data set is unknown."""
+    """The row's entry; raises ValueError where it is missing or not from `pack_entry`, or the data set is unknown."""
     dataset = data_source.partition(":")[2].partition("-")[0]
     if not dataset:
         raise ValueError("the data_source must name a data set of reasoning-gym: 'rg:leg_counting'")

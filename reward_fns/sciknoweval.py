@@ -2,11 +2,10 @@ r"""SciKnowEval: multiple choice, true or false, short answers, chemical equatio
 
     ground_truth {"target": "B", "type": "mcq-4-choices"}, answer "(b)"  ->  correct
 
-`type` is the data set's own field. Without it a target that is one capital letter is a choice and true or false is a
-judgement. A choice is the letter, alone or in front of its option ("B. Methane"), never one of several ("A or B").
-Short answers are compared without regard to case and spacing, numbers by their value, formulas and equations of
-chemistry by what is in them, and relations as a set. `target` may be a list of right answers. Open questions need a
-judge and are refused.
+`type` is the data set's own field. Without it, a target that is one capital letter is a choice, and true or false is a
+judgement. A choice is the letter, alone or before its option ("B. Methane"), never one of several ("A or B"). Short
+answers are compared without regard to case and spacing, numbers by value, chemical formulas and equations by what is in
+them, and relations as a set. `target` may be a list of right answers. Open questions need a judge and are refused.
 """
 
 import re
@@ -78,7 +77,7 @@ def _kind(question_type: Any, targets: list[str]) -> str:
 
 
 class _Short(NamedTuple):
-    """A short answer as folded text, and as an equation of chemistry where it is one."""
+    """A short answer as folded text, and as a chemical equation where it is one."""
 
     text: str
     equation: Any

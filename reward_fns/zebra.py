@@ -2,8 +2,8 @@ r"""Zebra puzzles: who lives in House 1?
 
     ground_truth {"target": "carol"}, answer "Carol"  ->  correct
 
-Upper and lower case are the same, and so is what `normalised` drops: `\text{carol}`, `**carol**`, `carol.`. Any other
-word beside the name is wrong.
+Case does not count, nor does what `normalised` drops: `\text{carol}`, `**carol**`, `carol.`. Any other word beside the
+name makes the answer wrong.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
-"""`serve`: the helper process. It imports what it is asked for once, and forks workers that do the calls side by side.
+"""`serve`: the helper process. It imports each requested module once, and forks workers for calls side by side.
 
-A request per line comes in, a reply per line goes out, in the order in which they are ready. A call over its limit
-ends its worker: the timer keeps the default action of its signal, which works even inside a long computation in C.
-The next worker is a fork, with everything imported, so that costs milliseconds. No call waits for another as long as
-a worker is free.
+Requests come in and replies go out, one per line; replies in the order in which they are ready. A call over its limit
+ends its worker: the timer keeps the default action of its signal, which works even inside a long computation in C. The
+next worker is a fork with everything imported, which costs milliseconds. No call waits for another as long as a worker
+is free.
 """
 
 import contextlib
@@ -20,20 +20,20 @@ from pathlib import Path
 from typing import Any
 
 WORKERS = 32
-"""Calls at one time, as many as a thread pool of Python has at most. More wait, the oldest first."""
+"""Calls at a time: the most threads in a default thread pool of Python. Further calls wait, the oldest first."""
 LONG_SECONDS, LOOK_EVERY = 0.1, 0.05
-"""After this CPU time a call runs on at the lowest priority, so that it slows down no quick one; looked at so often."""
+"""After this CPU time, checked this often, a call goes on at the lowest priority, so as not to slow down quick ones."""
 MEMORY_LIMIT_BYTES = 4 << 30
 WALL_TO_CPU = 20
-"""Clock time a call may take as a multiple of its CPU time, for one that waits instead of computing."""
+"""Clock time that a call may take, as a multiple of its CPU time, in case it waits instead of computing."""
 
 
 @dataclass
 class _Worker:
     """A forked process: where to write its requests and read its replies, and the id of the one it works on.
 
-    `began_at` is the CPU time it had used before that. `slowed` is one that was given the lowest priority: it cannot
-    get back, so this call is its last.
+    `began_at` is the CPU time it had used before that. `slowed` means that it was given the lowest priority: it cannot
+    get the old one back, so this call is its last.
     """
 
     pid: int
@@ -85,7 +85,7 @@ class _Dispatcher:
             self._hand_out()
 
     def _slow_down_long_calls(self) -> float | None:
-        """Seconds until it is time to look again; None where no call runs that could become long."""
+        """Seconds until it is time to check again; None where no running call could become long."""
         busy = [worker for worker in self.workers.values() if worker.busy_with is not None and not worker.slowed]
         for worker in busy:
             if _cpu_seconds(worker.pid) - worker.began_at > LONG_SECONDS:
@@ -100,7 +100,7 @@ class _Dispatcher:
             if idle is None and len(self.workers) == WORKERS:
                 return
             request = self.waiting.popleft()
-            missing = _import_error(request)  # here, so that no worker imports what another had to
+            missing = _import_error(request)  # here, so that not every worker has to import it
             if missing:
                 self._reply(request["id"], {"missing": missing})
                 continue
@@ -127,7 +127,7 @@ class _Dispatcher:
         return self.workers[replies]
 
     def _close_all(self, *more: int) -> None:
-        """In a worker: what is the dispatcher's, or other workers' input would not end with it."""
+        """In a worker: close what belongs to the dispatcher, or other workers' input would not end with it."""
         self.events.close()
         others = [end for worker in self.workers.values() for end in (worker.requests, worker.replies)]
         for descriptor in (0, self.replies.fileno(), *others, *more):

@@ -1,10 +1,10 @@
 r"""What runs in the helper process for `reward_fns.maths`: reading both answers and comparing them.
 
-LaTeX is read by latex2sympy, the reader of math-verify: its reader of plain expressions goes through sympy's
-`parse_expr`, which evaluates Python code. Numbers are compared with 50 digits relative to their size, so 1/1997! is
-not 1/1999!, and expressions in variables at a few points: that decides in milliseconds what simplifying may take
-minutes for. Two expressions that agree at all points to 25 digits are the same but for a coincidence that no model
-can look for. math-verify compares the rest: sets that are given by a property, and what else it knows to read.
+LaTeX is read by latex2sympy, math-verify's reader; its other reader, for plain expressions, goes through sympy's
+`parse_expr`, which evaluates Python code. Numbers are compared with 50 digits relative to their size, so 1/1997! is not
+1/1999!, and expressions in variables at a few points: that decides in milliseconds what simplifying may take minutes
+for. Two expressions that agree at all points to 25 digits are the same, barring a coincidence that no model can look
+for. math-verify compares the rest: sets given by a property, and whatever else it can read.
 """
 
 import re
@@ -26,7 +26,8 @@ _READING = NormalizationConfig(units=False, boxed="none", malformed_operators=Tr
 _APART = re.compile(r"[0-9] [0-9]")  # latex2sympy reads 3 4 as 7
 _DIGITS, _ALIKE = 50, sympy.Float(10) ** -25
 _NOTHING = sympy.Float(10) ** -75
-"""What a sum that is exactly zero may come to when it is computed to `_DIGITS`, and no other sum of an answer."""
+"""The most that a sum that is exactly zero may come to when it is computed to `_DIGITS`; no other sum in an answer is
+as small."""
 _POINTS = ((0.7310585786300049, 1.3), (-1.6180339887498949, 0.7), (2.718281828459045, -1.1), (0.3183098861837907, 1.9))
 """Where expressions are compared: a variable's value is the first number times the second to the power of its place."""
 
@@ -40,7 +41,7 @@ def same_value(reference: str, answer: str) -> bool:
 
 
 def is_read(reference: str) -> bool:
-    """Whether every part of a reference is read as words, a number or an expression, and not letter by letter alone."""
+    """Whether every part of a reference is read as words, a number or an expression, and not just letter by letter."""
     try:
         return _is_read(_read(reference))
     except ValueError:
@@ -82,7 +83,7 @@ def _parsed(text: str) -> Any:
         return None
     try:
         value = latex2sympy(text, is_real=not should_treat_as_complex(text), normalization_config=None)
-    except Exception:  # the parser raises all kinds of things on what is no LaTeX
+    except Exception:  # the parser raises all kinds of errors on what is not LaTeX
         return None
     if isinstance(value, (sympy.Basic, sympy.MatrixBase)):
         return value.replace(lambda part: isinstance(part, sympy.Float), lambda part: sympy.Rational(str(part)))
@@ -98,7 +99,7 @@ def _same_expressions(left: Any, right: Any) -> bool:
 
 
 def _same_relations(left: Any, right: Any) -> bool:
-    """The same but for a factor on both sides, which must be positive where sides cannot be swapped."""
+    """Whether they are the same up to a factor on both sides, which must be positive where sides cannot be swapped."""
     if type(left) is not type(right):
         right = right.reversed
     sides = (left.lhs, left.rhs, right.lhs, right.rhs)
@@ -158,4 +159,4 @@ for _example in (
     r"\log_{2} 7",
     "|x|<3",
 ):
-    _parsed(_example)  # the parser learns its grammar as it reads; a worker that is forked from here has learnt it
+    _parsed(_example)  # the parser learns its grammar as it reads; a worker forked from here already knows it

@@ -1,4 +1,4 @@
-r"""Exact value of an expression in whole numbers, + - * / and brackets, without `eval`.
+r"""The exact value of an expression of whole numbers, + - * / and brackets, without `eval`.
 
     tokens = tokenize(r"\frac{96}{8} \times 2 - 1")
     evaluate(tokens)  ->  23
@@ -9,11 +9,11 @@ r"""Exact value of an expression in whole numbers, + - * / and brackets, without
     part    = "{" sum "}" | digit
     bracketed = "(" sum ")" | "[" sum "]" | "{" sum "}"
 
-So `(12)(5)` and `12(5)` are products, read from left to right like written ones; `12 5` is none. Powers, `//`,
-decimals and unary plus are not in the grammar. Length and nesting are limited, so the time is bounded; whatever does
-not fit raises ArithmeticError, division by zero included. Values are whole numbers as long as every division comes
-out even, fractions from there on: both are exact, and whole numbers are ten times faster. Text is expected as
-`normalise.normalised` leaves it.
+So `(12)(5)` and `12(5)` are products, read from left to right like written ones; `12 5` is not. Powers, `//`, decimals
+and unary plus are not in the grammar. Length and nesting are limited, so the time is bounded; whatever does not fit
+raises ArithmeticError, and so does division by zero. Values are whole numbers as long as every division comes out even,
+fractions from there on: both are exact, and whole numbers are ten times faster. Text must be as `normalise.normalised`
+leaves it.
 """
 
 import re
@@ -31,7 +31,7 @@ _END = ""
 
 
 def tokenize(text: str) -> list[str]:
-    """Split `text` into numbers, operators, brackets, "=" and "frac". What is none of these, `evaluate` refuses.
+    """Split `text` into numbers, operators, brackets, "=" and "frac"; `evaluate` refuses anything else.
 
     Raises ArithmeticError for a text longer than MAX_CHARS.
     """
@@ -52,7 +52,7 @@ def evaluate(tokens: Sequence[str]) -> int | Fraction:
     return value
 
 
-# These take tokens from the end of `rest`, where the first one is, and compute while they read.
+# These take tokens from the end of `rest`, where the first one is, and compute as they read.
 
 
 def _sum(rest: list[str], depth: int) -> int | Fraction:

@@ -2,14 +2,14 @@ r"""Chemical formulas and equations: what is on each side of an arrow, and how o
 
     equation(r"2\mathrm{H}_2 + O_2 \to 2H_{2}O")  ->  the same as equation("2H2+O2=2H2O")
 
-The case of an element counts: CO is carbon monoxide and Co is cobalt. Blanks, subscript marks, the kind of arrow, the
-order on a side and states such as (aq) do not.
+Case counts: CO is carbon monoxide and Co is cobalt. Blanks, subscript marks, the kind of arrow, the order on a side and
+states such as (aq) do not.
 """
 
 import re
 
 Equation = tuple[tuple[tuple[str, str], ...], ...]
-"""For each side its species, in order of their text, as coefficient and formula."""
+"""For each side its species, sorted by their text, as coefficient and formula."""
 
 MAX_CHARS = 500
 

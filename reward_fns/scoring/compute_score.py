@@ -1,4 +1,4 @@
-"""`compute_score`: from a response to the reward, with the same keys whatever the task."""
+"""`compute_score`: from a response to its reward, with the same keys for every task."""
 
 import logging
 from typing import Any
@@ -21,7 +21,7 @@ def compute_score(
 
     Args:
         data_source: the row's task, such as `countdown-medium-train`; see `reward_fns.registry.task_for`.
-        solution_str: the decoded response. Never a reason to raise, whatever it is.
+        solution_str: the decoded response; nothing in it can raise an error.
         ground_truth: the row's truth, in one of the forms `reward_fns.scoring.truth.as_fields` reads.
         extra_info: the row's `extra_info`, handed to the task.
         kwargs: `reward_kwargs` of the configuration, handed to the task.
@@ -37,7 +37,7 @@ def compute_score(
     task = task_for(data_source)
     context = {**kwargs, "data_source": data_source, "extra_info": extra_info}
     try:
-        # Before the answer is looked at, so that a bad row is found whatever the model wrote.
+        # Before the answer is read, so that a bad row is found whatever the model wrote.
         truth = task.read_truth(as_fields(ground_truth), **context)
     except ImportError:  # a package is missing: neither the data's fault nor the model's
         raise

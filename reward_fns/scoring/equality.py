@@ -1,8 +1,8 @@
 r"""Whether two mathematical answers, as `notation.read` returns them, are the same: part by part.
 
-Lists, sets and unions are compared in any order, tuples, intervals and matrices in theirs, with their brackets. A
-name in front of a bare value ("x = 3", "(x, y) = (1, 2)", "x \in [2, 5)") may be there or not; two different names
-never agree. What two values are worth, and whether two equations say the same, is for the function handed in.
+Lists, sets and unions are compared in any order; tuples, intervals and matrices in their own, with their brackets. A
+name before a bare value ("x = 3", "(x, y) = (1, 2)", "x \in [2, 5)") may be there or not; two different names never
+agree. Whether two values are equal, and whether two equations say the same, is for the given function to decide.
 """
 
 import re
@@ -134,7 +134,7 @@ def _values(statement: Statement) -> list[Node]:
 
 
 def _plainly_named(statement: Statement) -> Node | None:
-    """The value of a truth such as "x = 3" or "f(x) = 2x": what stands behind a name that does not come back in it."""
+    """The value of a truth such as "x = 3" or "f(x) = 2x": what follows a name that does not recur in it."""
     if statement.relations not in (("=",), ("in",)):
         return None
     name, value = statement.sides

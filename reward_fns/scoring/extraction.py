@@ -2,10 +2,10 @@ r"""Finding the final answer in a response.
 
     "Nine and seven make sixteen. \boxed{16}<|im_end|>"  ->  "16"
 
-The answer stands in `\boxed{...}`, in `<answer>...</answer>` or, if it is a number, behind a bare `\boxed`. The one
-that *opens* last counts, finished or not: a response cut off within its final box has not answered, and one that
-boxes two guesses is judged by the second. Only what the model says in its own turn counts; see `own_turn`. Work is
-linear in the length of the response.
+The answer is in `\boxed{...}`, in `<answer>...</answer>` or, if it is a number, after a bare `\boxed`. The one that
+*opens* last counts, finished or not: a response cut off within its final box has not answered, and one that boxes two
+guesses is judged by the second. Only what the model says in its own turn counts; see `own_turn`. Work is linear in the
+length of the response.
 """
 
 import re
@@ -13,7 +13,7 @@ from operator import itemgetter, methodcaller
 from typing import Any
 
 MAX_ANSWER_CHARS = 10_000
-"""A longer box is no answer. The longest true answer of the built-in tasks has about 100 characters."""
+"""A longer box is not an answer. The longest true answer in the built-in tasks has about 100 characters."""
 
 _BOX = r"\boxed"
 _TAGS = ("<answer>", "<Answer>", "<ANSWER>")
@@ -64,17 +64,16 @@ def extract_answer(response: Any) -> str | None:
 def own_turn(response: str) -> str:
     r"""What the model itself says in answer to its prompt.
 
-    verl hands over the response alone. A base model may run on behind its answer and invent the next turn of a user
-    ("\nUser: ..."): from the first such turn behind a first box or answer tag, the text is not an answer to this
-    prompt. Where a user's turn stands in front of every box, the prompt was handed over too, and the example box in
-    it is no answer: the text begins at the assistant's turn after it. What a tool returned is not the model's; see
-    `_without_tools`.
+    verl hands over the response alone. A base model may run on after its answer and invent the user's next turn
+    ("\nUser: ..."): from the first such turn after a first box or answer tag, the text no longer answers this prompt.
+    If a user's turn comes before every box, the prompt was handed over too, and the example box in it is not an answer:
+    the text begins at the assistant's turn after it. What a tool returned is not the model's; see `_without_tools`.
     """
     if "<" in response and "tool_response>" in response:
         response = _without_tools(response)
     opening = _first_opening(response)
-    # Only a mark behind the first opening matters, and there the text is short: a search of all of it costs more
-    # than the rest of judging.
+    # Only a mark after the first opening matters, and there the text is short: searching all of it costs more than the
+    # rest of judging.
     tail = response[opening:]
     if not any(map(tail.__contains__, _WORDS_OF_MARKS)):
         return response
@@ -88,7 +87,7 @@ def own_turn(response: str) -> str:
 
 
 def _without_tools(text: str) -> str:
-    """The text but for what stands behind a `<tool_response>` or in front of a `</tool_response>`, up to the next tag.
+    """The text without what follows a `<tool_response>` or precedes a `</tool_response>`, up to the next tag.
 
     The tags need not come in pairs: a tool may print either of them, and a transcript may be cut at either end.
     """
@@ -108,10 +107,10 @@ def _first_opening(text: str) -> int:
 
 
 def _last_openings(text: str) -> tuple[int, int]:
-    """Where the last box opens, and where the last tag does if it stands behind the box; -1 for none."""
+    """Where the last box opens, and where the last tag does if it comes after the box; -1 for none."""
     box = text.rfind(_BOX)
     if box >= 0 and not text.startswith("{", box + len(_BOX)):
-        # The greedy pattern looks from the end, in C: there may be a hundred thousand that open nothing.
+        # The greedy pattern searches from the end, in C: there may be a hundred thousand that open nothing.
         found = _LAST_OPENING.match(text, 0, box + len(_BOX) + _MAX_BLANKS + 2)
         box = found.start(1) if found else -1
     begin = box if box > 0 else 0

@@ -1,13 +1,12 @@
-r"""One spelling for what is the same on paper: the step that every task takes, for truth and answer alike.
+r"""One spelling for what is the same on paper: the step that every task applies to truth and answer alike.
 
     normalised(r"\[12 \times 5 - 8\].")            ->  r"12 \times 5 - 8"
     normalised(r"\textbf{bob}")                 ->  "bob"
     normalised(r"\left[ 2,\; \tfrac{1}{2} \right)")  ->  r"[ 2, \frac{1}{2} )"
 
-Unicode becomes LaTeX or ASCII by a table, spaces and line breaks become single spaces, and what only says how a text
-is set is dropped: mathematical delimiters, bracket sizes, fonts, markup, quotation marks, currency signs, final
-punctuation. Words within a formula stay in `\text{...}`, where `unwrapped` takes them out. Nothing that is apart is
-joined: `0\,0` is `0 0`.
+Unicode becomes LaTeX or ASCII by a table, spaces and line breaks become single spaces, and mere typesetting is dropped:
+mathematical delimiters, bracket sizes, fonts, markup, quotation marks, currency signs, final punctuation. Words within
+a formula stay in `\text{...}`, where `unwrapped` takes them out. Nothing that is apart is joined: `0\,0` is `0 0`.
 """
 
 import re
@@ -15,7 +14,7 @@ import re
 from reward_fns.scoring.signs import on_line
 
 _PLAIN = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+-*/()= ")
-"""Text of these alone is as it should be, but for blanks and asterisks; most answers are."""
+"""Text of these alone needs no change but for blanks and asterisks; most answers are such text."""
 
 _FENCE = re.compile(r"\s*```[A-Za-z]*\s(.*?)\s*```\s*", re.DOTALL)
 _DOUBLED_BACKSLASH = re.compile(
@@ -46,7 +45,7 @@ _SIGNS = {
     "lt": "<",
     "gt": ">",
 }
-_MAX_DEPTH = 4  # of braces in what a font stands round
+_MAX_DEPTH = 4  # of braces in what a font surrounds
 _INSIDE = r"[^{}]*"
 for _ in range(_MAX_DEPTH):
     _INSIDE = rf"[^{{}}]*(?:\{{{_INSIDE}\}}[^{{}}]*)*"
@@ -102,17 +101,17 @@ def _one_command(match: re.Match[str]) -> str:
 
 
 def _one_font(match: re.Match[str]) -> str:
-    r"""Words stay words, in one flat `\text{...}`; round anything else, and round braces, a font says nothing."""
+    r"""Words stay words, in one flat `\text{...}`; around anything else, and around braces, a font says nothing."""
     font, content = match.groups()
     behind_number = match.string[: match.start()].rstrip()[-1:].isdigit()
     unit = font in _UPRIGHT and behind_number and content.strip() in _SHORT_UNITS
     if "{" not in content and (unit or _WORD.search(content)):
         return rf"\text{{{content}}}"
-    return " " + content if content[:1].isalpha() else content  # not onto the name of a command in front
+    return " " + content if content[:1].isalpha() else content  # do not join it to the name of a command before it
 
 
 def _without_wrapping(text: str) -> str:
-    """Without final punctuation and markup round the whole."""
+    """Without final punctuation and without markup around the whole."""
     for _ in range(_MAX_LAYERS):
         bare = _FINAL.sub("", text)
         whole = _WHOLE.fullmatch(bare)

@@ -4,8 +4,8 @@ r"""What a mathematical answer is made of: lists, tuples, intervals, sets, matri
     read(r"(-\infty, 2] \cup (3, 5)")  ->  a union of two tuples, with their brackets
     read(r"12 \text{ cm}")             ->  the value "12" with the unit "cm"
 
-Only the outer structure is read here; what a value is worth, `reward_fns.isolation.run_math_verify` finds out. Text
-is expected as `normalise.normalised` leaves it.
+Only the outer structure is read here; `reward_fns.isolation.run_math_verify` works out what a value is worth. Text must
+be as `normalise.normalised` leaves it.
 """
 
 import re
@@ -52,7 +52,7 @@ Node = Group | Statement | Value
 
 
 def read(text: str, depth: int = 0) -> Node:
-    """The structure of a text; ValueError for one that is blank somewhere, or nested deeper than MAX_DEPTH."""
+    """The structure of a text; ValueError for one with a blank part, or nested deeper than MAX_DEPTH."""
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     text = text.strip()
@@ -89,7 +89,7 @@ def _read_one(text: str, depth: int) -> Node:
 
 
 def _read_brackets(text: str, depth: int) -> Node | None:
-    """What stands in one pair of brackets, from the first sign to the last."""
+    """A text that is one pair of brackets, from the first sign to the last."""
     tokens = _levels(text)
     opening, closing = tokens[0][0], tokens[-1][0]
     if opening not in _OPENING or closing not in _CLOSING or any(level == 0 for _, _, level in tokens[1:-1]):
@@ -143,7 +143,7 @@ def _split(text: str, separators: set[str]) -> tuple[list[str], list[str]]:
 
 
 def _levels(text: str) -> list[tuple[str, int, int]]:
-    """Every token with its place and how many brackets are open round it; a bracket counts as outside itself."""
+    """Every token with its place and how many brackets are open around it; a bracket counts as outside itself."""
     tokens, level = [], 0
     for match in _TOKEN.finditer(text):
         token = match[0]

@@ -3,7 +3,7 @@
     relations("[(A, effect, B), (B, int, C)]")  ->  the same as relations("(b, int, c); (a, effect, b)")
     relations("[[A, B], [C, D]]")               ->  the same as relations("(a, b), (c, d)")
 
-Order and repetition do not count, nor do letter case, blanks, quotation marks and brackets round the list.
+Order and repetition do not count, nor do letter case, blanks, quotation marks and brackets around the list.
 """
 
 import re

@@ -1,9 +1,9 @@
 # ruff: noqa: RUF001, RUF002, SIM905 - signs that look like others are what this table is about
-r"""Unicode as LaTeX or ASCII: what a sign is called when it is written out.
+r"""Unicode as LaTeX or ASCII: how each sign is written out.
 
     on_line("10² × ½ ≤ π")  ->  r"10^{2} \times \frac{1}{2} \le \pi "
 
-Letters, and digits that are no forms of 0 to 9, stay as they are.
+Letters, and digits that are not forms of 0 to 9, are kept.
 """
 
 import re

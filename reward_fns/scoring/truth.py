@@ -1,9 +1,8 @@
 """Reading the `ground_truth` field of a row.
 
-Rows pass through parquet, pandas and Ray before they arrive here, so the same truth may be a dict, a struct
-with None in the fields of other tasks, a JSON string, a bare value or numpy's version of any of them. All of these
-become one dict. A truth that does not fit its task is a fault of the data: these functions raise ValueError and never
-guess.
+Rows pass through parquet, pandas and Ray before they get here, so the same truth may be a dict, a struct with None in
+the fields of other tasks, a JSON string, a bare value or numpy's version of any of these. All of them become one dict.
+A truth that does not fit its task is a fault of the data: these functions raise ValueError and never guess.
 """
 
 import json
@@ -46,7 +45,7 @@ def read_target(fields: dict[str, Any], **_: Any) -> str:
 
 
 def read_whole_number(value: Any, field: str) -> int:
-    """An int given as such, as decimal text or, as pandas makes of columns with gaps, as a whole float."""
+    """An int given as such, as decimal text or, as in pandas columns with gaps, as a whole float."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):

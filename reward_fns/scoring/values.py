@@ -1,12 +1,11 @@
-r"""One value of a mathematical answer: its expression, and apart from it the unit, the base or the words it is made of.
+r"""One value of a mathematical answer: its expression and, separately, its unit or base; or its words.
 
     read_value(r"12\text{ cm}^2")  ->  Value("12", unit=("cm^2",))
     read_value("43_5")             ->  Value("43", base="5")
     read_value(r"2 \frac{1}{2}")   ->  Value(r"(2+\frac{1}{2})")
     read_value(r"\text{even}")     ->  Value("even", words=True)
 
-A unit may be left out, as in the data sets' own answers, but not be another one: two units that are both known must
-agree.
+A unit may be left out, as in the data sets' own answers, but must not be wrong: two known units must agree.
 """
 
 import re
@@ -15,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 PRINTED_DECIMALS = 12
-"""A decimal this long was computed, and stands for the fraction whose value in double precision it is."""
+"""A decimal this long was computed, and stands for the fraction that has this value in double precision."""
 
 _UNITS = {
     name: canonical
@@ -73,7 +72,7 @@ class Value:
 
     @property
     def number(self) -> Fraction | None:
-        """The exact value where the expression is a whole number, a decimal or a fraction of such."""
+        """The exact value where the expression is a whole number, a decimal or a fraction of these."""
         match = _LITERAL.fullmatch(self.text)
         if not match:
             return None
@@ -85,7 +84,7 @@ class Value:
 
 
 def read_value(text: str) -> Value:
-    """One value; text that is no expression becomes words, in lower case."""
+    """One value; text that is not an expression becomes words, in lower case."""
     text = _ORDINAL.sub("", text)
     based = _BASED.fullmatch(text)
     if based and not based[1].isalpha():
@@ -112,7 +111,7 @@ def units_agree(first: Value, second: Value) -> bool:
 
 
 def _is_words(text: str) -> bool:
-    """Two letters or more that are no product of variables: those stand in the order of the alphabet, once each."""
+    """Two letters or more that are not a product of variables (letters in alphabetical order, once each)."""
     plain = _plain_words(text)
     if not _WORDS.fullmatch(plain) or not re.search(r"[^\W\d_]{2}", plain):
         return False
@@ -192,7 +191,7 @@ _REWRITES = [
 
 
 def canonical(text: str) -> str:
-    """An expression as LaTeX that reads one way: `sqrt(2)` is `\\sqrt{2}`, `x**10` is `x^{10}`, `3,000` is `3000`."""
+    """An expression as unambiguous LaTeX: `sqrt(2)` is `\\sqrt{2}`, `x**10` is `x^{10}`, `3,000` is `3000`."""
     if _ANGLE_FUNCTION.search(text):
         text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
     for pattern, replacement in _REWRITES:
