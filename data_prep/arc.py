@@ -39,7 +39,8 @@ _QUESTION = (
 
 
 def config(size: str) -> dict[str, Any]:
-    """The settings of reasoning-gym's generator; for the mini size the rules, as its data set has at least 8 digits."""
+    """The settings of reasoning-gym's generator; for the mini size the rules, since its data set has at least 8
+    digits."""
     if size == "mini":
         return {"rules": list(MINI_RULES), "size": SIZES["mini"], "num_train": _EXAMPLES["mini"]}
     length = SIZES[size]
@@ -55,7 +56,7 @@ def items(size: str, seed: int, start: int) -> Iterator[list[dict[str, list[int]
 
 
 def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
-    """The puzzle made of one item."""
+    """The puzzle made from one item."""
     gap = "" if size == "mini" else " "
     *examples, test = item
     rows = [(gap.join(map(str, pair["input"])), gap.join(map(str, pair["output"]))) for pair in examples]
@@ -73,7 +74,7 @@ def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
 
 
 def _mini_pairs(seed: int) -> Iterator[list[dict[str, list[int]]]]:
-    """One random stream over `MINI_RULES`: a later start still has to draw everything before it."""
+    """One random stream over `MINI_RULES`: a later start still has to draw all that comes before."""
     rng = Random(seed)
     while True:
         rule, options = ARC_1D_TASKS[rng.choice(MINI_RULES)]

@@ -1,4 +1,4 @@
-"""Is a parquet file fit for training, whoever made it? Looks at every row; says which is wrong, and why."""
+"""Is a parquet file fit for training, whoever made it? Checks every row; says which ones are wrong, and why."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ from reward_fns.registry import Task, task_for
 from reward_fns.scoring.truth import as_fields
 
 COLUMNS = ("data_source", "prompt", "reward_model")
-"""What verl reads of every row; `extra_info` may be there too."""
+"""What verl reads from every row; `extra_info` may be there, too."""
 
 _NOT_COMPARED = ("prompt", "data_source", "ground truth", "blank gold")
-"""Rows with one of these faults ask nothing that another row could ask too."""
+"""Rows with one of these faults are not compared with other rows' questions."""
 
 _NUMBERING = re.compile(r"^\s*\d+[.)]\s+")
 
@@ -36,7 +36,7 @@ class Fault:
 
 @dataclass
 class Checked:
-    """A file's faults, its number of rows by data_source, and the rows whose answer nothing here can find."""
+    """A file's faults, its number of rows by data_source, and the rows whose answer cannot be worked out here."""
 
     path: Path
     faults: list[Fault] = field(default_factory=list)
@@ -45,12 +45,12 @@ class Checked:
 
 
 def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> list[Checked]:
-    """Check each file, and that no question of one occurs again in it or in another.
+    """Check each file, and that no question occurs twice, in one file or in two.
 
-    A file that cannot be read has the fault "file"; the others are checked all the same.
+    A file that cannot be read has the fault "file"; the others are still checked.
 
     Args:
-        paths: parquet files; of two that share a question, the later one has the fault.
+        paths: parquet files; if two share a question, the later one has the fault.
         on_row: called after each row.
     """
     seen: dict[Hashable, tuple[Path, int]] = {}
@@ -196,9 +196,9 @@ def _prompt_fault(prompt: Any) -> str | None:
 
 
 def _question(row: dict[str, Any]) -> Hashable:
-    """Equal for rows that ask the same, with or without a frame around it and in whatever order of its lines.
+    """Equal for rows that ask the same, with or without a frame around it, whatever the order of its lines.
 
-    Countdown goes by its numbers, so that no wording and no order of them hides a question.
+    Countdown goes by its numbers, so that neither wording nor their order hides a repeated question.
     """
     if task_for(row["data_source"]).name == "countdown":
         fields = as_fields(row["reward_model"]["ground_truth"])
@@ -213,7 +213,7 @@ def _question(row: dict[str, Any]) -> Hashable:
 
 
 def _manifest_faults(path: Path) -> Iterator[Fault]:
-    """A file that `prepare` wrote is still as it was."""
+    """Report a file that `prepare` wrote and that has changed since."""
     manifest = path.with_name("manifest.json")
     if not manifest.exists():
         return

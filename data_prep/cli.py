@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     """Make files or check them, with a progress bar; return the exit status.
 
     Raises:
-        ValueError: the arguments name no task there is, ask for more puzzles than it has, or name a file or folder that
+        ValueError: the arguments name an unknown task, ask for more puzzles than it has, or name a file or folder that
             cannot be read or written.
     """
     try:

@@ -39,12 +39,12 @@ def config(size: str) -> dict[str, Any]:
 
 
 def items(size: str, seed: int, start: int) -> Iterator[dict[str, Any]]:
-    """Yield reasoning-gym's items of `size` without end, from number `start` on."""
+    """Yield reasoning-gym's items of `size` endlessly, from number `start` on."""
     return reasoning.items(config(size), seed, start)
 
 
 def puzzle(size: str, item: dict[str, Any]) -> Puzzle:
-    """The puzzle made of one item."""
+    """The puzzle made from one item."""
     numbers, target, expression = (item["metadata"][field] for field in ("numbers", "target", "expression"))
     if size == "mini":
         question = prompt = f"make {target} from {' '.join(map(str, numbers))}"

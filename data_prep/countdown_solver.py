@@ -1,10 +1,10 @@
-"""A countdown solver by exact fractions, which shares nothing with the generator.
+"""A countdown solver with exact fractions, which shares nothing with the generator.
 
     solve([8, 73, 96], 31)  ->  "(8-(73-96))"
 
-The last operation of a solution joins two groups of the numbers. For every way to split them and every value of one
-group, what the other group would have to be worth is known; groups of up to three numbers are tabled, larger ones are
-solved in turn.
+The last operation of a solution joins two groups of the numbers. Every way to split them and every value of one group
+tell what the other group would have to be worth; groups of up to three numbers are tabulated, larger ones are solved in
+turn.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class _Solver:
             return self._table(group).get(target)
         for small, large in _splits(group):
             for value, text in self._table(small).items():
-                if value == target == 0:  # times whatever the others make
+                if value == target == 0:  # zero times whatever the others make
                     return f"({text}*({'+'.join(str(self._numbers[position]) for position in large)}))"
                 for wanted, expression in _completions(value, target):
                     other = self.reach(large, wanted)

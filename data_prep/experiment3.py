@@ -1,4 +1,4 @@
-"""The data of the paper's third experiment (arXiv 2602.05547): public benchmarks, and ARC puzzles of our own making."""
+"""The data of the paper's third experiment (arXiv 2602.05547): public benchmarks, and ARC puzzles made here."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ PARTS = {"exp3a": ("math", "arc", "chemistry", "physics"), "exp3b": ("biology", 
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the public benchmarks are; for what may stand here, see `data_prep.sources.load`."""
+    """Where the public benchmarks are; see `data_prep.sources.load` for what may be given."""
 
     math: str
     sciknoweval: str
@@ -22,7 +22,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Paths of the files by split, and by benchmark what became of its rows."""
+    """Paths of the files by split, and what became of each benchmark's rows."""
 
     paths: dict[str, Path]
     tallies: dict[str, Tally]

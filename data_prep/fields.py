@@ -1,7 +1,7 @@
-"""Reading the fields of a row that others made: text, and the answer.
+"""Reading the fields of other people's rows: text, and the answer.
 
-A field of another type than can be meant is a fault of the data: ValueError, to which the reader of the rows adds the
-place. A row that lacks what makes it a question with one right answer is left out: `LeftOut`, which is counted.
+A field whose type makes no sense is a fault of the data: ValueError, to which the reader of the rows adds the place. A
+row that is not a question with one right answer is left out: `LeftOut`, which is counted.
 """
 
 import math
@@ -14,12 +14,12 @@ from data_prep.sources import shown
 
 
 class LeftOut(Exception):
-    """This row makes no puzzle; the message is the reason, the same for all rows with that reason."""
+    """This row makes no puzzle; the message is the reason, worded alike for all rows that it applies to."""
 
 
 @dataclass
 class Tally:
-    """Rows by type: how many make a puzzle, and by (type, reason) how many are left out."""
+    """Rows by type: how many make a puzzle, and how many are left out, by (type, reason)."""
 
     usable: Counter[str] = field(default_factory=Counter)
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -72,8 +72,8 @@ def label_of(name: str, value: Any) -> str:
 def answer_of(name: str, value: Any) -> str:
     """The one right answer as text; "" where there is none.
 
-    Numbers and truth values become text. A list means that each of its entries alone is right: one entry is the answer,
-    several cannot stand in a file whose other answers are text.
+    Numbers and truth values become text. A list means that each of its entries alone is right: one entry is the answer;
+    several do not fit into a file whose other answers are text.
 
     Raises:
         LeftOut: several answers.

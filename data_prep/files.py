@@ -16,7 +16,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield scratch
         with scratch.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut may leave the new name on an empty file
+            os.fsync(file.fileno())  # otherwise a power cut may leave the new name on an empty file
         scratch.chmod(0o644)  # mkstemp makes it private
         scratch.replace(path)
     except BaseException:

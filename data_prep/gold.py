@@ -1,8 +1,7 @@
-r"""Right answers to a row, found without the generator, as responses that the row's reward function must give 1.0.
+r"""Right answers to a row, found without the generator, as responses to which the row's reward function must give 1.0.
 
-The target itself proves little where the judge compares text before it looks for a value: a target that it cannot
-read is right against itself and wrong in any other spelling. So a target comes respelled too, where its task has a
-spelling that says the same:
+The target itself proves little where the judge compares text before values: a target that it cannot read equals itself,
+but no other spelling. So a target comes respelled, too, where its task has a spelling that says the same:
 
     math         \frac{1}{2}       -> $\displaystyle \frac{1}{2}$
     sciknoweval  B; True; (a, b), (c, d); table salt  -> (b); Yes; (c, d), (a, b); \text{table  salt}
@@ -43,7 +42,7 @@ class Gold(NamedTuple):
 
 
 def golds(task: Task, truth: Any) -> list[Gold]:
-    """One response per right answer that the row names; empty where there is no way to find one.
+    """One response per right answer that the row names; empty where none can be found.
 
     Args:
         task: the reward task of the row.
@@ -56,7 +55,7 @@ def golds(task: Task, truth: Any) -> list[Gold]:
     if task.name == "countdown":
         return _countdown(fields)
     if task.name == "rg":
-        # Braces are common in these answers, and a data set without one right answer has no target.
+        # Braces are common in these answers, and a data set without a unique right answer has no target.
         return [Gold(f"<answer>{fields['target']}</answer>")] if "target" in fields else []
     if task.name not in _RESPELL:
         return []
@@ -81,7 +80,7 @@ def _countdown(fields: dict[str, Any]) -> list[Gold]:
 
 
 def _maths(target: str, fields: dict[str, Any]) -> str:
-    """With a command that changes nothing but has to be read; behind a name, since "x = 5" is one."""
+    """With a command that changes nothing but has to be read; after a name, as in "x = 5"."""
     if len(target) > 2 and target[0] == target[-1] == "$":
         target = target[1:-1]
     name, equals, value = target.rpartition("=")

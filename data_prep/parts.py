@@ -1,12 +1,12 @@
 """Candidates for puzzles in numbered parts on disk, made by several processes and kept until the data set is whole.
 
-A part holds the candidates START..STOP-1 of one task, repeats included. It depends on nothing but these numbers, the
-task, the seed and the program: parts are the same whoever makes them, and an interrupted run resumes where it was.
+A part holds the candidates START..STOP-1 of one task, repeats included. It depends only on these numbers, the task, the
+seed and the program: parts are the same whichever process makes them, and an interrupted run resumes where it stopped.
 
     DIR/.parts/countdown-easy-<fingerprint>/000000-000100.json
 
-The fingerprint covers seed, generator settings, versions and the program's own text, so that a part that another
-program or setting made is never used.
+The fingerprint covers seed, generator settings, versions and the program's own text, so that a part made by another
+program or setting is never used.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ PART_SIZE = 100  # half a minute's work for the slowest task, zebra-hard
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of CPU time that the parts took, in all processes, and how many of them reasoning-gym took."""
+    """CPU seconds that the parts took, over all processes, and how many of them were reasoning-gym's."""
 
     seconds: float = 0.0
     generator_seconds: float = 0.0
@@ -107,7 +107,7 @@ class Parts:
         return total
 
     def candidates(self, task: str, count: int) -> Iterator[Puzzle]:
-        """Yield the first `count` candidates, which `make` has made, and then more, without end."""
+        """Yield the first `count` candidates, which `make` has made, and then more, endlessly."""
         start, size = 0, PART_SIZE
         while True:
             stop = min(start + size, count) if start < count else start + size
@@ -128,7 +128,7 @@ def _made_by_one(parts: list[Part]) -> Iterator[tuple[Part, Cost]]:
 
 
 def _made_by_many(parts: list[Part], workers: int) -> Iterator[tuple[Part, Cost]]:
-    # Fresh processes rather than copies of this one, which has the threads of a progress bar.
+    # Fresh processes rather than forks of this one, which has a progress bar's threads.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_the_parent)
     try:
         pending = {pool.submit(part.make): part for part in parts}

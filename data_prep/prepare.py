@@ -20,19 +20,19 @@ from data_prep.versions import versions
 
 __all__ = ["Contents", "Prepared", "draw", "prepare", "stream"]
 
-_MAX_REPEATS = 2000  # draws in a row that bring nothing new before a task counts as exhausted
+_MAX_REPEATS = 2000  # draws in a row without a new puzzle after which a task counts as exhausted
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What the files of a data set hold: this alone, with the versions of program and packages, decides their bytes.
+    """What the files of a data set hold: this and the versions of program and packages alone decide their bytes.
 
     Args:
         train: training puzzles by task.
         test: test puzzles per task.
         seed: any integer.
         prompts: see `data_prep.table.to_table`.
-        settings: of the rg tasks; a data set keeps its defaults in what they leave out.
+        settings: of the rg tasks; a data set keeps its defaults for what they leave out.
     """
 
     train: Mapping[str, int]
@@ -58,7 +58,7 @@ def draw(
 ) -> tuple[Rows, Rows]:
     """Draw `wanted[name]` training puzzles and `test` test puzzles per task, no question twice in a family.
 
-    The test puzzles are drawn first, so that another number of training puzzles leaves them as they are.
+    The test puzzles are drawn first, so that they do not depend on the number of training puzzles.
 
     Args:
         wanted: training puzzles wanted, by task.
@@ -88,12 +88,12 @@ def prepare(
 ) -> Prepared:
     """Write `out_dir`/train.parquet, test.parquet and manifest.json.
 
-    A file appears whole or not at all. The same `contents` give the same bytes, whatever `workers` is. What an
-    interrupted call has made is used by the next one.
+    A file appears whole or not at all. The same `contents` give the same bytes, whatever `workers` is. The next call
+    uses what an interrupted one has made.
 
     Args:
         contents: what to make.
-        out_dir: made if it is not there.
+        out_dir: created if needed.
         workers: processes that make puzzles.
         on_made: called with a task's name and the number of its candidates made since the last call for it.
 

@@ -31,7 +31,7 @@ def math_puzzle(row: Mapping[str, Any]) -> Puzzle:
 
     Raises:
         LeftOut: it has no problem, or not exactly one answer.
-        ValueError: a field is missing or has a type that cannot be meant.
+        ValueError: a field is missing or has a type that makes no sense.
     """
     require(row, "problem")
     require(row, "answer", "solution")
@@ -46,7 +46,7 @@ def math_puzzle(row: Mapping[str, Any]) -> Puzzle:
 
 
 def read_math(source: str, train: int, test: int, seed: int) -> tuple[dict[str, Splits], Tally]:
-    """Task `math`; arguments, results and errors as of `read_science`."""
+    """Task `math`; arguments, results and errors as for `read_science`."""
     return _read(source, ["math"], lambda row: ("math", "math", lambda: math_puzzle(row)), train, test, seed)
 
 
@@ -63,10 +63,10 @@ def read_science(
         seed: of the split.
 
     Returns:
-        Puzzles by task ("sciknoweval-physics") and split; and what became of the rows, those of other domains aside.
+        Puzzles by task ("sciknoweval-physics") and split; and what became of the rows, except those of other domains.
 
     Raises:
-        ValueError: the source cannot be read, a row has a field that cannot be meant (the message names the row), or a
+        ValueError: the source cannot be read, a row has a field that makes no sense (the message names the row), or a
             domain has no row, or no more rows than the test takes.
     """
     return _read(source, [f"sciknoweval-{task}" for task in domains], _science_row, train, test, seed)
@@ -109,7 +109,7 @@ def _puzzles(
     seen: set[Hashable],
     tally: Tally,
 ) -> dict[str, list[Puzzle]]:
-    """Puzzles of `tasks`, by task, whose question is not in `seen`, which takes them up."""
+    """Puzzles of `tasks`, by task, whose question is not yet in `seen`; they are added to it."""
     puzzles: dict[str, list[Puzzle]] = {task: [] for task in tasks}
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""What every puzzle family hands over, and the frame around a question."""
+"""What every puzzle family provides, and the frame around a question."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Puzzle:
     """One prompt with what is needed to grade and to solve it.
 
     Args:
-        prompt: the text for a base model, fed as it is.
+        prompt: the text for a base model, fed unchanged.
         ground_truth: what the reward function compares with; one str or int per field.
         key: equal for two puzzles that are the same question, whatever the order of their parts; a str or a flat tuple.
-        solution: one right answer, as it would stand inside \\boxed{}.
-        question: the text for a model with a chat template, which brings a frame of its own.
+        solution: one right answer, as it would be inside \\boxed{}.
+        question: the text for a model with a chat template, which has a frame of its own.
     """
 
     prompt: str
@@ -33,6 +33,6 @@ class Puzzle:
 def framed(question: str) -> str:
     """Return the raw-text prompt for `question`: one user turn, then the assistant's turn already begun.
 
-    The text is meant to be fed as it is, without a chat template, so "Assistant:" must occur once only.
+    The text is meant to be fed unchanged, without a chat template, so "Assistant:" must occur only once.
     """
     return _FRAME.format(question=question)

@@ -8,7 +8,7 @@ from reasoning_gym import create_dataset
 
 
 def items(config: dict[str, Any], seed: int, start: int) -> Iterator[dict[str, Any]]:
-    """Yield the items of `config["dataset"]`, made with the other settings, without end from number `start` on."""
+    """Yield the items of `config["dataset"]`, made with the other settings, endlessly from number `start` on."""
     settings = {key: value for key, value in config.items() if key != "dataset"}
     source = create_dataset(config["dataset"], seed=seed, **settings)
     # By number, not by iterating, which ends at the data set's nominal size.

@@ -18,14 +18,14 @@ _SEEDS = 1 << 31  # numpy, which some data sets use, takes seeds of 32 bits
 
 
 def config(size: str, **settings: Any) -> dict[str, Any]:
-    """The data set's name, which stands in the place of a size, and its settings."""
+    """The data set's name, in place of a size, and its settings."""
     return {"dataset": size, **settings}
 
 
 def items(size: str, seed: int, start: int, **settings: Any) -> Iterator[dict[str, Any]]:
-    """Yield the data set's entries without end, from number `start` on.
+    """Yield the data set's entries endlessly, from number `start` on.
 
-    Some data sets have no entry beyond their size, so each hundred comes from a data set of its own. Its seed is the
+    Some data sets have no entries beyond their size, so each hundred comes from a data set of its own. Its seed is the
     first seed plus the number of its first entry, because most data sets make entry i from the seed plus i.
     """
     for chunk in count(start // _CHUNK):
@@ -35,7 +35,7 @@ def items(size: str, seed: int, start: int, **settings: Any) -> Iterator[dict[st
 
 
 def puzzle(size: str, item: dict[str, Any], **settings: Any) -> Puzzle:
-    """The puzzle made of one entry; the entry and the settings go along, because the data set's own scorer reads them.
+    """The puzzle made from one entry, with the entry and the settings, which the data set's own scorer reads.
 
     A data set whose questions have many right answers may name none; its rows have no target.
     """

@@ -3,12 +3,12 @@ r"""SciKnowEval's rows as puzzles: only those whose answer follows from the prom
     {"prompt": {"default": "Extract the (gene, change, disease) triplets ..."}, "question": "an abstract",
      "type": "relation_extraction", "domain": "Biology", "answer": "(F11, COM, FXI deficiency)"}
 
-`prompt.default` is the row's instruction. Of relations it alone says what is asked, so it opens every prompt, without
-the words that forbid an explanation: the model is to think before it answers.
+`prompt.default` is the row's instruction. For relations it alone says what is asked, so it opens every prompt, without
+the words that forbid an explanation: the model should think before it answers.
 
-A row with relations is left out unless the ends of each relation stand in the question, and what is between them in
-the instruction. The data set's drug interactions, whose kinds ("int", "advise") no instruction names, fall to this
-rule, and so do its dopings, whose answers are sentences.
+A row with relations is left out unless the question names the ends of each relation, and the instruction its kind. This
+rule excludes the data set's drug interactions, whose kinds ("int", "advise") no instruction names, and its dopings,
+whose answers are sentences.
 """
 
 import re
@@ -45,7 +45,7 @@ def science_puzzle(row: Mapping[str, Any]) -> Puzzle:
 
     Raises:
         LeftOut: its answer does not follow from the prompt, or no rule can judge it.
-        ValueError: a field is missing or has a type that cannot be meant.
+        ValueError: a field is missing or has a type that makes no sense.
     """
     require(row, "question")
     require(row, "answerKey", "answer")
@@ -76,7 +76,7 @@ def science_puzzle(row: Mapping[str, Any]) -> Puzzle:
 
 
 def type_of(row: Mapping[str, Any]) -> str:
-    """The row's `type`, which may stand in a list of one; "no type" where it is blank."""
+    """The row's `type`, which may be in a list of one; "no type" where it is blank."""
     require(row, "type")
     value = row["type"]
     return text_of("type", value[0] if isinstance(value, list) and len(value) == 1 else value) or "no type"
@@ -105,7 +105,7 @@ def _require_relations(answer: str, question: str, instruction: str) -> None:
 
 
 def _names(text: str, part: str) -> bool:
-    """Whether `part` stands in `text` as whole words, in any case and spacing."""
+    """Whether `text` contains `part` as whole words, in any case and spacing."""
     words = r"\s+".join(re.escape(word) for word in part.casefold().split())
     return re.search(rf"(?<!\w){words}(?!\w)", text.casefold()) is not None
 

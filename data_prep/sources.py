@@ -1,4 +1,4 @@
-"""Rows that others made, each with its place: parquet, JSON, JSON lines, a folder of these, or a name on the hub.
+"""Other people's rows, each with its place: parquet, JSON, JSON lines, a folder of these, or a name on the hub.
 
 Whatever is wrong with a file ends in one sentence that names the file, and the row or line where there is one.
 """
@@ -27,7 +27,7 @@ class UnreadableFile(ValueError):
 
 
 class Row(NamedTuple):
-    """One row: where it stands, for messages, and its fields."""
+    """One row: where it is, for messages, and its fields."""
 
     place: str
     fields: dict[str, Any]
@@ -53,7 +53,7 @@ def load(source: str) -> dict[str, list[Row]]:
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Raises UnreadableFile, whatever keeps `path` from being read as parquet."""
+    """Raises UnreadableFile if `path` cannot be read as parquet, for whatever reason."""
     _require_content(path)
     try:
         return pq.ParquetFile(path)
@@ -66,7 +66,7 @@ def parquet_rows(path: Path, file: pq.ParquetFile, columns: Sequence[str] | None
 
     Args:
         path, file: the file, and how it was opened.
-        columns: those to read; None for all.
+        columns: those to read; None: all.
     """
     done = 0
     try:

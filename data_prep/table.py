@@ -6,8 +6,8 @@
     reward_model  {"ground_truth": {...}, "style": "rule"}
     extra_info    {"task", "type" (the family), "difficulty" (0 mini .. 3 hard), "index" (row in the file), "split"}
 
-One parquet column has one type, so `ground_truth` has the fields of all tasks in the file, None where a task has no
-such field, and a target that is a number becomes text where another task's is text:
+One parquet column has one type, so `ground_truth` has the fields of all tasks in the file, None where a task lacks the
+field, and a numeric target becomes text where another task's target is text:
 
     countdown only     {"numbers": "8,73,96", "target": 50}
     without countdown  {"target": "carol"}
@@ -28,7 +28,7 @@ Rows = dict[str, list[Puzzle]]
 
 
 def to_table(rows: Rows, split: str, prompts: Prompts = "base") -> pa.Table:
-    """Return the table of one `split` ("train" or "test"), task after task in the order of `rows`.
+    """Return the table of one `split` ("train" or "test"), task by task in the order of `rows`.
 
     Args:
         rows: puzzles by task.

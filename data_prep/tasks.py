@@ -24,7 +24,7 @@ def task_name(text: str) -> str:
     """Return the task that `text` ("countdown-mini", "countdown:mini" or "rg:leg_counting") names.
 
     Raises:
-        ValueError: it names none; the message lists those there are.
+        ValueError: it names none; the message lists the known ones.
     """
     text = text.strip()
     if text.startswith("rg:"):
@@ -89,19 +89,19 @@ def config(task: str, **settings: Any) -> dict[str, Any]:
 
 
 def items(task: str, seed: int, start: int = 0, **settings: Any) -> Iterator[Any]:
-    """Yield the raw material of `puzzle` without end, from number `start` on; each task has its own random stream."""
+    """Yield the raw material of `puzzle` endlessly, from number `start` on; each task has its own random stream."""
     family, size = family_and_size(task)
     digest = hashlib.sha256(f"{task}/{seed}".encode()).digest()
     return family.items(size, int.from_bytes(digest[:6], "big"), start, **settings)
 
 
 def puzzle(task: str, item: Any, **settings: Any) -> Puzzle:
-    """The puzzle made of one of `items`."""
+    """The puzzle made from one of `items`."""
     family, size = family_and_size(task)
     return family.puzzle(size, item, **settings)
 
 
 def stream(task: str, seed: int) -> Iterator[Puzzle]:
-    """Yield puzzles of `task` without end, repeats included; the same `seed` gives the same puzzles."""
+    """Yield puzzles of `task` endlessly, repeats included; the same `seed` gives the same puzzles."""
     task = task_name(task)
     return (puzzle(task, item) for item in items(task, seed))

@@ -16,7 +16,7 @@ def versions() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def program_digest() -> str:
-    """SHA-256 over the files of this package: a version number does not change with every change of the program."""
+    """SHA-256 over the files of this package: the version number does not change with every change to the program."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")

@@ -37,7 +37,7 @@ def config(size: str) -> dict[str, Any]:
 
 
 def items(size: str, seed: int, start: int) -> Iterator[Any]:
-    """Yield reasoning-gym's items of `size` without end, from number `start` on.
+    """Yield reasoning-gym's items of `size` endlessly, from number `start` on.
 
     A solver looks for a smallest set of clues: about 13, 17, 63 and 290 ms per puzzle, from mini to hard.
     """
@@ -45,7 +45,7 @@ def items(size: str, seed: int, start: int) -> Iterator[Any]:
 
 
 def puzzle(size: str, item: Any) -> Puzzle:
-    """The puzzle made of one item."""
+    """The puzzle made from one item."""
     return _mini_puzzle(*item) if size == "mini" else _full_puzzle(item)
 
 
@@ -55,7 +55,7 @@ def _full_puzzle(item: dict[str, Any]) -> Puzzle:
         raise RuntimeError(f"reasoning-gym words its zebra question differently than expected: {item['question']!r}")
     answer = item["answer"].lower()
     question = _QUESTION.format(puzzle=text.strip())
-    # Without the numbers of the clues, so that another order of them is the same question.
+    # Without the numbers of the clues, so that the same clues in another order are the same question.
     clues = sorted(line.partition(". ")[2] for line in text.splitlines() if line[:1].isdigit())
     return Puzzle(
         prompt=framed(question), ground_truth={"target": answer}, key=tuple(clues), solution=answer, question=question
@@ -63,7 +63,7 @@ def _full_puzzle(item: dict[str, Any]) -> Puzzle:
 
 
 def _mini_items(seed: int, start: int) -> Iterator[tuple[Random, Clues]]:
-    """Yield puzzles with the random numbers that go on to name their parts: RG's own data set words them at length."""
+    """Yield puzzles with the random generator that then names their parts: RG's own data set words them at length."""
     for number in count(start):
         rng = Random(seed + number)
         yield rng, generate_puzzle(rng, *SIZES["mini"])[1]
