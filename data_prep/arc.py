@@ -39,8 +39,7 @@ _QUESTION = (
 
 
 def config(size: str) -> dict[str, Any]:
-    """The settings of reasoning-gym's generator; for the mini size the rules, since its data set has at least 8
-    digits."""
+    """The settings of reasoning-gym's generator; for mini the rules, since its data set has at least 8 digits."""
     if size == "mini":
         return {"rules": list(MINI_RULES), "size": SIZES["mini"], "num_train": _EXAMPLES["mini"]}
     length = SIZES[size]

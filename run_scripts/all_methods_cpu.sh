@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every method for a few real steps on the CPU, one after another: does each of them train?
+# A few real steps of every method on the CPU, one after another: does each of them train?
 #
 #   bash run_scripts/all_methods_cpu.sh [STEPS]           default: 5; about three minutes per method on two cores
 set -euo pipefail

@@ -13,14 +13,14 @@ use_environment() {
   source "$root/.venv/bin/activate"
 }
 
-# The environment variables of a run without an accelerator; they go with the flag +platform=cpu.
+# The environment variables for a run without an accelerator; they go with the flag +platform=cpu.
 use_cpu() {
   export VERL_PLATFORM=cpu
   export VERL_ENGINE_DEVICE=cuda # verl files its FSDP engine under this device's name; the tensors stay on the CPU
   export TORCHDYNAMO_DISABLE=1
-  export VLLM_ENABLE_V1_MULTIPROCESSING=0 # else vLLM starts one more process; see config/platform/cpu.yaml
+  export VLLM_ENABLE_V1_MULTIPROCESSING=0 # otherwise vLLM starts one more process; see config/platform/cpu.yaml
   # Ray tells each of its processes to use one thread unless this is set. Trainer and engine take turns, while the
-  # agent loop goes on beside the engine: half the logical cores for either.
+  # agent loop runs beside the engine: half the logical cores for each.
   local cores
   cores=$(nproc)
   export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$((cores > 3 ? cores / 2 : 1))}"
@@ -30,8 +30,8 @@ use_cpu() {
 }
 
 # One training run at a time: two on one machine, each in a Ray of its own, would send their engines the weights through
-# sockets of the same name in /tmp, and both would hang. Start the run with 9>&-, or the processes it leaves behind keep
-# the turn.
+# sockets of the same name in /tmp, and both would hang. Start the run with 9>&-, or the processes it leaves behind hold
+# the lock.
 wait_for_turn() {
   exec 9>/tmp/mt-grpo-training.lock
   flock --nonblock 9 || {

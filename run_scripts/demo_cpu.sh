@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# MT-GRPO on three tasks, from nothing, on a machine without a GPU: installs, makes data, trains a tiny model with real
-# verl, Ray and vLLM, which can be watched, then prints a table and draws a picture.
+# MT-GRPO on three tasks, from scratch, on a machine without a GPU: installs, makes data, trains a tiny model with real
+# verl, Ray and vLLM while you watch, then prints a table and draws a picture.
 #
 #   bash run_scripts/demo_cpu.sh [VERL OVERRIDES...]      e.g.  trainer.total_training_steps=60 +mt_grpo=dapo
 #   MT_GRPO_DEMO_DIR=DIR    where everything goes (default: outputs/demo-<date>)

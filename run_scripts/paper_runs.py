@@ -1,4 +1,4 @@
-"""The table of the paper's runs, paper_runs.yaml: for the scripts that start them, and as the README shows it.
+"""The table of the paper's runs, paper_runs.yaml: for the scripts that start them, and for the README.
 
 python run_scripts/paper_runs.py exp1/mt_grpo_0.2      the experiment, then one override of verl per line
 python run_scripts/paper_runs.py --markdown            the table "Results to expect" of README.md
@@ -33,13 +33,13 @@ def read_table(path: Path = TABLE) -> dict[str, PaperRun]:
 
 
 def overrides(run: PaperRun) -> list[str]:
-    """What verl is given on the command line for this run."""
+    """verl's command-line overrides for this run."""
     trade_off = [] if run.trade_off is None else [f"mt_grpo.weights.trade_off={run.trade_off}"]
     return [f"+mt_grpo={run.method}", f"+experiment={run.experiment}", *trade_off, *run.overrides]
 
 
 def markdown(runs: dict[str, PaperRun]) -> str:
-    """The runs with what the paper reports of them, one line per run."""
+    """The runs with what the paper reports for them, one line per run."""
     lines = ["| script | worst task, % | average, % | in the paper |", "|---|---|---|---|"]
     for script, run in runs.items():
         worst, average = ("" if value is None else f"{value:.1f}" for value in (run.worst, run.average))

@@ -3,7 +3,7 @@
 #
 #   bash run_scripts/test.sh                        all of it
 #   bash run_scripts/test.sh --unit                 all but the training runs
-#   bash run_scripts/test.sh --fast                 under a minute: linter, formatter, and the unit tests that are quick
+#   bash run_scripts/test.sh --fast                 under a minute: linter, formatter, and the quick unit tests
 #   bash run_scripts/test.sh PYTEST ARGUMENTS...    linter, formatter, types, and this call of pytest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,13 +13,13 @@ use_environment
 
 unset PYTHONDONTWRITEBYTECODE # a hundred processes import the package, and would compile it each
 
-# Unit tests by as many processes as there are cores, four at most: each may import verl, and then takes 1 GB. They
+# Unit tests in as many processes as there are cores, at most four: each may import verl, and then takes 1 GB. They
 # share the cores, so torch gets one thread in each.
 unit_tests() {
   OMP_NUM_THREADS=1 python -m pytest -n logical --maxprocesses 4 --dist worksteal "$@"
 }
 
-# What imports verl, which alone takes as long as all of this, is left out.
+# Tests that import verl are left out: the import alone takes as long as all of this.
 quick=(tests/algorithm tests/config/test_settings.py tests/data_prep tests/report tests/reward_fns tests/simulator
   tests/test_readme.py tests/test_toy_world.py)
 

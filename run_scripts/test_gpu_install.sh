@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Try the environment of `setup.sh gpu` on a machine without a GPU: install it, then run all that needs none.
+# Try the environment of `setup.sh gpu` on a machine without a GPU: install it, then run everything that needs none.
 #
 #   bash run_scripts/test_gpu_install.sh [FOLDER]     FOLDER gets the environment (outputs/gpu-environment): 11 GB
 #
@@ -13,12 +13,12 @@ export VIRTUAL_ENV=$folder PATH=$folder/bin:$PATH
 bash run_scripts/setup.sh gpu
 source run_scripts/common.sh
 
-# On such a machine the doctor has one complaint.
+# On such a machine the doctor reports one problem.
 doctor=$(mt-grpo doctor actor_rollout_ref.rollout.n=8 \
   +actor_rollout_ref.model.override_config.attn_implementation=sdpa || true)
 echo "$doctor"
 if [ "$(grep -c '^problem' <<<"$doctor")" != 1 ] || ! grep -q "no GPU is visible to torch" <<<"$doctor"; then
-  echo "error: the only problem that the doctor was to find is the missing GPU." >&2
+  echo "error: the doctor should have found one problem only, the missing GPU." >&2
   exit 1
 fi
 # One test asks whether the CPU environment is complete, which this one is not meant to be.

@@ -1,11 +1,11 @@
-"""A toy world: three tasks with learning curves, GRPO beside MT-GRPO, in seconds. No verl, no model, no GPU.
+"""A toy world: three tasks with learning curves, GRPO and MT-GRPO side by side, in seconds. No verl, no model, no GPU.
 
     python run_scripts/toy_world.py [--steps 80] [--seed 0]
 
 A task is a skill. A rollout is right with probability sigmoid(skill - difficulty of its prompt). A group with right and
-wrong rollouts carries a gradient and, trained on, raises the skill of its task; one that is all right or all wrong
-teaches nothing. What is generated, what is trained on and how z moves is decided by `mt_grpo_recipe.algorithm`, as in a
-real run.
+wrong rollouts carries a gradient and, when trained on, raises the skill of its task; one that is all right or all wrong
+teaches nothing. As in a real run, `mt_grpo_recipe.algorithm` decides what is generated, what is trained on and how z
+moves.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def train(config, steps, seed):
                 launch_id += 1
         batch = sampler.select()
         controller.observe(batch)
-        gain_K = GAIN * batch.chosen_gradient_K  # what the update brings each task; it stands for I_k, too
+        gain_K = GAIN * batch.chosen_gradient_K  # what the update gains each task; it stands for I_k, too
         skill_K += gain_K
         controller.update_weights(np.where(batch.chosen_K > 0, gain_K, np.nan))
         accuracy_K = success_rate(skill_K[:, None], DIFFICULTY_P).mean(1)
@@ -51,7 +51,7 @@ def train(config, steps, seed):
 
 
 def main(arguments=None):
-    """Print how z moves, what the batch holds, and what comes of it at equal steps and at equal rollouts."""
+    """Print how z moves, what the batch holds, and the outcome at equal steps and at equal rollouts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=80)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Hold runs of the laboratory against verl's runs of the same methods, at the same steps.
+"""Compare runs of the laboratory with verl's runs of the same methods, at the same steps.
 
     python run_scripts/lab/against_verl.py outputs/lab run_scripts/mini/logs run_scripts/mini/logs_lean
 
@@ -23,7 +23,7 @@ HEADING = "| method, runs lab / verl | % | step | lab | verl | difference |\n| -
 
 
 def runs_by_method(*folders: Path) -> dict[str, list[Run]]:
-    """The runs in folders, a directory each."""
+    """The runs in these folders, one directory per run."""
     runs: dict[str, list[Run]] = {}
     for file in (file for folder in folders for file in sorted(folder.glob("*/run.json"))):
         run = read_run(file.parent)
@@ -47,7 +47,7 @@ def difference(first: list[float], second: list[float]) -> tuple[float, float]:
 
 
 def rows(lab: dict[str, list[Run]], verl: dict[str, list[Run]]) -> Iterator[str]:
-    """Rows of the table, for every method and step that two runs or more have on both sides."""
+    """Rows of the table, for every method and step with at least two runs on both sides."""
     for method in (method for method in lab if method in verl):
         for name, measure in MEASURES.items():
             for step in STEPS:

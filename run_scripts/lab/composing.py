@@ -36,7 +36,7 @@ READ = (
     "trainer.test_freq",
     "trainer.total_training_steps",
 )
-"""Settings that the laboratory reads, or sections of which it reads all but `UNREAD`."""
+"""Settings that the laboratory reads, or sections that it reads except for `UNREAD`."""
 UNREAD = (
     "mt_grpo.improvement.granularity",
     "mt_grpo.improvement.probe_fraction",
@@ -107,7 +107,7 @@ def _compose(overrides: list[str]) -> DictConfig:
 
 
 def _refuse_unread(config: DictConfig, standard: DictConfig) -> None:
-    """Refuse a setting that the laboratory would ignore: all but those it reads are to be the miniature's."""
+    """Refuse a setting that the laboratory would ignore: all that it does not read must be the miniature's."""
     given, expected = _leaves(config), _leaves(standard)
     ignored = [
         f"{name}={given.get(name)!r} (it has {expected.get(name)!r})"
@@ -126,7 +126,7 @@ def _is_read(name: str) -> bool:
 
 
 def _leaves(config: DictConfig) -> dict[str, Any]:
-    """Dotted name -> value, lists whole and interpolations as they are written."""
+    """Dotted name -> value, lists whole and interpolations as written."""
     leaves: dict[str, Any] = {}
     nodes: list[tuple[str, Any]] = [("", OmegaConf.to_container(config))]
     while nodes:

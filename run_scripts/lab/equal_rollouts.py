@@ -3,7 +3,7 @@
     python run_scripts/lab/equal_rollouts.py outputs/lab-choose outputs/lab-compare
 
 An accuracy at a number of groups is interpolated between the validations before and after it. All intervals are 95 %
-ones by Student's t, over the seeds; differences are taken seed by seed (paired).
+intervals by Student's t, over the seeds; differences are taken seed by seed (paired).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def groups_by_validation(run: Run, measure: Callable[[Run], Series]) -> tuple[Fl
 
 
 def at_groups(run: Run, measure: Callable[[Run], Series], groups: float) -> float:
-    """What was measured after so many groups, in per cent.
+    """What was measured after this many groups, in per cent.
 
     Raises:
         ValueError: the run ended before.
@@ -63,16 +63,16 @@ def groups_to(run: Run, level: float) -> float:
 
 
 def gradient_counts(run: Run) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Groups with a gradient to train on: generated, trained on, and due by z of those, arrays of shape (steps, K)."""
+    """Groups with a gradient: generated, trained on, and due by z of those trained on, arrays of shape (steps, K)."""
 
     def table(metric: Metric) -> FloatArray:
         columns = [run.series(metric.of(task)) for task in run.trained_tasks]
         return np.stack([np.interp(run.train_steps, series.steps, series.values) for series in columns], axis=1)
 
-    # A task of which a step generated none has no rate; any stands in for it, times zero groups.
+    # A task without a group in a step has no rate; any number will do, times zero groups.
     lost = table(ZERO_GRAD_RATE)
     if all(run.series(FILTERED_RATE.of(task)).steps.size for task in run.trained_tasks):
-        # Without this metric, the other one has the filtered groups in it.
+        # Without this metric, the other one includes the filtered groups.
         lost = np.maximum(lost, table(FILTERED_RATE))
     generated = table(GENERATED) * (1 - lost)
     trained = np.minimum(table(TRAINED), generated)
@@ -80,7 +80,7 @@ def gradient_counts(run: Run) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def share_error(run: Run) -> float:
-    """How far the tasks' shares of all groups trained on are from those due by z, the farthest task, in points."""
+    """How far the tasks' shares of all groups trained on are from those due by z, for the farthest task, in points."""
     _, trained, due = gradient_counts(run)
     return float(100 * np.abs((trained - due).sum(0)).max() / trained.sum())
 
@@ -97,7 +97,7 @@ def half_width(values: Sequence[float]) -> float:
 
 
 def cell(values: Sequence[float], sign: str = "") -> str:
-    """Mean ± half of its 95 % interval, which one value alone does not have."""
+    """Mean ± half of its 95 % interval, which a single value does not have."""
     if len(values) == 1:
         return f"{values[0]:{sign}.1f}"
     return f"{fmean(values):{sign}.1f} ± {half_width(values):.1f}"
@@ -180,7 +180,7 @@ def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
 
 
 def tables(chosen_on: Path, reported: Path) -> str:
-    """All tables, an empty line between two."""
+    """All tables, separated by empty lines."""
     runs = runs_by_method(reported)
     parts = (choice_rows(runs_by_method(chosen_on)), accuracy_rows(runs), difference_rows(runs), cost_rows(runs))
     return "\n\n".join("\n".join(rows) for rows in parts)

@@ -1,4 +1,4 @@
-"""The policy's update: one step of AdamW on the clipped surrogate of a batch, as verl makes it for the miniature."""
+"""The policy's update: one step of AdamW on the clipped surrogate of a batch, as verl does it for the miniature."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ class Policy:
         """Make one update.
 
         Args:
-            batch: sampled from the policy as it is, so that every ratio is one.
-            loss_weights_K: weight of each task's tokens in the loss, shape (K,); None is one everywhere.
+            batch: sampled from the current policy, so that every ratio is one.
+            loss_weights_K: weight of each task's tokens in the loss, shape (K,); None: one everywhere.
 
         Returns:
             Log-probabilities before the update, shape (N, T), as `_log_probs` gives them, and metrics.

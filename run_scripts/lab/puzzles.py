@@ -48,7 +48,7 @@ def read_puzzles(file: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, li
 
 
 def of_tasks(puzzles: dict[str, list[Puzzle]], tasks: list[str] | None) -> dict[str, list[Puzzle]]:
-    """The puzzles of these tasks, in this order; None takes all.
+    """The puzzles of these tasks, in this order; None: all.
 
     Raises:
         ConfigError: a task has no puzzles.
@@ -60,9 +60,9 @@ def of_tasks(puzzles: dict[str, list[Puzzle]], tasks: list[str] | None) -> dict[
 
 
 class PuzzleOrder:
-    """Hands out the puzzles of each task in a seeded random order, and in a new one when all are used.
+    """Hands out the puzzles of each task in a seeded random order, and in a new one once all are used.
 
-    The orders are those of the plugin's loader: the same seed asks the same puzzles in the same order.
+    The orders are those of the plugin's loader: the same seed gives the same puzzles in the same order.
 
     Args:
         puzzles_K: puzzles of each task.

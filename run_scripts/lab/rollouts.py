@@ -52,7 +52,7 @@ class Engine:
         max_tokens: most tokens of an answer.
         generator: source of the draws.
         rewards: the section `mt_grpo.rewards`.
-        puzzles_at_once: puzzles in one forward pass at most.
+        puzzles_at_once: most puzzles in one forward pass.
     """
 
     model: PreTrainedModel
@@ -91,7 +91,7 @@ def fill_batch(
 ) -> tuple[Selection, list[Group]]:
     """Run one step's sampler, and tell the controller what it brought.
 
-    All groups that the sampler asks for at one time end together, which is one tick.
+    All groups that the sampler asks for at one time end together, in one tick.
 
     Args:
         controller: between two steps.

@@ -1,11 +1,11 @@
 """How many rollouts it takes to meet accuracies: the rule `targets` beside static mixes, MT-GRPO and GDRO.
 
-    python run_scripts/lab/to_targets.py choose -o outputs/lab-mixes      # ten static mixes, on puzzles of their own
+    python run_scripts/lab/to_targets.py choose -o outputs/lab-mixes      # ten static mixes, on separate puzzles
     python run_scripts/lab/to_targets.py report -o outputs/lab-targets
     python run_scripts/lab/to_targets.py tables outputs/lab-mixes outputs/lab-targets
 
-Every run goes on to its last rollout, met or not. It is at its targets in the first validation that finds all of them
-reached and no floor broken, the same rule for every method. A run that has finished is left as it is.
+Every run goes on to its last rollout, met or not. It is at its targets at the first validation that finds all of them
+reached and no floor broken, the same rule for every method. A finished run is not repeated.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
 """In the order of the data."""
 TARGETS = {"countdown-mini": 0.4, "arc-mini": 0.5}
 MAY_LOSE = {"zebra-mini": 0.02}
-"""Floors: what a task may lose of its accuracy at the start."""
+"""Floors: how much of its accuracy at the start a task may lose."""
 TEST_ANSWERS = 400
-"""Answers that a task's accuracy in a validation is the mean of."""
+"""Answers behind a task's accuracy in a validation."""
 VALIDATE_GROUPS = 120
 BATCH = 6
 MIXES = [(first, second, 6 - first - second) for first in range(1, 5) for second in range(1, 6 - first)]
@@ -88,7 +88,7 @@ def groups_to_targets(run: Run) -> float:
 
 
 def largest_breach(run: Run) -> float:
-    """Most that a validation is below a floor, in standard errors of the difference it is; negative if always above."""
+    """Furthest that a validation is below a floor, in standard errors of that difference; negative if always above."""
     _, accuracy_of = validations(run)
     breaches = []
     for task, lost in MAY_LOSE.items():
@@ -99,7 +99,7 @@ def largest_breach(run: Run) -> float:
 
 
 def groups_to_own_end(run: Run) -> float:
-    """Groups until the rule itself counts all as met, which `stop_when_met` would end the run at; NaN for others."""
+    """Groups until the rule itself counts all as met, where `stop_when_met` would end the run; NaN for others."""
     unmet = [run.series(UNMET.of(task)) for task in run.trained_tasks]
     unmet = [series for series in unmet if len(series.steps)]
     if not unmet:
@@ -110,7 +110,7 @@ def groups_to_own_end(run: Run) -> float:
 
 
 def rows(runs: dict[str, list[Run]]) -> Iterator[str]:
-    """One line per method, those that take fewest groups first."""
+    """One line per method, those that take the fewest groups first."""
     yield (
         "| method, runs | groups to the targets | met by | largest breach, s.e. | "
         + " | ".join(f"{task} at the end" for task in TASKS)

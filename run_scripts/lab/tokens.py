@@ -1,4 +1,4 @@
-"""What a causal language model of transformers says to tokens: sampled answers, and log-probabilities of given ones.
+"""What a causal language model of transformers makes of tokens: sampled answers, and log-probabilities of given ones.
 
 Prompts and answers are padded on the right. Every prompt is read once, whatever the number of its answers.
 
@@ -111,7 +111,7 @@ def _sample(logits_NV: torch.Tensor, temperature: float, generator: torch.Genera
 def log_probs(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], temperature: float
 ) -> torch.Tensor:
-    """Log-probability of every token of given answers, shape (N, T), differentiable; what stands on padding is noise.
+    """Log-probability of every token of given answers, shape (N, T), differentiable; values on padding are noise.
 
     Args:
         model: any mode.

@@ -2,9 +2,9 @@
 
     python run_scripts/lab/train.py --method mt_grpo --seed 0 -o outputs/lab/mt_grpo-0 [VERL OVERRIDES...]
 
-With --rollouts it trains until these are spent, however many a step takes, validated each --validate-rollouts. A run
-with mt_grpo.weights.stop_when_met=true ends sooner, once all is met.
-The run's directory gets what `mt-grpo report` reads. A run that has finished is left as it is; any other starts anew.
+With --rollouts it trains until these are spent, however many a step takes, and validates every --validate-rollouts. A
+run with mt_grpo.weights.stop_when_met=true ends sooner, once all is met. The run's directory gets what `mt-grpo report`
+reads. A finished run is not repeated; any other starts afresh.
 """
 
 from __future__ import annotations
@@ -99,12 +99,12 @@ class Laboratory:
 
     @property
     def finished(self) -> bool:
-        """Whether all that `mt_grpo.weights` asks for is met, and the run is to end."""
+        """Whether all that `mt_grpo.weights` asks for is met, so that the run should end."""
         return self._controller.finished
 
     @property
     def notices(self) -> list[str]:
-        """What the latest step has to tell the user, a sentence each."""
+        """What the latest step has to tell the user, one sentence each."""
         return self._controller.notices
 
     def step(self) -> Metrics:
@@ -145,7 +145,7 @@ class Laboratory:
         return metrics
 
     def validate(self) -> Metrics:
-        """Accuracy of each task on its test puzzles, and the worst and the average of those that are trained."""
+        """Accuracy of each task on its test puzzles, and the worst and average over those that are trained."""
         options = self._rollout.val_kwargs
         temperature = options.temperature if options.do_sample else 0.0
         accuracy = {
@@ -167,7 +167,7 @@ def run(lab: Laboratory, steps: int, validate_every: int) -> Iterator[dict[str, 
     Args:
         lab: a model that is not trained yet.
         steps: training steps.
-        validate_every: steps between two validations; 0 or less leaves out all but the one before training.
+        validate_every: steps between validations; with 0 or less, only the one before training remains.
     """
     yield {"step": 0, "data": lab.validate()}
     for step in range(1, steps + 1):
@@ -181,10 +181,10 @@ def run(lab: Laboratory, steps: int, validate_every: int) -> Iterator[dict[str, 
 
 
 def run_for(lab: Laboratory, rollouts: int, validate_every: int) -> Iterator[dict[str, Any]]:
-    """Train until so many rollouts are generated; lines as `run` yields them.
+    """Train until this many rollouts are generated; lines as `run` yields them.
 
-    It is validated before training, after the first step at or past each multiple of `validate_every` rollouts, and
-    where it ends before these are spent.
+    It validates before training, after the first step at or past each multiple of `validate_every` rollouts, and at the
+    end if it ends before these are spent.
     """
     yield {"step": 0, "data": lab.validate()}
     step = spent = validated = 0

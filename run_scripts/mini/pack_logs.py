@@ -2,7 +2,7 @@
 
     python run_scripts/mini/pack_logs.py outputs/mini -o run_scripts/mini/logs
 
-Of every step it keeps the plugin's metrics, the validation accuracies and the times, numbers as they were logged.
+For every step it keeps the plugin's metrics, the validation accuracies and the times, with the numbers as logged.
 """
 
 import argparse
@@ -17,9 +17,9 @@ KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean")
 
 
 def packed(log: Path, kept_prefixes: tuple[str, ...] = KEPT) -> bytes:
-    """Return a log's kept metrics, a JSON line a step, compressed; the same bytes for the same log.
+    """Return a log's kept metrics, one JSON line per step, compressed; the same bytes for the same log.
 
-    What a killed attempt left half written is left out, and said.
+    What a killed attempt left half written is left out, with a message.
     """
     attempt = read_attempt(log)
     for problem in attempt.problems:

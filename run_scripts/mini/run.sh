@@ -20,13 +20,13 @@ if [ -e "$out/finished" ]; then
 fi
 mkdir -p "$data"
 (
-  flock 8 # runs that start together make the data once
+  flock 8 # runs that start together make the data only once
   if [ ! -e "$data/test.parquet" ]; then
     mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1900 --test 200 --seed 0 -o "$data"
   fi
 ) 8>"$data.lock"
 # As in the authors' code: I_k is a sum over samples, and the weights move by 0.025 at each of a step's four mini-batches,
-# where here a step is one.
+# whereas here a step is one.
 case $method in
   mt_grpo_targets) ;; # reads no I_k
   mt_grpo_reg) set -- mt_grpo.weights.learning_rate=0.1 "$@" ;;

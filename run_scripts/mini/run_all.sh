@@ -28,7 +28,7 @@ run() { # NAME METHOD SEED [OVERRIDES...]
   if [ "$JOBS" = 1 ]; then
     bash run_scripts/mini/run.sh "${@:2}"
   else
-    # verl names sockets in /tmp alike in every run, so two runs there would hang, waiting for each other.
+    # verl's sockets in /tmp have the same names in every run, so two runs there would hang, waiting for each other.
     # shellcheck disable=SC2016
     unshare --map-root-user --mount bash -c 'mount -t tmpfs tmpfs /tmp && exec bash run_scripts/mini/run.sh "$@"' \
       run "${@:2}"

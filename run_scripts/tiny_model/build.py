@@ -17,7 +17,7 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer() -> Qwen2Tokenizer:
-    """Return a tokenizer with one token a byte, and one for the opening of a box.
+    """Return a tokenizer with one token per byte, and one for the opening of a box.
 
     It is Qwen2's own class, without a single merge: `AutoTokenizer` picks that class for a Qwen2 model whatever the
     files say. Every answer opens with the same seven characters; as one token they cost one step of generation.
@@ -40,8 +40,8 @@ def build_tokenizer() -> Qwen2Tokenizer:
 def build_model(tokenizer: Qwen2Tokenizer) -> Qwen2ForCausalLM:
     """Return a freshly initialised model whose vocabulary is exactly the tokenizer's.
 
-    Equal vocabularies matter: an inference engine masks ids the tokenizer does not know, a trainer does not, and their
-    log-probabilities would differ.
+    Equal vocabularies matter: an inference engine masks ids that the tokenizer does not know, but a trainer does not,
+    so their log-probabilities would differ.
     """
     return Qwen2ForCausalLM(
         Qwen2Config(

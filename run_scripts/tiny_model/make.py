@@ -1,7 +1,7 @@
 """Build the tiny model and warm it up by supervised training on the mini tasks.
 
-The warm-up stops long before the tasks are solved, and shows unequal numbers of puzzles of each: that is what leaves
-one task easy, one hard, and all three room to improve. No wrong answer is ever shown.
+The warm-up stops long before the tasks are solved, and shows unequal numbers of puzzles of each: that makes one task
+easy and one hard, and leaves all three room to improve. No wrong answer is ever shown.
 """
 
 import argparse
@@ -22,20 +22,20 @@ from transformers.utils.logging import disable_progress_bar
 from data_prep.prepare import draw, stream
 from data_prep.puzzle import Puzzle
 
-BATCH = {"countdown-mini": 16, "arc-mini": 16, "zebra-mini": 20}  # puzzles a step
-POOL = {"countdown-mini": 4000, "zebra-mini": 2500}  # puzzles drawn beforehand: reasoning-gym needs milliseconds each
+BATCH = {"countdown-mini": 16, "arc-mini": 16, "zebra-mini": 20}  # puzzles per step
+POOL = {"countdown-mini": 4000, "zebra-mini": 2500}  # puzzles drawn beforehand: each takes reasoning-gym milliseconds
 RL_SEED, RL_TRAIN, RL_TEST = 0, 2000, 100  # the defaults of `mt-grpo prepare`: none of those puzzles is shown here
 LEARNING_RATE, RAMP = 3e-3, 50  # AdamW's, and the steps it rises over; it then falls linearly to a tenth
 
 
 def held_out_puzzles() -> tuple[set[Hashable], dict[str, list[Puzzle]]]:
-    """Return the keys of the puzzles that reinforcement learning is to train and test on, and those it tests on."""
+    """Return the keys of the puzzles that reinforcement learning will train and test on, and the test puzzles."""
     train, test = draw(dict.fromkeys(TASKS, RL_TRAIN), RL_TEST, RL_SEED)
     return {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}, test
 
 
 def demonstrations(task: str, seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
-    """Yield puzzles of `task` without end, none of them `held_out`."""
+    """Yield puzzles of `task` endlessly, none of them `held_out`."""
     rng = Random(seed)
     fresh = (puzzle for puzzle in stream(task, seed) if puzzle.key not in held_out)
     if task not in POOL:
@@ -48,9 +48,9 @@ def demonstrations(task: str, seed: int, held_out: Container[Hashable]) -> Itera
 
 
 def varied(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
-    """Return `puzzle` in another guise, so that a small pool goes a long way.
+    """Return `puzzle` in another form, so that a small pool goes a long way.
 
-    Countdown: the numbers in another order. Zebra: other letters for the people and things, and other order of clues.
+    Countdown: the numbers in another order. Zebra: other letters for people and things, and another order of clues.
     """
     if task == "countdown-mini":
         numbers = str(puzzle.ground_truth["numbers"]).split(",")
@@ -69,7 +69,7 @@ def varied(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
 
 
 def answer_loss(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerBase, puzzles: list[Puzzle]) -> torch.Tensor:
-    """Return the mean cross-entropy (nats a token) of the boxed solutions and their end-of-sequence tokens."""
+    """Return the mean cross-entropy (nats per token) of the boxed solutions and their end-of-sequence tokens."""
     asked, answered = [], []
     for puzzle in puzzles:
         chat = [{"role": "user", "content": puzzle.prompt}]
@@ -97,7 +97,7 @@ def teach(
     learning_rate: float,
     steps: int,
 ) -> Iterator[dict[str, float]]:
-    """Update the model `steps` times on `batch` puzzles of `shown` a step; yield each step's losses by task."""
+    """Update the model `steps` times, on `batch` puzzles of `shown` per step; yield each step's losses by task."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Measure a checkpoint: sampled accuracy a task, and how many prompts would give no gradient."""
+"""Measure a checkpoint: sampled accuracy per task, and how many prompts would give no gradient."""
 
 import argparse
 from dataclasses import asdict, dataclass
@@ -33,7 +33,7 @@ class Measured:
 def measure(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: str, puzzles: list[Puzzle], rollouts: int = 8
 ) -> Measured:
-    """Sample `rollouts` answers a puzzle at temperature 1 and score them with the task's reward."""
+    """Sample `rollouts` answers per puzzle at temperature 1 and score them with the task's reward."""
     tokenizer.padding_side = "left"
     chats = [[{"role": "user", "content": puzzle.prompt}] for puzzle in puzzles]
     prompts = tokenizer.apply_chat_template(

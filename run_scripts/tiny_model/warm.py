@@ -1,11 +1,11 @@
-"""Make the warm model of the miniature comparison: taught the mini tasks, then made to seldom show what it can.
+"""Make the warm model of the miniature comparison: taught the mini tasks, then made to show its skill only rarely.
 
     python run_scripts/tiny_model/warm.py -o run_scripts/mini/warm_model      (about twenty minutes on two quiet cores)
 
-A large base model solves many puzzles in some of its attempts and few in most of them: reinforcement learning has
-something to bring out. A tiny model that is stopped early in its training lacks the skill itself, which a hundred steps
-do not teach. So this one is trained until it is able, and then for a short while on answers of which only a share is
-right; the others are well-formed and wrong. No puzzle of `mt-grpo prepare` at seed 0 is shown in either part.
+A large base model solves many puzzles in some of its attempts and few in most of them, so reinforcement learning has
+something to bring out. A tiny model that is stopped early in training lacks the skill itself, which a hundred steps do
+not teach. So this one is trained until it has the skill, and then briefly on answers of which only a share is right;
+the others are well-formed but wrong. No puzzle of `mt-grpo prepare` at seed 0 is shown in either part.
 """
 
 import argparse
@@ -32,7 +32,7 @@ COUNTDOWN, ARC, ZEBRA = TASKS
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps, highest learning rate, puzzles a step, and the share of right answers among those shown."""
+    """Steps, highest learning rate, puzzles per step, and the share of right answers among those shown."""
 
     steps: int
     rate: float
@@ -57,7 +57,7 @@ def value(expression: str) -> object:
 
 
 def countdown_puzzles(seed: int, held_out: Container[Hashable]) -> Iterator[Puzzle]:
-    """Yield countdown puzzles without end: reasoning-gym's expressions with other numbers in them."""
+    """Yield countdown puzzles endlessly: reasoning-gym's expressions with other numbers in them."""
     rng = Random(seed)
     limits = countdown.SIZES["mini"]
     expressions = [puzzle.solution for puzzle in islice(stream(COUNTDOWN, seed), 2000)]

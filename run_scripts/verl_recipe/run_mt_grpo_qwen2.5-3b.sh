@@ -2,7 +2,7 @@
 # MT-GRPO on Countdown, Zebra and ARC with Qwen2.5-3B, as in section 6.1 of the paper (two GPUs there).
 #
 #   bash run_mt_grpo_qwen2.5-3b.sh [VERL OVERRIDES...]
-#   DATA_DIR=data/exp1, OUT_DIR=outputs/mt_grpo     where puzzles are made, unless they are there, and where the run goes
+#   DATA_DIR=data/exp1, OUT_DIR=outputs/mt_grpo     where puzzles are made, unless already there, and where the run goes
 set -euo pipefail
 recipe=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 data=$(realpath -m "${DATA_DIR:-data/exp1}")
