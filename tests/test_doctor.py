@@ -1,4 +1,4 @@
-"""`mt-grpo doctor`: one line per check, and every problem told at once."""
+"""`mt-grpo doctor`: one line per check, and every problem reported at once."""
 
 import argparse
 import json

@@ -83,7 +83,7 @@ def test_the_controller_logs_what_the_catalogue_lists_per_task(rule, signal):
         sampler.tell(launch_id, GroupResult(Outcome.INFORMATIVE, 0.5, spread=True))
     controller.observe(sampler.select())
     controller.update_weights(np.array([0.1, 0.2]))
-    # What only the update knows is not the controller's to log.
+    # The controller does not log what only the update knows.
     of_some = (IMPROVEMENT, ADVANTAGE, LOSS_WEIGHT, metrics.OWED, metrics.ADVANTAGE_MASS, *TARGETS)
     always = TASK_METRICS.keys() - {metric.key for metric in of_some}
     assert controller.metrics().keys() == always | ({signal.key} if signal else set())
@@ -119,7 +119,7 @@ def test_real_training_runs_logged_what_the_catalogue_lists():
 
 
 def names_of_metrics(source):
-    """Strings of a module, docstrings apart, that name a metric of the plugin; f-strings by what is fixed in them."""
+    """Strings of a module, except docstrings, that name a metric of the plugin; f-strings by their fixed parts."""
     tree = ast.parse(source)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     timings = {metric.name.removeprefix(f"{TIMING}/") for metric in METRICS if metric.family == TIMING}

@@ -1,4 +1,4 @@
-"""What a wheel holds: every package, and every file of theirs that the code reads."""
+"""What a wheel holds: every package, and every file in them that the code reads."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The documents: links, files, functions, settings and methods that they name are those of the repository."""
+"""The documents: the links, files, functions, settings and methods that they name exist."""
 
 import ast
 import re
@@ -116,7 +116,7 @@ def test_the_page_of_settings_has_the_tables_that_the_command_prints():
     assert settings_of_the_plugin() <= set(re.findall(r"`(mt_grpo\.[\w.]+)`", printed))
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `mt_grpo.")]
     assert all(cell.strip("| ") for row in rows for cell in (*row[:-2], row[-1])), "a default or a meaning is missing"
-    # What a floor may be is read by a function of its own, and stands in the meaning.
+    # A floor is read by a function of its own; its bounds are in the meaning.
     assert [row[0] for row in rows if not row[-2].strip()] == ["| `mt_grpo.weights.floors`"], "bounds are missing"
     methods = {path.stem for path in (PACKAGE / "config" / "mt_grpo").glob("*.yaml")}
     assert methods <= set(re.findall(r"^\| `(\w+)` \|", printed, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The toy world: z goes to the hard task and the batch with it; more steps for the same rollouts are GRPO's."""
+"""The toy world: z goes to the hard task and the batch follows; GRPO makes more steps of the same rollouts."""
 
 import re
 import subprocess

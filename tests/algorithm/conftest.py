@@ -30,8 +30,8 @@ def _drive(sampler, answer: Callable[[int, int], GroupResult], order: np.random.
     Args:
         sampler: fresh.
         answer: (launch id, task) -> result.
-        order: picks which group in flight ends next.
-        bound: asks after which the step is taken to hang.
+        order: picks the group in flight that ends next.
+        bound: number of asks after which the step counts as hung.
     """
     task_of: list[int] = []
     outcome_of: list[GroupResult | None] = []

@@ -30,7 +30,7 @@ def make(weights=(0.5, 0.5), budget=12, tracker=None, owed=None, **given):
 
 
 def run(controller, answer):
-    """One step; `answer(task)` says what comes of a group. Return the selection."""
+    """Run one step; `answer(task)` says what comes of a group. Return the selection."""
     sampler = controller.begin_step()
     tasks = sampler.ask()
     assert sampler.ask() == [] and not sampler.done
@@ -72,7 +72,7 @@ def wanted(sampler):
 
 
 def test_what_is_owed_is_made_up_for():
-    # Nothing known: 2 tries for either; 3 informative groups of either are expected. Owed 2: 5 and max(1, 1.5).
+    # Nothing known: 2 tries for each; 3 informative groups of each are expected. Owed 2: 5 and max(1, 1.5).
     assert wanted(make(owed=[2.0, -2.0])) == [5.0, 1.5]
     assert Counter(make(owed=[2.0, -2.0]).ask())[0] in (9, 10)
 

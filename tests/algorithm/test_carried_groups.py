@@ -46,12 +46,12 @@ def test_a_step_that_begins_with_stock_by_hand():
     # Task 1 lacks one; nothing is known, acceptance 1/2: two should be in flight, one is.
     assert sampler.ask() == [1]
     sampler.tell(1, KEPT)
-    # The one in flight took the second place, so the new group is not waited for.
+    # The one in flight took the second place, so nothing waits for the new group.
     assert sampler.done and sampler.in_flight == 1
     selection = sampler.select()
     assert selection.launch_ids == [0, 1, 2, 3]
     assert selection.chosen_K.tolist() == selection.quota_K.tolist() == [2, 2]
-    # Of this step: one launched, one ended. The stock was counted by the steps in which it ended.
+    # In this step one was launched and one ended. The stock was counted by the steps in which it ended.
     assert selection.launched_K.tolist() == [0, 1]
     assert selection.finished_K.tolist() == [0, 1]
     assert tracker.recent_finished_K.tolist() == [0, 1]
@@ -91,11 +91,11 @@ def test_what_is_launched_ahead_brings_the_shares_to_the_weights_times_the_infla
     assert [group.task for group in controller.held] == tasks
     assert {(group.launched_in, group.result) for group in controller.held} == {(1, None)}
     assert controller.launch_ahead(10) == []
-    # Five of a and one of b are left: the four new ones bring it to five of either.
+    # Five of a and one of b are left: the four new ones bring it to five of each.
     controller.forget([i for i, task in enumerate(tasks) if task == 1][1:])
     assert controller.launch_ahead(10) == [1] * 4
     controller.forget(range(10))
-    # Half of task a filtered, by the tracked share: two of a for one of b.
+    # Half of task a is filtered, by the tracked share: two of a for one of b.
     controller._tracker._filtered_rate_K[:] = [0.5, 0.0]
     assert sorted(controller.launch_ahead(9)) == [0] * 6 + [1] * 3
 
@@ -169,7 +169,7 @@ def runs(draw):
 
 
 class PlayedStep:
-    """One step, begun with the groups `held` and played to its end: groups end in random order, as `run` has it.
+    """One step, begun with the groups `held` and played to its end: groups end in random order, drawn by `run`.
 
     Groups go by their launch id, in `groups` (task, whether it was in stock), `outcome_of` and `running`, which has
     those that are still in flight at the end.

@@ -35,7 +35,7 @@ def make(tasks=None, batch_size=8, **settings):
 
 
 def rule_settings(rule):
-    """Settings of a rule at their defaults, with what has none."""
+    """Settings of a rule at their defaults, plus those that have none."""
     needed = {
         "sequential": {"stages": [[task] for task in TASKS], "stage_steps": 3},
         "targets": {"targets": {"arc": 0.6}, "floors": {"zebra": "start"}, "tolerance": 0.1},

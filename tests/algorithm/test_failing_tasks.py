@@ -48,7 +48,7 @@ def test_the_weight_of_a_task_whose_groups_all_fail_stays_where_it_was(rule, fir
             expected_K = controller.weights_K
     if first == 0:
         expected_K = np.full(3, 1 / 3)
-    # The others are alike, so arc keeps its share; under sec they gain value from its start of zero.
+    # The others are alike, so arc keeps its share; under sec their values rise from zero.
     if rule == "sec":
         assert controller.state_dict()["weights"]["value"][ARC] == pytest.approx(0.1 * (1 - 0.5**first))
     else:

@@ -1,4 +1,4 @@
-"""What the paper observes of the methods (arXiv 2602.05547, figures 2, 5, 12), in a world that can be seen through.
+"""What the paper observes of the methods (arXiv 2602.05547, figures 2, 5, 12), in a transparent toy world.
 
 Three tasks, each with a skill; a rollout is right with probability sigmoid(skill). A group in the batch with some but
 not all rollouts right is a gradient: it lifts its task's skill in proportion to its share of the batch, and the clipped
@@ -28,7 +28,7 @@ FILTERED = RoundsSettings(quota="stratified")
 
 @dataclass
 class History:
-    """One row a step, shape (steps, K)."""
+    """One row per step, shape (steps, K)."""
 
     weight: list = field(default_factory=list)
     share: list = field(default_factory=list)

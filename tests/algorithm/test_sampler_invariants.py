@@ -46,7 +46,7 @@ def check(run, quota_K, batch_size, config):
     by_task = config.fills_by_task
     short_K = chosen_K < quota_K if by_task else np.array([len(ids) < batch_size])
     if config.ratio and (chosen_K > quota_K).any():
-        # More than its quota only where another task fell short, and then all it had is in the batch.
+        # More than its quota only where another task fell short and has everything it had in the batch.
         kept_K = np.bincount([run.task_of[i] for i in kept], minlength=num_tasks)
         assert short_K.any()
         assert (chosen_K[short_K] == kept_K[short_K]).all()
@@ -63,7 +63,7 @@ def check(run, quota_K, batch_size, config):
 
 
 def check_budget(run, budget):
-    """Check one finished step of the budget sampler: the whole budget, at once, and nothing informative is lost."""
+    """Check one finished step of the budget sampler: the whole budget at once, and nothing informative lost."""
     assert len(run.task_of) == budget and len(run.asks) == 1
     assert run.selection.launch_ids == [i for i, outcome in enumerate(run.outcome_of) if outcome is KEPT]
     assert run.selection.left == []
@@ -111,7 +111,7 @@ def steps(draw):
 def test_invariants(step, drive):
     rng = np.random.default_rng(step["seed"])
     tracker = AcceptanceTracker(len(step["weights_K"]), decay=0.5)
-    for _ in range(2):  # the second step starts from what the first one taught
+    for _ in range(2):  # the second step starts from what the first one learned
         sampler = make_sampler(Step(step["weights_K"], tracker, step["config"], step["batch_size"], rng))
 
         def answer(launch_id, task):

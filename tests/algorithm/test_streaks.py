@@ -30,7 +30,7 @@ def test_steps_in_which_everything_is_dropped_are_counted_until_a_group_is_kept(
     observe(streaks, (0, UNEQUAL), (0, FLAT), (1, KEPT))
     observe(streaks, (0, UNEQUAL), (0, UNEQUAL), (1, FLAT))
     assert counts(streaks) == [[2, 1], [3, 0], [2, 1]]
-    # Nothing of the task ended: no step more, and no step less.
+    # No group of the task ended: the counts stay.
     observe(streaks, (0, FAILED_GROUP), (1, FLAT))
     assert counts(streaks) == [[2, 2], [3, 0], [2, 2]]
     observe(streaks, (0, RIGHT), (1, FLAT))

@@ -196,7 +196,7 @@ def test_one_hopeless_task_takes_a_part_of_the_budget_and_nothing_from_the_other
     assert sampler.quota_K.tolist() == [12, 9, 9]
     # Budget 33 * 30 = 990. Given up at 12 t > 4 * (left + in flight), about t = 240 ended, with up to 3 * 30 in flight.
     assert run.selection.launched_K[0] < 240 + 90
-    # Its places went to surplus groups of the others, as far as there were any, and the shortfall says so.
+    # Its places went to surplus groups of the others, as far as there were any, and the shortfall shows it.
     assert run.selection.shortfall_K.tolist() == [12, 0, 0]
     assert (run.selection.chosen_K[1:] >= 9).all()
 
@@ -254,14 +254,14 @@ def test_selection_does_not_prefer_short_answers(how):
         kept = rng.random(400) < rate
         sampler = make(weights=(1.0,), batch_size=16, seed=seed)
         chosen, first_ended = run_timed(sampler, kept, durations)
-        # Exactly the first sixteen informative groups in order of launch: when anything ended has no say.
+        # Exactly the first sixteen informative groups in order of launch: when a group ended does not matter.
         assert chosen == np.flatnonzero(kept)[:16].tolist()
         chosen_lengths.append(durations[chosen].mean())
         first_lengths.append(durations[first_ended].mean())
         all_lengths.append(durations[kept].mean())
     error = 4 * np.std(np.subtract(chosen_lengths, all_lengths)) / np.sqrt(len(all_lengths))
     assert np.mean(chosen_lengths) == pytest.approx(np.mean(all_lengths), abs=error)
-    # Whereas the groups that end first are shorter by far more than chance.
+    # The groups that end first, by contrast, are shorter by far more than chance.
     assert np.mean(first_lengths) < np.mean(all_lengths) - 2 * error
 
 

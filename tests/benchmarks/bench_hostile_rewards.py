@@ -1,10 +1,10 @@
-"""How long honest answers in maths take beside hostile ones, judged in one process by a thread each.
+"""How long honest maths answers take beside hostile ones, judged in one process with one thread each.
 
     python tests/benchmarks/bench_hostile_rewards.py [--hostile 1 4 16] [--honest 50]
 
-Every hostile answer runs until its budget of CPU time is used up. Honest answers come one after the other meanwhile.
-Printed are their median and longest clock time, and how long it took until the last hostile answer was cut. Compare the
-lines with the one for no hostile answers: the figures are those of this machine, with all else that runs on it.
+Every hostile answer runs until its budget of CPU time is used up. Meanwhile honest answers come one after the other. It
+prints their median and longest clock time, and how long it took until the last hostile answer was cut. Compare the
+lines with the one for no hostile answers: the figures depend on this machine and on all else that runs on it.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--honest", type=int, default=50, help="answers at least; more until the hostile ones are cut")
     options = parser.parse_args()
     judged(*HONEST[0])  # starts the helper
-    print(f"budget {maths.CPU_SECONDS} s of CPU time an answer")
+    print(f"budget {maths.CPU_SECONDS} s of CPU time per answer")
     for hostile in options.hostile:
         ended: list[float] = []
         threads = [threading.Thread(target=judge_hostile, args=(n, ended)) for n in range(hostile)]

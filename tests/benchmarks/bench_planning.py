@@ -1,8 +1,8 @@
 """Time of a step's whole bookkeeping: plan, launch, take in every outcome, select. Run: python bench_planning.py
 
 Each row is one step with batch B and B / 4 tasks (4,096: 1,000 tasks), half of all groups filtered, told in portions of
-64 as a driver that polls would. The milliseconds are processor time, the best of several steps; other work on the same
-core's second thread still doubles them, so look at the line that says what a bare method call costs meanwhile.
+64 as a polling driver would. The milliseconds are processor time, the best of several steps; work on the same core's
+second thread can still double them, so the first line says what a bare method call costs at the time.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def one_step(
 
 
 def main() -> None:
-    """Print one row a size and sampler; fail where 1,000 tasks and batch 4,096 take longer than the limit."""
+    """Print one row per size and sampler; fail where 1,000 tasks and batch 4,096 take longer than the limit."""
     slow = []
     call_ns = min(timeit.repeat([].copy, number=100_000, repeat=5)) * 1e4
     print(f"a bare method call: {call_ns:.0f} ns")

@@ -4,8 +4,8 @@
 
 CPU seconds of this process, so that other work on the machine counts little. "in reasoning-gym" is the time inside its
 generator; "own work" is what is done with its items up to the puzzle on disk; the last line is what comes after, once
-for all tasks: to read the puzzles, leave out repeats and write the parquet files. Nothing is scaled up: the row of
-a task is what `--rows` rows took. Without `--task`, the nine tasks of the paper's second experiment.
+for all tasks: reading the puzzles, leaving out repeats and writing the parquet files. Nothing is scaled up: a task's
+line is what `--rows` rows took. Without `--task`, the nine tasks of the paper's second experiment.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def line(name: str, rows: int, cost: Cost) -> str:
 
 
 def main() -> None:
-    """Print one row a task."""
+    """Print one row per task."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=200, help="rows per task (%(default)s)")
     parser.add_argument("--task", action="append", help="default: the nine of the second experiment")

@@ -4,7 +4,7 @@
 
 One policy update of the tiny model on groups of the three mini tasks, as in the demo (8 rollouts, learning rate 3e-4).
 I_k is then measured on all samples and, many times, on drawn parts of them. The error is the root mean square over
-draws and tasks; beside it stands the spread of I_k over the tasks, the signal that moves the weights.
+draws and tasks; beside it is the spread of I_k over the tasks, the signal that moves the weights.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Cost of each sampler beside the oracle, in the cases that set the targets. Run: python bench_simulate.py [STEPS]
 
 Targets for streaming: 1.25 times the oracle's prompts, 1.15 times its time, 1.05 times DAPO's time where the oracle
-needs no more prompts than DAPO, and no more shortfall than rounds. Rows marked "-" show what is outside the targets'
-reach: engines so small that every surplus prompt costs time, rates that move, and tasks next to hopeless.
+needs no more prompts than DAPO, and no more shortfall than rounds. Rows marked "-" have no targets: engines so small
+that every surplus prompt costs time, rates that move, and nearly hopeless tasks.
 """
 
 from __future__ import annotations

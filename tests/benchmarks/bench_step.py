@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_step.py METRICS.jsonl...        (the demo prints the path of its own)
 
-Seconds are medians over the steps of a run, so they hold on a noisy machine as shares of each other. Of several runs
-a table compares groups generated and seconds a step, as ratios to the first.
+Seconds are medians over the steps of a run, so on a noisy machine they hold relative to each other. For several runs a
+table compares groups generated and seconds per step, as ratios to the first.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def total(row: dict, name: str) -> float:
 
 
 def print_parts(steps: list[dict]) -> None:
-    """Print a row a part of the step: seconds and share."""
+    """Print one row per part of the step: seconds and share."""
     whole = statistics.median(row["timing_s/step"] for row in steps)
     print(f"{len(steps)} steps, median {whole:.2f} s")
     for part, names in PARTS.items():
@@ -43,7 +43,7 @@ def print_parts(steps: list[dict]) -> None:
         if part == "policy update":
             seconds -= statistics.median(row.get("timing_s/improvement", 0.0) for row in steps)
         print(f"{part:36s} {seconds:8.3f} s {100 * seconds / whole:6.2f} %")
-    print(f"groups generated a step: mean {statistics.mean(total(row, 'generated') for row in steps):.1f}")
+    print(f"groups generated per step: mean {statistics.mean(total(row, 'generated') for row in steps):.1f}")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The samplers side by side in real training: the demo with each, one after another, then groups and seconds a step.
+# The samplers side by side in real training: the demo with each, one after another, then groups and seconds per step.
 #
-#   bash tests/benchmarks/compare_samplers.sh [STEPS]         default: 20; about four minutes a sampler on two cores
+#   bash tests/benchmarks/compare_samplers.sh [STEPS]         default: 20; about four minutes per sampler on two cores
 #   OUT_DIR=...                                               outputs/samplers
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."

@@ -71,7 +71,7 @@ IWU, REG = "improvement_aware", "regularized"
 
 
 class Expected(NamedTuple):
-    """What the paper says of one run; None is a constant that the rule does not have."""
+    """What the paper says of one run; None: a constant that the rule does not have."""
 
     rule: str  # how the task weights move
     filter: str  # which groups are dropped
@@ -160,7 +160,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def command_of(tmp_path_factory):
-    """Script -> the arguments it gives to verl, caught by a python that runs files but only writes down modules."""
+    """Script -> the arguments it gives to verl, caught by a fake python that runs files but only records modules."""
     folder = tmp_path_factory.mktemp("bin")
     python = folder / "python"
     python.write_text(

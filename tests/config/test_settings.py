@@ -16,7 +16,7 @@ def load(**section):
 
 
 def rule_settings(rule):
-    """What a rule cannot be without."""
+    """Settings that a rule requires."""
     return {"sequential": {"stages": [["a"]]}, "targets": {"targets": {"a": 0.5}}}.get(rule, {})
 
 

@@ -1,4 +1,4 @@
-"""The list of verl's options and the composed config say the same; what is listed as refused or said is."""
+"""The list of verl's options matches the composed config; what it lists as refused or warned of is."""
 
 from pathlib import Path
 

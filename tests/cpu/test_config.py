@@ -8,7 +8,7 @@ from verl.utils.config import omega_conf_to_dataclass
 
 import mt_grpo_recipe.config
 
-# Keys that verl's files leave out and its code takes: Ray's own arguments, dictionaries that are handed on whole, and
+# Keys that verl's files leave out but its code takes: Ray's own arguments, dictionaries that are passed on whole, and
 # dataclass fields with a default.
 NEW = {
     "ray_kwargs.ray_init.num_gpus",

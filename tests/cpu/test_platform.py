@@ -1,4 +1,4 @@
-"""The platform in processes of their own, for verl chooses its platform once and for all."""
+"""The platform in processes of their own, since verl chooses its platform once and for all."""
 
 import os
 import subprocess

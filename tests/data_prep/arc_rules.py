@@ -1,4 +1,4 @@
-"""The seventy rules of one-dimensional ARC once more, as functions from an input row to its output row.
+"""The seventy rules of one-dimensional ARC written again, as functions from an input row to its output row.
 
 Written from what the rules mean; the generator's program makes input and output side by side and has no such functions.
 A name ending in "_left" is the mirror image of the one ending in "_right"; the generator's names point either way.
@@ -64,7 +64,7 @@ def fallen_one_step(row: Row) -> Row:
 
 
 def drawn_to(dot: int, at_most: int | None = None) -> Rule:
-    """The block moves until it touches the dot, or `at_most` so many places."""
+    """The block moves until it touches the dot, or by at most `at_most` places."""
 
     def rule(row: Row) -> Row:
         point = row.index(dot)

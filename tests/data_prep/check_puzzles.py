@@ -1,4 +1,4 @@
-"""Check every puzzle in a parquet file by programs that share nothing with the generator; not collected by pytest.
+"""Check every puzzle in a parquet file with programs that share nothing with the generator; not collected by pytest.
 
     python tests/data_prep/check_puzzles.py data/train.parquet ...
 
@@ -7,7 +7,7 @@ zebra      the clues, read from the prompt, allow one arrangement, with the name
            the mini size by trying all arrangements)
 arc        one of the seventy rules of `arc_rules.py` explains the examples in the prompt and gives the target
 
-Ends with 1 when a puzzle fails. Also counts ARC puzzles whose examples some other rule explains with another answer.
+Exits with 1 when a puzzle fails. Also counts ARC puzzles whose examples some other rule explains with another answer.
 """
 
 import re
@@ -46,7 +46,7 @@ def zebra_fault(truth: dict[str, Any], prompt: str) -> str | None:
 
 
 def mini_zebra_answers(clues: list[str]) -> set[str]:
-    """Every order of the people a, b, c that the clues of the mini notation allow."""
+    """Every order of the people a, b, c that clues in the mini notation allow."""
 
     def holds(clue: str, at: dict[str, int]) -> bool:
         left, sign, right = clue

@@ -1,4 +1,4 @@
-"""`--check` names every kind of fault and its row, and finds none in files that are right."""
+"""`--check` names every kind of fault and its row, and finds none in sound files."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Every countdown is solvable, says a solver that knows nothing of the generator and is checked by brute force."""
+"""Every countdown is solvable, by a solver that shares nothing with the generator and is checked by brute force."""
 
 from fractions import Fraction
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Whatever rows a file holds, reading them ends in puzzles or in a sentence that names the file, and row or line."""
+"""Whatever rows a file holds, reading them yields puzzles or a sentence that names the file, and the row or line."""
 
 import json
 import re
@@ -39,7 +39,7 @@ KINDS = st.sampled_from(["mcq-4-choices", "true_or_false", "filling", "relation_
 
 
 def rows_of(**fields):
-    """Rows whose fields are mostly there and as meant, and sometimes anything."""
+    """Rows whose fields are mostly there and well-formed, and sometimes anything."""
     likely = {name: mostly(value, ANYTHING, 25) for name, value in fields.items()}
     row, partial = st.fixed_dictionaries(likely), st.fixed_dictionaries({}, optional=likely)
     return st.lists(mostly(row, partial | ANYTHING, 8), min_size=1, max_size=4)

@@ -1,4 +1,4 @@
-"""Parts of an unfinished run: the same from any number of workers, used again after a kill, never mixed up."""
+"""Parts of an unfinished run: the same from any number of workers, reused after a kill, never mixed up."""
 
 import signal
 import subprocess

@@ -55,7 +55,7 @@ def test_the_test_puzzles_do_not_depend_on_the_number_of_training_puzzles():
 
 
 def test_tasks_do_not_share_a_random_stream():
-    """Another task beside it, or another order, leaves a task's puzzles as they are."""
+    """A task's puzzles do not depend on other tasks or on their order."""
     alone, _ = draw({"arc-easy": 10}, test=0)
     beside, _ = draw({"countdown-mini": 5, "arc-easy": 10}, test=0)
     assert alone["arc-easy"] == beside["arc-easy"]

@@ -1,4 +1,4 @@
-"""Puzzles checked by other means than those that made them: see `check_puzzles.py`, which also takes whole files."""
+"""Puzzles checked by means that did not make them: see `check_puzzles.py`, which also takes whole files."""
 
 from itertools import islice
 from random import Random

@@ -1,4 +1,4 @@
-"""SciKnowEval's kinds of rows, after its public files: what is asked, and which rows are left out."""
+"""SciKnowEval's kinds of rows, modelled on its public files: what is asked, and which rows are left out."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Rows from files, folders and the hub: every fault is a sentence with the file, and the row or line of it."""
+"""Rows from files, folders and the hub: every fault is a sentence that names the file, and the row or line."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The history of a run on disk: what is kept over a kill, and which files are refused, in words."""
+"""The history of a run on disk: what survives a kill, and which files are refused with a message."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The laboratory's settings are those of a verl run of the miniature, and what it cannot do it refuses."""
+"""The laboratory's settings are those of a verl run of the miniature, and it refuses what it cannot do."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Driving the sampler: what the controller is told is what the groups were."""
+"""Driving the sampler: the controller is told what the groups were."""
 
 import numpy as np
 import pytest

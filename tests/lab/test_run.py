@@ -104,7 +104,7 @@ def test_how_often_a_run_is_validated_does_not_change_it(data, out, tmp_path):
 
 
 def test_a_budget_of_rollouts_ends_the_run_and_spaces_the_validations(data, tmp_path):
-    """Five groups of 8 rollouts a step: validated past 64 and 128 rollouts, ended past 150."""
+    """Five groups of 8 rollouts per step: validated past 64 and 128 rollouts, ended past 150."""
     options = ["--method", "grpo", "--data", str(data), "--rollouts", "150", "--validate-rollouts", "64"]
     batch = ["data.train_batch_size=5", "actor_rollout_ref.actor.ppo_mini_batch_size=5"]
     assert train.main([*options, "-o", str(tmp_path / "run"), *batch]) == 0

@@ -23,7 +23,7 @@ def synthetic_lines(
     """One dict per logged line, `{"step", "data"}`, starting with the validation of step 0.
 
     Args:
-        tasks: names of the K tasks; the later a task stands, the slower it is learnt.
+        tasks: names of the K tasks; the later a task comes, the slower it is learnt.
         steps: training steps.
         test_freq: steps from one validation to the next; the last step is validated too.
         seed: seed of the noise.
@@ -94,7 +94,7 @@ def _validation(tasks: Sequence[str], accuracy_K: np.ndarray) -> dict[str, float
 
 
 def with_costs(lines: Sequence[dict], n: int, batch_size: int = 32) -> list[dict]:
-    """The lines with what each training step cost, as if every launched group of `n` rollouts ended in its step.
+    """The lines with what each training step cost, as if every launched group of `n` rollouts ended in the same step.
 
     A response has 10 tokens. Of a task's groups at most an equal share of `batch_size` is trained on.
     """

@@ -1,4 +1,4 @@
-"""The audit of the mix: rows by hand, alarms in words, and a run in which tasks starve for all the reasons."""
+"""The audit of the mix: rows by hand, alarms in words, and a run in which tasks starve for every reason."""
 
 import math
 import re
@@ -168,7 +168,7 @@ def test_the_tables_and_the_picture_are_written(reported):
     assert [row[1] for row in whole.rows] == [row[1] for row in late.rows] == list(TASKS)
     gradient = [column.key for column in whole.columns].index("gradient_share")
     assert sum(row[gradient].mean for row in whole.rows) == pytest.approx(1)
-    # In the last ten steps one task alone brings all of the gradient.
+    # In the last ten steps a single task gives all of the gradient.
     assert [row[gradient].mean for row in late.rows] == [1, 0, 0, 0]
     assert (report / "tables" / "audit-late.csv").exists()
 

@@ -96,7 +96,7 @@ def test_nothing_to_read_is_an_error_that_names_the_path(tmp_path):
 def test_a_resumed_attempt_replaces_the_steps_it_repeats(tmp_path):
     first = [validation(0, a=0.1), *[train(s, 0.1) for s in (1, 2)], train(3, 0.1), train(4, 0.1)]
     first[2]["data"] |= validation(2, a=0.2)["data"]
-    # The checkpoint is of step 2: the resumed run validates there anew, then trains 3 and 4 again, and 5.
+    # The checkpoint is from step 2: the resumed run validates there again, then trains 3 and 4 again, and 5.
     second = [validation(2, a=0.25), *[train(s, 0.9) for s in (3, 4, 5)]]
     second[-1]["data"] |= validation(5, a=0.3)["data"]
     write_log(tmp_path / "r" / "attempt-1.jsonl", first)
@@ -164,7 +164,7 @@ def test_summaries_are_made_where_the_log_lacks_them(tmp_path):
         train(3),
     ]
     run = read_run(write_log(tmp_path / "log.jsonl", lines))
-    # Step 3 validated one task of two: no worst task can be told from it.
+    # Step 3 validated one task of two, which does not tell the worst task.
     assert worst_accuracy(run).steps.tolist() == [0, 2]
     assert worst_accuracy(run).values.tolist() == [0.2, 0.5]
     assert mean_accuracy(run).values == pytest.approx([0.3, 0.55])

@@ -1,4 +1,4 @@
-"""Every number of the tables in run_scripts/mini/RESULTS.md, computed anew from the committed logs."""
+"""Every number of the tables in run_scripts/mini/RESULTS.md, recomputed from the committed logs."""
 
 import gzip
 import json

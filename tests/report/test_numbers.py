@@ -1,4 +1,4 @@
-"""Summaries against numbers worked out by hand or by a computation of their own."""
+"""Summaries against numbers worked out by hand or computed separately."""
 
 import json
 import math
@@ -269,7 +269,7 @@ def test_only_a_path_that_is_not_there_is_an_error(tmp_path):
     run_of(tmp_path / "m", [step(1)])
     with pytest.raises(RunLogError, match="no run at"):
         compare([tmp_path / "m", tmp_path / "typo"])
-    # What a run keeps below itself is no run.
+    # What a run keeps in its folder is not a run.
     write_log(tmp_path / "m" / "rollouts" / "1.jsonl", [{"input": "x"}])
     assert len(compare([tmp_path]).runs) == 1
     (tmp_path / "bare").mkdir()

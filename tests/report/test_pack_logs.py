@@ -1,4 +1,4 @@
-"""The packed log of a run says to the report what the log itself says."""
+"""The packed log of a run tells the report what the log itself does."""
 
 import subprocess
 import sys

@@ -33,7 +33,7 @@ def command(*arguments):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """A report on two seeds of two methods, one unfinished; made once, for drawing takes seconds."""
+    """A report on two seeds of two methods, one unfinished; made once, since drawing takes seconds."""
     root = tmp_path_factory.mktemp("report")
     for seed in (0, 1):
         write_run(root / "runs" / f"m{seed}", seed=seed, steps=30)

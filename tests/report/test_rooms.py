@@ -38,7 +38,7 @@ def imported(file):
 def test_no_room_imports_a_later_one(room, later):
     files = list((REPORT / room).glob("*.py"))
     assert len(files) > 4
-    # What stands on top of the rooms, such as the commands, comes last.
+    # What builds on the rooms, such as the commands, comes last.
     allowed = tuple(f"{PACKAGE}.{name}." for name in ROOMS if name not in later)
     back = [
         f"{file.name} imports {name}"

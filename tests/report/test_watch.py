@@ -1,4 +1,4 @@
-"""`mt-grpo watch`: what the view says of a run, which steps the lines are of, and when it ends."""
+"""`mt-grpo watch`: what the view says of a run, which steps get a line, and when it ends."""
 
 import io
 import json

@@ -4,8 +4,8 @@
 
 The naive scorer is what recipes ship: a regular expression for the box and `eval` for the expression. The other is
 reasoning-gym's own, which parses with sympy. Every row is answered by a group of eight, as in training. The three take
-turns row by row and CPU time is counted, so that other work on the machine falls on all alike; the ratios are what
-carries over.
+turns row by row and CPU time is counted, so that other work on the machine affects all alike; the ratios carry over to
+other machines.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def naive(response: str, truth: dict[str, Any]) -> float:
 
 
 def seconds(times: int, function: Callable[..., object], *arguments: object) -> float:
-    """CPU time of this thread for so many calls."""
+    """CPU time of this thread for this many calls."""
     begin = time.thread_time()
     for _ in range(times):
         function(*arguments)
@@ -83,7 +83,7 @@ def main() -> None:
     if options.json:
         print(json.dumps(result))
         return
-    print(f"{result['microseconds_per_response']:.0f} us a countdown response of {len(response)} characters")
+    print(f"{result['microseconds_per_response']:.0f} us per countdown response of {len(response)} characters")
     print(f"{result['times_naive_eval']:.2f} x the time of a regular expression and eval")
     print(f"{result['times_reasoning_gym']:.3f} x the time of reasoning-gym's scorer, on the bare answer")
     for name, milliseconds in sorted(hostile.items(), key=lambda item: -item[1])[:10]:

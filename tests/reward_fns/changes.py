@@ -1,4 +1,4 @@
-r"""Kinds of change that make another answer of a gold, each with the families of golds it is for."""
+r"""Kinds of change that make a gold a different answer, each with the families of golds it applies to."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ def digit_changes(gold: str) -> list[str]:
 
 
 def sign_change(gold: str) -> list[str]:
-    """The first sign away, or a sign in front."""
+    """The first sign removed, or a sign added in front."""
     return [gold[1:] if gold.startswith("-") else f"-({gold})"]
 
 
@@ -23,13 +23,13 @@ def swaps(old: str, new: str) -> Callable[[str], list[str]]:
 
 
 def reversed_tuple(gold: str) -> list[str]:
-    """The items of a tuple from behind."""
+    """The items of a tuple in reverse."""
     body = re.fullmatch(r"(\\left)?\((.*?)(\\right)?\)", gold)
     return [f"({', '.join(item.strip() for item in body[2].split(',')[::-1])})"] if body else []
 
 
 def shuffled_word(gold: str) -> list[str]:
-    """The letters of a word from behind."""
+    """The letters of a word in reverse."""
     return [rf"\text{{{words_of(gold)[::-1]}}}"]
 
 

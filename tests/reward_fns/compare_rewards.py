@@ -4,7 +4,7 @@
 
 Prints, for each task and each way of writing an answer: how many were judged, how many of them correct by us and by
 reasoning-gym's scorer for the same entry. Exits with 1 when a gold answer fails or a corrupted one passes. Ten thousand
-rows take some minutes, most of them to make zebra puzzles and to ask math-verify.
+rows take some minutes, mostly for making zebra puzzles and asking math-verify.
 """
 
 import argparse

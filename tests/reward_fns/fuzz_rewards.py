@@ -5,15 +5,15 @@
     python tests/reward_fns/fuzz_rewards.py -runs=1000000 -max_len=400 /tmp/corpus
 
 An input is a byte that picks a row, a byte that picks how to read the rest, and the rest: a response in which bytes
-from 128 on stand for pieces that matter, or UTF-16. Some are repeated up to a megabyte. An empty corpus directory is
-filled with answers to begin with.
+from 128 up stand for pieces that matter, or UTF-16. Some are repeated up to a megabyte. An empty corpus directory is
+first filled with answers.
 
-A finding is an exception, one that was caught and logged too, a score outside the three, keys or values that disagree,
-an answer that `independent.py` reads otherwise, a 1.0 that it does not grant, a right countdown answer that gets none,
-or a text that costs 50 ms of CPU time in the fastest of five calls (one call may be slow because of what else the
-machine does). What would leave the process (math-verify, reasoning-gym) is answered by
-`independent.helper`; everything in front of it is fuzzed. Every 100,000 inputs a line says how many were right, by
-task, and how long the slowest call took. libFuzzer's own options apply.
+A finding is an exception (even one that was caught and logged), a score outside the three, keys or values that
+disagree, an answer that `independent.py` reads differently, a 1.0 that it does not grant, a right countdown answer that
+gets none, or a text that costs 50 ms of CPU time in the fastest of five calls (one call may be slow because of other
+work on the machine). What would leave the process (math-verify, reasoning-gym) is answered by `independent.helper`;
+everything in front of it is fuzzed. Every 100,000 inputs a line says how many were right, by task, and how long the
+slowest call took. libFuzzer's own options apply.
 """
 
 import sys
@@ -50,7 +50,7 @@ with atheris.instrument_imports(include=["reward_fns"]):  # before anything else
 LIMIT_MS = 50.0
 CALLS = 5
 LONG = 1_000_000  # characters of a repeated response
-LONG_ONE_IN = 100  # by a checksum: were it a byte of the input, the fuzzer would come to make such slow ones only
+LONG_ONE_IN = 100  # by a checksum: with a byte of the input instead, the fuzzer would end up making only such slow ones
 COMPARED = 5_000  # the independent reader takes quadratic time
 PIECES = [r"\boxed{", r"\boxed", "{", "}", r"\{", "\\", "<answer>", "</answer>", "Assistant:", "<|im_start|>assistant"]
 PIECES += [" ", "3", "8", "12", "24", "+", "-", "*", "/", "(", ")", "=", ".", r"\times", r"\div", r"\cdot", r"\frac{"]

@@ -1,6 +1,6 @@
 """The same rules, written another way, for tests to compare with: regular expressions and Python's own parser.
 
-Shares no code with `reward_fns`, but for the stand-in of the helper process. Slow on hostile text, which does not
+Shares no code with `reward_fns`, except for the stand-in for the helper process. Slow on hostile text, which does not
 matter here.
 """
 
@@ -30,15 +30,15 @@ ROWS: list[tuple[str, dict[str, Any]]] = [
     ("rg:countdown-train", {"target": "4", "entry": _ENTRY}),
     ("rg:n_queens-train", {"target": "4", "entry": _ENTRY}),
 ]
-"""A row or more of every task."""
+"""At least one row of every task."""
 
 _HARMLESS_WORD = re.compile(r"a?(sin|cos|tan)h?|sec|csc|cot|exp|log|ln|sqrt|pi|Abs|Integral|[A-Za-z]")
 
 
 def helper(function: str, *arguments: Any, cpu_seconds: float) -> Any:
-    """In place of `reward_fns.isolation.call`: finds nothing equal, and nothing of full marks.
+    """In place of `reward_fns.isolation.call`: finds nothing equal, and gives nothing full marks.
 
-    What would be evaluated as an expression must hold no quotes, no attribute and no name but the harmless ones.
+    What would be evaluated as an expression must hold no quotes, no attributes and only harmless names.
     """
     sent = json.loads(json.dumps(arguments))
     if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "countdown":
@@ -48,7 +48,7 @@ def helper(function: str, *arguments: Any, cpu_seconds: float) -> Any:
     if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "n_queens":
         assert not re.search(r"[(){};:=@*/]", sent[-1]), sent
     if function.startswith("reward_fns.isolation.run_math_verify:"):
-        for text in sent:  # what the helper does first, and may take any text
+        for text in sent:  # what the helper does first, and it must take any text
             with contextlib.suppress(ValueError):
                 same(read(text), read(text), lambda left, right: False)
         return False
@@ -163,7 +163,7 @@ def countdown_value(answer: str, numbers: list[int]) -> Fraction | None:
 
 
 def countdown_reading(answer: str, numbers: list[int]) -> Fraction | None:
-    """The same for all that may be meant: markup dropped, all brackets round ones, products without a sign."""
+    """The same for more lenient notation: markup dropped, all brackets made round, products without a sign."""
     answer = re.sub(
         r"\\(left|right)(?![A-Za-z])\s*\.?|\\(times|cdot|div)(?![A-Za-z])",
         lambda m: {"times": "*", "cdot": "*", "div": "/"}.get(m[2], " "),

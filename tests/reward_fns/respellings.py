@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - signs that look like others are what some kinds are about
-r"""Kinds of respelling that leave a gold what it is, each with the families of golds it is for."""
+r"""Kinds of respelling that leave a gold the same answer, each with the families of golds it applies to."""
 
 from golds import ALL, COMMAS, FORMULAS, GOLDS, NUMBERS, ORDERED, UNITS, VALUES
 from spelling import (

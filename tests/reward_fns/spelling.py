@@ -1,4 +1,4 @@
-"""Ways to spell a gold otherwise: functions from a gold to another text, or to None where they do not apply."""
+"""Other ways to spell a gold: functions from a gold to another text, or to None where they do not apply."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def pattern(old: str, new: str | Callable[[re.Match[str]], str]) -> Respelling:
 
 
 def around(before: str, after: str) -> Respelling:
-    """Something round the whole."""
+    """Something around the whole."""
     return lambda gold: before + gold + after
 
 
@@ -80,6 +80,6 @@ def sides_swapped(gold: str) -> str:
 
 
 def words_of(gold: str) -> str:
-    """What stands in `\\text{...}`, or all of it."""
+    """The text inside `\\text{...}`, or all of it."""
     match = re.fullmatch(r"\\text\{(.*)\}", gold)
     return match[1] if match else gold

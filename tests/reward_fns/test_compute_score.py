@@ -41,7 +41,7 @@ def judge(task, response):
         (ZEBRA, r"\fbox{carol}", NO_ANSWER),
         (ZEBRA, r"boxed{carol}", NO_ANSWER),
         (ZEBRA, r"\boxed carol", NO_ANSWER),
-        # A blank box is no answer.
+        # A blank box is not an answer.
         (ZEBRA, r"\boxed{}", NO_ANSWER),
         (ZEBRA, "\\boxed{ \n }", NO_ANSWER),
         (ZEBRA, "<answer> </answer>", NO_ANSWER),
@@ -89,7 +89,7 @@ def judge(task, response):
         (ARC, r"\boxed{[0 0 9]}", CORRECT),
         (ARC, r"\boxed{009}", WRONG),
         (ARC, "\\boxed{0 0 \u0669}", WRONG),
-        # Text no model should write, and some do.
+        # Text that no model should write, but some do.
         (ZEBRA, "\x00\\boxed{carol}\x00", CORRECT),
         (ZEBRA, "\\boxed{caro\x00l}", WRONG),
         (ZEBRA, "\\boxed{\ud800}", WRONG),

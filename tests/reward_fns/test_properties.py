@@ -77,7 +77,7 @@ def test_extraction_agrees_with_an_independent_one(text):
 @settings(max_examples=1000, deadline=None)
 @given(TEXTS | expressions(), st.sampled_from([0, 0, 0, 1, -1]))
 def test_countdown_agrees_with_python_s_own_parser(answer, error):
-    # The target is what the expression is worth, or misses it by one: right answers are as common as wrong ones.
+    # The target is the expression's value, or off by one: right answers are as common as wrong ones.
     value = independent.countdown_value(answer.partition("=")[0], NUMBERS)
     target = error + (int(value) if value is not None and value.denominator == 1 else TARGET)
     answer = answer.replace("24", str(target))

@@ -1,4 +1,4 @@
-"""The README of the rewards, executed as it stands: its code in a copy of the package, its table row by row."""
+"""The README of the rewards, executed: its code in a copy of the package, its table row by row."""
 
 import json
 import os
@@ -83,6 +83,6 @@ def test_the_new_task_works_from_another_package(tmp_path):
     (information / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
     done = run(USE, tmp_path)
     assert done.returncode == 0, done.stderr
-    # The package may also be imported first, and bring the rewards in by its own import.
+    # The package may also be imported first, and then import the rewards itself.
     done = run(f"import {value}\n{USE}", tmp_path)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Maths: a gold in any spelling of `respellings.py` is right, and changed in any way of `changes.py` it is not."""
+"""Maths: a gold is right in any spelling of `respellings.py`, and wrong after any change of `changes.py`."""
 
 import pytest
 from changes import CHANGES, all_changes

@@ -1,4 +1,4 @@
-"""SciKnowEval: equations and relations in the notation of its public files, in every spelling that a person may use."""
+"""SciKnowEval: equations and relations in the notation of its public files, in every spelling that people may use."""
 
 import json
 import re

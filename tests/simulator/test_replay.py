@@ -1,4 +1,4 @@
-"""Replays of a run that is made up: other settings, drawn groups, figures, and the command."""
+"""Replays of a made-up run: other settings, drawn groups, figures, and the command."""
 
 import json
 
@@ -23,7 +23,7 @@ def group(task, right, tokens=40, ended=1, launched=0):
 
 
 def recorded(steps=12, batch_size=4, sampler=SAMPLER, seed=0):
-    """A run of two tasks of which the filter drops seven and two of ten groups; no step uses all its groups up."""
+    """A run of two tasks that lose seven and two of ten groups to the filter; no step uses up all its groups."""
     rng = np.random.default_rng(seed)
     weights = [0.5, 0.5]
     made = RecordedRun(["a/b", "a_b"], batch_size, 0, "none", {}, sampler, [])
@@ -152,7 +152,7 @@ def test_the_figures_by_hand():
 
 
 def write(folder, run, replayed):
-    """A run that is what the replay did."""
+    """A run that did what the replay did."""
     folder.mkdir()
     header = {"format": 1, **{key: value for key, value in vars(run).items() if key != "steps"}}
     outcomes, decisions = [{"step": 0, **header}], []

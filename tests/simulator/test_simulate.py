@@ -29,7 +29,7 @@ def three(rates=(0.7, 0.3, 0.45), steps=150, **settings):
 
 
 class Script:
-    """A sampler that launches what it is told to, one list an ask, and is done when `needed` groups have ended."""
+    """A sampler that launches what it is told to, one list per ask, and is done when `needed` groups have ended."""
 
     def __init__(self, asks, needed):
         self.asks, self.needed, self.told = list(asks), needed, []

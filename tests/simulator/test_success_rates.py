@@ -41,7 +41,7 @@ def rates_with(zero_grad, group_size, mean=0.5, hopeless=0.0):
 
 
 def three_tasks(seed, steps=500):
-    # A hard task of which three in ten prompts are hopeless, one that is mostly solved, one in between.
+    # A hard task with three hopeless prompts in ten, one that is mostly solved, one in between.
     rates = [rates_with(0.7, 72, mean=0.2, hopeless=0.3), rates_with(0.3, 72, mean=2 / 3), rates_with(0.45, 72)]
     return World(THREE, None, batch_size=32, slots=64, steps=steps, seed=seed, group_size=72, success_rates=rates)
 

@@ -11,7 +11,7 @@ MISSING = object()
 
 
 class FakeRollout:
-    """Groups launched end one poll later, newest first, with what `outcome(task, number)` says.
+    """Launched groups end one poll later, newest first, as `outcome(task, number)` says.
 
     `outcome` returns a list of (reward, acc), one per rollout, acc `MISSING` where the reward function named none; or
     None for a failed group, or "running" for one that has not ended by this poll.

@@ -88,7 +88,7 @@ def test_every_group_counts_once_in_accuracy_and_in_the_counts(monkeypatch):
         sample(buffer, rollout)
         finished += buffer.record.selection.finished_K.sum()
         launched += sum(buffer.controller.metrics()["generated"].values())
-    # All but the last top-up has been counted as launched, and all of that has ended.
+    # All but the last top-up counts as launched, and all of that has ended.
     assert launched == finished == len(rollout.launched) - sum(buffer.controller.state_dict()["launched_ahead"])
 
 

@@ -1,4 +1,4 @@
-"""What is refused before anything expensive starts, and in which words."""
+"""What is refused before anything expensive starts, and with which message."""
 
 import importlib
 import inspect

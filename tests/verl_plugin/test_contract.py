@@ -1,4 +1,4 @@
-"""The names of verl that the plugin stands on, and the four registrations."""
+"""The names of verl that the plugin relies on, and the four registrations."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ def listed():
 
 @pytest.fixture(scope="module")
 def ours():
-    # The reader of source names nothing of verl's, and the nodes that it reads have many attributes.
+    # The source reader uses nothing of verl's, and the nodes that it reads have many attributes.
     sources = {path.name: path.read_text() for path in sorted(SEARCHED) if path.name != "source_tree.py"}
     defined = uses_of_verl.defined_in(path.read_text() for path in PACKAGE.rglob("*.py"))
     return uses_of_verl.Uses(sources, contract.installed_source(), defined)

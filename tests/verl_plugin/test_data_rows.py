@@ -1,4 +1,4 @@
-"""Tasks of rows, the rows that are kept, and the digest by which changed data are noticed."""
+"""Tasks of rows, the rows that are kept, and the digest that reveals changed data."""
 
 import copy
 import datetime
@@ -47,7 +47,7 @@ def test_drawn_rows_keep_every_task_near_its_share(names, count, seed):
     assert got.keys() == sizes.keys()
     for task, size in sizes.items():
         exact = size * len(kept) / len(names)
-        # A task that would have got nothing has one row, which the largest gives.
+        # A task that would have got nothing has one row, taken from the largest.
         assert -len(sizes) < got[task] - exact <= 1
 
 
@@ -71,7 +71,7 @@ def test_the_digest_of_a_task_changes_with_its_content_and_its_order_and_with_no
     }
     assert digests(lambda given: given[1]["prompt"][0].update(content="y"))["b"] != before["b"]
     assert digests(lambda given: given.reverse())["a"] != before["a"]
-    # Between tasks the order of the rows means nothing: every task is drawn from by itself.
+    # The order of rows between tasks means nothing: each task is drawn from separately.
     assert digests(lambda given: given.sort(key=lambda row: row["extra_info"]["task"])) == before
     assert (
         digests(lambda given: given[0].update(level=1))["a"] != digests(lambda given: given[0].update(level=1.0))["a"]

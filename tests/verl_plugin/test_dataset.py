@@ -1,4 +1,4 @@
-"""Files whose columns differ are read as one data set: every row stays as its file has it, and verl can batch them."""
+"""Files with different columns are read as one data set: every row stays as in its file, and verl can batch them."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ ZEBRA = [released("zebra", i, {"target": "alice"}) for i in range(2)]
 
 
 def whole_config(**data):
-    """As much of verl's config as a data set reads."""
+    """The part of verl's config that a data set reads."""
     return OmegaConf.create(
         {
             "data": data,

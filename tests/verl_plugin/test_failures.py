@@ -1,4 +1,4 @@
-"""Groups that failed: named with their first exception, warned of once, and a run without any other stops."""
+"""Groups that failed: named with their first exception, warned of once; a run without any others stops."""
 
 import logging
 from types import SimpleNamespace

@@ -37,7 +37,7 @@ def prompt():
 
 
 class Remote:
-    """Stands for a method of a Ray actor."""
+    """Stands in for a method of a Ray actor."""
 
     def __init__(self, function):
         self.remote = function
@@ -169,7 +169,7 @@ def test_rows_are_those_that_verl_stores(stored):
         assert row.keys() == their_row.keys()
         timings = {"metrics"}
         different = {name for name in row.keys() - timings if plain(row[name]) != plain(their_row[name])}
-        # verl hands the reward function the row's own dict, which ends up in the store as the function left it.
+        # verl gives the reward function the row's own dict, which is stored as the function left it.
         assert different <= {"extra_info"}
 
 
@@ -230,7 +230,7 @@ def test_a_rollout_of_verls_own_loop_that_fails_says_in_the_queue_why(monkeypatc
     tags = {}
 
     async def put(key, partition_id, tag):
-        # As in the queue, a tag is added to what is there.
+        # As in the queue, a tag is added to those already there.
         tags.setdefault((partition_id, key), {}).update(tag)
 
     async def run(self, sampling_params, trajectory, *, agent_name, trace, session_id, **kwargs):

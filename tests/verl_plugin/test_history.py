@@ -1,4 +1,4 @@
-"""Steps of the buffer over an imitated queue: what their replay selects and logs is what they did."""
+"""Steps of the buffer over an imitated queue: their replay selects and logs what they did."""
 
 import itertools
 import random
@@ -79,7 +79,7 @@ def test_a_replay_does_what_the_steps_did(monkeypatch, tmp_path, settings):
     assert sum(launches) == len(rollout.launched)
     stopped = [group for step in run.steps for group in step.groups if group.ended is None]
     assert bool(stopped) == (settings.get("surplus") == "abort")
-    # What was launched at a time was launched when groups had just ended, or at the start of the step.
+    # Groups are launched when others have just ended, or at the start of the step.
     for step in run.steps:
         ends = {0, *(group.ended for group in step.groups)}
         assert {group.launched for group in step.groups} <= ends

@@ -16,7 +16,7 @@ TASK_OF_ROW = {"a_0_0": 0, "a_1_0": 0, "b_0_0": 1}
 
 
 class Workers:
-    """A worker group that gives the response tokens of each row the ratio that `ratios` says."""
+    """A worker group that gives the response tokens of each row the ratios in `ratios`."""
 
     def __init__(self, rows, ratios, ranks=1):
         self._rows = rows
@@ -29,7 +29,7 @@ class Workers:
         for key in request.keys:
             old = self._rows.fields[key]["old_log_probs"]
             new = [o + math.log(r) for o, r in zip(old, self._ratios[key], strict=True)]
-            # The model gives a number for every token, of the one after it: one of prompt, the response's, the last.
+            # The model gives a number per token, for the one after it: one of the prompt, the response's, the last.
             self._rows.add(key, log_probs=[-9.0, *new, -9.0])
 
 

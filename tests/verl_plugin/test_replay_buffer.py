@@ -174,8 +174,8 @@ def test_a_budget_generates_its_groups_and_trains_on_all_that_are_informative(mo
 
 @pytest.mark.parametrize("surplus", ["drain", "abort"])
 def test_surplus_groups_are_waited_for_or_stopped_and_never_trained_on(monkeypatch, surplus, caplog):
-    # Eight groups of either task are launched at once. The fourth of a task comes after three of its own and at
-    # most the other's eight, so the first twelve settle the batch; of the rest every other one never ends.
+    # Eight groups of each task are launched at once. The fourth of a task comes after three of its own and at most the
+    # other's eight, so the first twelve settle the batch; every other one of the rest never ends.
     def outcome(task, number):
         return MIXED if number < 12 or surplus == "drain" or number % 2 else "running"
 
@@ -212,7 +212,7 @@ def test_validation_judges_a_rollout_as_training_does(monkeypatch, rollouts):
     buffer.sample(global_steps=1, partition_id="val", batch_size=2)
     assert buffer.take_validated() == {"p": [1.0, 0.0, 0.0, 1.0]}
     assert buffer.take_validated() == {}
-    if not math.isnan(rollouts[0][0]):  # A reward that is no number fails a group in training.
+    if not math.isnan(rollouts[0][0]):  # A reward that is not a number fails a group in training.
         buffer, _ = make_buffer(monkeypatch, lambda task, number: rollouts, drop_uninformative=False, ratio=False)
         sample(buffer)
         assert buffer.controller.metrics()["accuracy"] == {"a": 0.5, "b": 0.5}

@@ -1,4 +1,4 @@
-"""Rewards that are not 0 or 1: what is trained on, what J_k is, and what is said once."""
+"""Rewards that are not 0 or 1: what is trained on, what J_k is, and what is warned of once."""
 
 import logging
 

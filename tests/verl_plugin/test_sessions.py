@@ -1,4 +1,4 @@
-"""Sessions with several outputs, as multi-turn agent loops have: one session is one sample, as in verl's `grpo`."""
+"""Sessions with several outputs, as in multi-turn agent loops: one session is one sample, as in verl's `grpo`."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""verl's own loop around the real trainer and buffer, without workers: how a run ends before its time."""
+"""verl's own loop around the real trainer and buffer, without workers: how a run ends early."""
 
 from types import SimpleNamespace
 

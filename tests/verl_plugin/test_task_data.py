@@ -1,4 +1,4 @@
-"""Both data sets are read once at start; a dataset of the user's own may stand in data.custom_cls."""
+"""Both data sets are read once at start; a dataset of the user's own may be given in data.custom_cls."""
 
 import logging
 

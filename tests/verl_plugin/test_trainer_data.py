@@ -32,7 +32,7 @@ def rows(split):
 
 @pytest.fixture
 def start(tmp_path, request):
-    """Start a run on rows, up to its data loaders; what is started with other rows finds other files."""
+    """Start a run on rows, up to its data loaders; other rows come in other files."""
     tokenizer = AutoTokenizer.from_pretrained(request.config.rootpath / TINY)
 
     def started(*overrides, train=None, validation=None):

@@ -1,14 +1,14 @@
-"""Finds what our source uses of verl and of its queue, and names what of it the contract does not list.
+"""Finds what our source uses of verl and of its queue, and names what the contract does not list.
 
-Four looks, each simple, together hard to pass by:
+Four searches, each simple, together hard to slip past:
 
 1. names imported from the two packages, and attributes of what was imported;
 2. names that a class of ours overrides, or reads or sets on `self` or `super()`, and that a base of verl's defines;
 3. attributes of any other object, by name alone: those that some class of verl has, that nothing of ours and no type of
-   `LIBRARY_TYPES` has, and that are no setting of a config;
+   `LIBRARY_TYPES` has, and that are not settings of a config;
 4. keywords of calls to any of these.
 
-The third look has no types, so it misses a name that verl shares with, say, `dict`: `batch.keys`.
+The third search has no types, so it misses a name that verl shares with, say, `dict`: `batch.keys`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ LIBRARY = {name for kind in LIBRARY_TYPES for name in dir(kind)} | {
     *("weight", "offsets"),  # of a torch module, of a nested tensor
 }
 SETTINGS = {"config", "_config", "mt_grpo", "rollout_config", "settings", "_settings"}
-"""Variables and attributes that hold a config; what is read from them is a setting and no name of verl's classes."""
+"""Variables and attributes that hold a config; what is read from them is a setting, not a name of verl's classes."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Listed = dict[tuple[str, str], set[str]]
@@ -257,7 +257,7 @@ def defined_in(sources: Iterator[str]) -> set[str]:
 
 
 def names_of_classes(verl: SourceTree) -> set[str]:
-    """Every method, field and attribute of any class of the packages, by a quick look at their text."""
+    """Every method, field and attribute of any class of the packages, by a quick scan of their text."""
     pattern = re.compile(r"^ +(?:async )?def (\w+)\(|^    (\w+):|\bself\.(\w+)\b[^=\n(]*=", re.MULTILINE)
     found = set()
     for folder in verl.folders:
