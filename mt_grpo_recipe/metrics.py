@@ -46,7 +46,7 @@ class Metric:
         return f"{self.name}/{slug}"
 
 
-WEIGHT = Metric("weight", "z, the weight that the step was sampled with", "share", per_task=True)
+WEIGHT = Metric("weight", "z, the weight at the start of the step", "share", per_task=True)
 TARGET_SHARE = Metric("target_share", "share asked for: the task's quota over the batch size", "share", per_task=True)
 BATCH_SHARE = Metric(
     "batch_share", "share got: the task's share of the batch's groups that carry a gradient", "share", per_task=True
@@ -154,7 +154,7 @@ TRAINED_OVER_INFORMATIVE = Metric(
 )
 AGE = Metric("age", "mean age of the groups trained on; 0 is on-policy", "steps")
 ROUNDS = Metric("rounds", "rounds of generation", "rounds")
-FAILED_GROUPS = Metric("failed_groups", "groups whose rollout failed", "groups")
+FAILED_GROUPS = Metric("failed_groups", "groups that failed, over all tasks", "groups")
 SKIPPED_UPDATE = Metric("skipped_update", "1 where no group was informative and the policy was not updated", "0 or 1")
 HELD_GROUPS = Metric("held_groups", "groups in flight or in stock after the step (`mt_grpo_async`)", "groups")
 STALE_GROUPS = Metric("stale_groups", "groups dropped because they were too old (`mt_grpo_async`)", "groups")

@@ -19,7 +19,7 @@ class RecordedStep:
     """One step: what was decided, and all its groups in order of launch."""
 
     weights: list[float]
-    """z that the step was sampled with, by task."""
+    """z at the start of the step, by task."""
     quota: list[int]
     chosen: list[int]
     """Launch ids."""

@@ -118,7 +118,7 @@ class History:
 
         Args:
             step: its number.
-            weights_K: z that it was sampled with, shape (K,).
+            weights_K: z at its start, shape (K,).
             selection: what came of it.
             timeline: of its groups.
             rows: row numbers of the prompts launched, in order.
