@@ -108,6 +108,14 @@ def test_the_tables_are_computed_from_the_logs():
         assert table in readme
 
 
+def test_the_batches_on_unequal_files_are_those_of_the_best_worst_task():
+    table = list(equal_rollouts.choice_rows(equal_rollouts.runs_by_method(LAB / "compared" / "choose-unequal")))
+    assert "\n".join(table) in (LAB.parent / "mini" / "PROTOCOL.md").read_text(encoding="utf-8")
+    for row in table[2:]:
+        method, at_6, at_12 = (cell.strip() for cell in row.strip("|").split("|"))
+        assert compare.CHOSEN_UNEQUAL[method] == (6 if float(at_6) > float(at_12) else 12)
+
+
 def test_every_reported_run_has_the_batch_of_its_method():
     runs = equal_rollouts.by_method(equal_rollouts.runs_by_method(LAB / "compared" / "report"))
     assert {method: list(batches) for method, batches in runs.items()} == {
