@@ -50,7 +50,8 @@ def register(*names: str, truth: Callable[..., Any] = read_target) -> Callable[[
     `data_source`, `extra_info` and whatever `reward_kwargs` sets.
 
     Whatever the truth function raises is reported as a fault of the data. Whatever the check raises is logged and
-    counts as a wrong answer: no model response may end a training run.
+    counts as a wrong answer: no model response may end a training run. A check that returns anything but True or False
+    is a fault of its own, and raises.
 
     Raises ValueError for a name that is taken or unusable, TypeError for a function that cannot take the context.
     """

@@ -112,7 +112,7 @@ def test_the_page_of_settings_has_the_tables_that_the_command_prints():
     command = [sys.executable, "-m", "mt_grpo_recipe.config"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     page = (PACKAGE / "config" / "README.md").read_text(encoding="utf-8")
-    assert page.endswith("\n\n" + printed)
+    assert page.endswith("\n\n" + printed), "the page is behind: python -m mt_grpo_recipe.config --write"
     assert settings_of_the_plugin() <= set(re.findall(r"`(mt_grpo\.[\w.]+)`", printed))
     rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("| `mt_grpo.")]
     assert all(cell.strip("| ") for row in rows for cell in (*row[:-2], row[-1])), "a default or a meaning is missing"

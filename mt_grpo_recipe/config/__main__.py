@@ -1,6 +1,7 @@
 """The tables of README.md: every method with what it sets, every setting with its default, bounds and meaning.
 
-    python -m mt_grpo_recipe.config
+    python -m mt_grpo_recipe.config             # print them
+    python -m mt_grpo_recipe.config --write     # put them into README.md, in place of everything from "## Methods" on
 
 Methods are read from their YAML files. A setting's default is that of its field, its meaning is the text below the
 field, and its bounds are what the checks of its class allow.
@@ -8,6 +9,7 @@ field, and its bounds are what the checks of its class allow.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,6 +30,7 @@ from mt_grpo_recipe.algorithm.settings import (
 )
 
 METHODS = Path(__file__).with_name("mt_grpo")
+PAGE = Path(__file__).with_name("README.md")
 BOUNDS = {"require_positive": "above 0", "require_at_least": "{} or more", "require_decay": "in [0, 1)"}
 """Check of `settings.bounds` -> what it allows; the braces stand for its third argument."""
 
@@ -170,5 +173,16 @@ def markdown() -> str:
     )
 
 
+def main() -> None:
+    """Print the tables, or write them into the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE}")
+    if not parser.parse_args().write:
+        print(markdown(), end="")
+        return
+    written, _, _ = PAGE.read_text(encoding="utf-8").partition("## Methods\n")
+    PAGE.write_text(written + markdown(), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(markdown(), end="")
+    main()

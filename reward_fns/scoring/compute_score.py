@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+import numpy as np
+
 from reward_fns.isolation import IsolatedCallError
 from reward_fns.registry import Task, task_for
 from reward_fns.scoring.extraction import extract_answer
@@ -33,6 +35,7 @@ def compute_score(
     Raises:
         ValueError: unknown `data_source`, or a ground truth its task cannot use; both are faults of the data.
         ImportError: the task needs a package that is not installed.
+        TypeError: the task's check returned something other than True or False.
     """
     task = task_for(data_source)
     context = {**kwargs, "data_source": data_source, "extra_info": extra_info}
@@ -56,7 +59,7 @@ def compute_score(
 
 def _is_correct(task: Task, answer: str, truth: Any, context: dict[str, Any]) -> bool:
     try:
-        return bool(task.check(answer, truth, **context))
+        verdict = task.check(answer, truth, **context)
     except ImportError:
         raise
     except IsolatedCallError as error:
@@ -67,6 +70,13 @@ def _is_correct(task: Task, answer: str, truth: Any, context: dict[str, Any]) ->
             "reward task %r (%s) failed on the answer %s: counted as wrong", task.name, task.where, _shortened(answer)
         )
         return False
+    if not isinstance(verdict, bool | np.bool_):
+        # Taken for true or false, partial credit would become full marks, and a forgotten `return` always wrong.
+        raise TypeError(
+            f"reward task {task.name!r}: {task.where} must return True or False, and returned {_shortened(verdict)}. "
+            "For partial credit, use a reward function of your own: reward.custom_reward_function.path"
+        )
+    return bool(verdict)
 
 
 def _shortened(value: Any) -> str:

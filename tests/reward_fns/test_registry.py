@@ -72,6 +72,14 @@ def test_a_check_that_fails_is_logged_and_counts_as_wrong(caplog):
     assert "broken" in caplog.text and "counted as wrong" in caplog.text and "oops" in caplog.text
 
 
+@pytest.mark.parametrize("verdict", [0.5, 1, None, "yes"])
+def test_a_check_that_returns_no_verdict_is_refused(verdict):
+    register(f"graded-{verdict}")(lambda answer, truth, **context: verdict)
+    with pytest.raises(TypeError, match=f"must return True or False, and returned {verdict!r}. For partial credit"):
+        compute_score(f"graded-{verdict}", r"\boxed{1}", "t")
+    assert compute_score(f"graded-{verdict}", "no box", "t")["score"] == 0.0
+
+
 def test_an_entry_point_that_does_not_load_is_named(monkeypatch):
     class Lost:
         name, value = "lost", "no_such_package:rewards"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from mt_grpo_recipe.algorithm.settings.bounds import require
 
@@ -10,6 +11,9 @@ from mt_grpo_recipe.algorithm.settings.bounds import require
 @dataclass
 class CommonRuleSettings:
     """What all rules share."""
+
+    accuracy_decay: ClassVar[float] = 0.0
+    """Weight of the past in the moving average of J_k; rules that read an average make it a setting."""
 
     min_share: float = field(default=0.0, kw_only=True)
     """Least weight of a task: the z of the rule becomes min_share + (1 - K min_share) z."""

@@ -54,7 +54,6 @@ class TargetsSettings(CommonRuleSettings):
     """
 
     rule: ClassVar[str] = "targets"
-    accuracy_decay: ClassVar[float] = 0.0
 
     targets: dict[str, float] = field(default_factory=dict)
     """Task -> accuracy to reach."""

@@ -23,7 +23,6 @@ class FixedSettings(CommonRuleSettings):
     """Rule `fixed`: the weights never move."""
 
     rule: ClassVar[str] = "fixed"
-    accuracy_decay: ClassVar[float] = 0.0
 
     initial: list[float] | None = None
     """z, one number per task, in the order of mt_grpo.tasks; normalised. Unless set: uniform."""
@@ -106,7 +105,6 @@ class CurriculumSettings(CommonRuleSettings):
     """Rule `sec`: self-evolving curriculum (arXiv 2505.14970)."""
 
     rule: ClassVar[str] = "sec"
-    accuracy_decay: ClassVar[float] = 0.0
 
     alpha: float = 0.5
     """alpha: weight of the newest value in the moving average Q."""
@@ -124,7 +122,6 @@ class SequentialSettings(CommonRuleSettings):
     """Rule `sequential`: one stage of tasks after another."""
 
     rule: ClassVar[str] = "sequential"
-    accuracy_decay: ClassVar[float] = 0.0
 
     stages: list[list[str]] = field(default_factory=list)
     """The tasks of each stage; required."""
@@ -153,7 +150,6 @@ class ProportionalSettings(CommonRuleSettings):
     """Rule `proportional`: each task weighs its share of the data rows, as where verl trains on joined files."""
 
     rule: ClassVar[str] = "proportional"
-    accuracy_decay: ClassVar[float] = 0.0
 
 
 @dataclass
@@ -161,7 +157,6 @@ class DumpSettings(CommonRuleSettings):
     """Rule `dump`: a bandit on the mean absolute advantage (arXiv 2504.09710)."""
 
     rule: ClassVar[str] = "dump"
-    accuracy_decay: ClassVar[float] = 0.0
 
     temperature: float = 0.1
     """tau: temperature of the softmax over the upper confidence bounds."""
@@ -179,7 +174,6 @@ class RobustSettings(CommonRuleSettings):
     """Rule `gdro`: multiplicative weights on averaged losses (arXiv 2601.19280)."""
 
     rule: ClassVar[str] = "gdro"
-    accuracy_decay: ClassVar[float] = 0.0
 
     sharpness: float = 0.65
     """eta_q: factor of the average losses in the softmax."""
