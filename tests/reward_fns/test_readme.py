@@ -15,7 +15,7 @@ from reward_fns import compute_score
 
 PACKAGE = Path(reward_fns.__file__).parent
 README = (PACKAGE / "README.md").read_text(encoding="utf-8")
-TASK_FILE, USE, MAKE_DATA = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+TASK_FILE, READER, USE, MAKE_DATA = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 ENTRY_POINT = re.search(r"```toml\n\[project\.entry-points\.\"(.*?)\"\]\n(.*?) = \"(.*?)\"\n```", README)
 
 
@@ -52,6 +52,20 @@ def test_the_new_task_works_as_it_stands_and_fits_in_ten_lines(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "reward_fns" / "__init__.py")
     assert len(TASK_FILE.splitlines()) <= 10
+
+
+def test_a_reader_of_the_ground_truth_works_as_it_stands(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "reward_fns")
+    header = "from reward_fns.registry import register\n\n"
+    (tmp_path / "reward_fns" / "spell.py").write_text(header + READER, encoding="utf-8")
+    use = (
+        "from reward_fns import compute_score\n"
+        "for answer in (r'\\boxed{to be}', ''): print(compute_score('spell', answer, {'words': ['to', 'be']})['acc'])\n"
+        "compute_score('spell', '', {'words': []})"
+    )
+    done = run(use, tmp_path)
+    assert done.stdout.split() == ["1.0", "0.0"]
+    assert "the field 'words' must be a list of words" in done.stderr
 
 
 def test_the_data_of_the_new_task_pass_the_check(tmp_path):
