@@ -161,11 +161,14 @@ def test_the_differences_at_the_top():
 
 def test_the_readme_shows_the_same():
     readme = (MINI.parents[1] / "README.md").read_text(encoding="utf-8")
-    claim = readme[readme.index("Worst of three tasks after") :].split("\n\n", 1)[0]
-    assert int(re.search(r"after (\d+) steps", claim)[1]) == STEPS
-    shown = [float(n) for n in re.findall(r"(\d+\.\d) %", claim)]
-    methods = ("mt_grpo", "mt_grpo_stream", "dapo", "grpo")
-    assert shown == [pytest.approx(100 * fmean(r.worst(STEPS) for r in METHODS[m]), abs=0.051) for m in methods]
+    assert int(re.search(r"mean of three seeds after (\d+) steps", readme)[1]) == STEPS
+    rows = re.findall(r"^\| \**`(\w+)`\**(?::.*?)? \| ([\d,]+) \| (\d+\.\d) % \|$", readme, re.MULTILINE)
+    assert [name for name, _, _ in rows] == ["grpo", "dapo", "mt_grpo", "mt_grpo_stream", "mt_grpo_lean"]
+    for name, prompts, worst in rows:
+        runs = LEAN if name == "mt_grpo_lean" else METHODS[name]
+        assert float(worst) == pytest.approx(100 * fmean(run.worst(STEPS) for run in runs), abs=0.051)
+        spent = fmean(sum(run.prompts(step) for step in run.trained) for run in runs)
+        assert int(prompts.replace(",", "")) == pytest.approx(spent, abs=0.51)
 
 
 def test_worst_task_average_and_change():
