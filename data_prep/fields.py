@@ -58,7 +58,7 @@ def text_of(name: str, value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"the field {name!r} holds half a surrogate pair, which is no text: {shown(value)}") from None
+        raise ValueError(f"the field {name!r} is not valid Unicode (an unpaired surrogate): {shown(value)}") from None
     return value.strip()
 
 

@@ -92,14 +92,14 @@ def instruction_of(row: Mapping[str, Any]) -> str:
 def _require_relations(answer: str, question: str, instruction: str) -> None:
     """Raise LeftOut unless `answer` follows from the two texts; see the top of this file."""
     if not instruction:
-        raise LeftOut("it asks for nothing: no instruction")
+        raise LeftOut("it has no instruction that says what to answer")
     relations = tuples(answer)
     # As many parts in each: a comma within a name makes one more.
     if not relations or len({len(parts) for parts in relations}) > 1 or not all(map(all, relations)):
         raise LeftOut("its answer is no list of relations")
     for first, *between, last in relations:
         if not (_names(question, first) and _names(question, last)):
-            raise LeftOut("its answer has words that the question does not")
+            raise LeftOut("its answer has words that are not in the question")
         if not all(_names(instruction, part) for part in between):
             raise LeftOut("its instruction does not name the kinds of relation")
 
@@ -122,5 +122,5 @@ def _choices(choices: Any, answer: str) -> str:
     if len(right) != 1:
         raise LeftOut("the right letter is not one of its choices")
     if sum(text == right[0] for _, text in listed) > 1:
-        raise LeftOut("the right choice stands there under two letters")
+        raise LeftOut("more than one choice has the text of the right one")
     return "\n".join(f"{label}) {text}" for label, text in listed)

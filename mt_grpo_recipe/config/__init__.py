@@ -39,8 +39,8 @@ Settings = TypeVar("Settings")
 SECTIONS = ("weights", "improvement", "sampler", "rewards")
 
 _FILTER = (
-    "strict is mt_grpo.sampler.informative=mixed, lenient is mt_grpo.sampler.informative=spread, "
-    "off is mt_grpo.sampler.drop_uninformative=false"
+    "mt_grpo.sampler.informative=mixed for strict, mt_grpo.sampler.informative=spread for lenient, "
+    "mt_grpo.sampler.drop_uninformative=false for off"
 )
 RENAMED = {
     ("sec", "learning_rate"): "mt_grpo.weights.alpha",
@@ -164,7 +164,7 @@ def _read(
     for key in values.keys() - set(mine):
         chosen = getattr(settings, chooser) if chooser else ""
         if renamed := RENAMED.get((chosen, key)):
-            raise ConfigError(f"{prefix}{key}={values[key]!r} has another name: {renamed}.")
+            raise ConfigError(f"{prefix}{key}={values[key]!r} was renamed: use {renamed}.")
         if key in known:
             raise ConfigError(
                 f"{prefix}{key}={values[key]!r} would have no effect with {prefix}{chooser}={chosen}, which reads "

@@ -63,7 +63,7 @@ def write_alias(site_packages: Path, version: str) -> Path:
         The alias's dist-info directory. Aliases with other versions in `site_packages` are removed.
 
     Raises:
-        InstallError: `site_packages` holds a vllm that is not an alias of ours.
+        InstallError: `site_packages` holds a vllm that this project did not write.
     """
     for old in site_packages.glob(f"{ALIAS}-*.dist-info"):
         _remove_alias(old)
@@ -109,7 +109,7 @@ def _is_alias(found: Distribution) -> bool:
 
 def _remove_alias(folder: Path) -> None:
     if not _is_alias(Distribution.at(folder)):
-        raise InstallError(f"{folder} is not an alias of ours: run `pip uninstall -y vllm` first.")
+        raise InstallError(f"{folder} was not written by this project: run `pip uninstall -y vllm` first.")
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()

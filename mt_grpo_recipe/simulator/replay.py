@@ -57,7 +57,7 @@ class Pool:
         if not groups:
             raise HistoryError(
                 f"the setting asks for groups of task {self._tasks[task]!r}, but none of them ended in the recorded "
-                "run, so nothing is known of them"
+                "run, so nothing is known of them: leave that setting out, or replay a run that trained the task"
             )
         farthest = np.sort(distance)[min(POOL, len(groups)) - 1]
         near = np.flatnonzero(distance <= farthest)

@@ -52,5 +52,5 @@ def check_nodes() -> None:
         raise ConfigError(
             "mt-grpo-recipe does not work on every machine of the Ray cluster. "
             + "; ".join(problems)
-            + ". Install it in the environment that Ray uses there: pip install mt-grpo-recipe."
+            + ". In the environment that Ray uses there, install the checkout of this project: pip install -e CHECKOUT."
         )

@@ -20,8 +20,8 @@ def say_epochs_mean_nothing(config: DictConfig, steps: int) -> None:
     """
     if config.trainer.total_training_steps is None:
         logger.warning(
-            "trainer.total_epochs=%s means %d steps here, counted as rows over batch size; a task sampler does not "
-            "go through the data in epochs. Set trainer.total_training_steps to say how long to train.",
+            "trainer.total_epochs=%s is taken as %d steps (rows / batch size), since a task sampler has no epochs. Set "
+            "trainer.total_training_steps to say how long to train.",
             config.trainer.total_epochs,
             steps,
         )

@@ -73,10 +73,12 @@ def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
     for number in range(len(dataset)):
         row = dataset[number]
         columns = columns or {*row, *NEEDED}
-        if differing := sorted(columns ^ set(row)):
+        lacking, added = sorted(columns - set(row)), sorted(set(row) - columns)
+        if lacking or added:
+            differs = [f"lacks {lacking}"] * bool(lacking) + [f"has {added}, which row 0 has not"] * bool(added)
             raise ConfigError(
-                f"{option}: row {number} of {type(dataset).__name__}, counted from 0, differs in {differing} from what "
-                f"a row must have: {', '.join(NEEDED)}, and the columns of row 0. verl puts rows of all tasks into one "
+                f"{option}: row {number} (counted from 0) of {type(dataset).__name__} {', and '.join(differs)}. Every "
+                f"row needs {', '.join(NEEDED)}, and the columns of row 0, since verl puts rows of all tasks into one "
                 "batch. Give every row the same columns, as verl.utils.dataset.rl_dataset.RLHFDataset does."
             )
         yield row

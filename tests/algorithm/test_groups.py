@@ -56,7 +56,7 @@ def test_a_result_holds_the_accuracy_and_whether_the_rewards_differ():
     assert judge([0.1, 0.0], [False, False], keep_all)[:3] == (Outcome.INFORMATIVE, 0.0, True)
     # Some right and some wrong, but equal rewards.
     assert judge([0.5, 0.5], [True, False], RoundsSettings())[:3] == (Outcome.INFORMATIVE, 0.5, False)
-    # Rewards that know no right and wrong.
+    # Rewards under which no rollout is right or wrong.
     graded = judge([2.0, 9.0], [0.25, 0.875], RoundsSettings(informative="spread"))
     assert graded[:3] == (Outcome.INFORMATIVE, 0.5625, True)
     assert judge([1.0, 0.0], [1.0, math.nan], RoundsSettings()) == FAILED_GROUP

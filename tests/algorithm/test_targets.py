@@ -176,8 +176,8 @@ def test_a_target_that_is_out_of_reach_is_named_and_keeps_an_even_share():
     # The average counts from step 9 on; 50 steps later nothing has come.
     assert [number for number, _ in said] == [59]
     assert said[0][1] == (
-        "Task 'a' seems not to reach its target 0.950: its accuracy is 0.400 +- 0.001, 0.550 short, without progress "
-        "since step 9. Until it makes some, it has no more than an even share of the batch. Lower the bound, or raise "
+        "Task 'a' has made no progress toward its target 0.950 since step 9: its accuracy is 0.400 +- 0.001, 0.550 "
+        "short. Until it makes some, it gets an even share of the batch at most. Lower the bound, or raise "
         "mt_grpo.weights.patience."
     )
     # u = (1/2, 1/2, 0); none presses on a, and b's integral is at its limit of 2: z = (u + y) / (1 + 2).
@@ -203,10 +203,11 @@ def test_the_message_names_the_bound_that_binds():
     tolerant = Run(tolerance=0.1, patience=1)
     for _ in range(20):
         tolerant.step(0.1, 0.7)
-    assert "bound by the tolerance of 0.1 below the average, 0.300" in tolerant.rule._out_of_reach(0)
+    assert "bound 0.300 (the average less the tolerance of 0.1)" in tolerant.rule._out_of_reach(0)
     falling = Run(floors={"a": 0.5}, patience=1)
     falling.step(0.48, 0.5, groups=100)
-    assert "floor 0.500: its accuracy is 0.480 +- 0.050, 0.020 short" in falling.rule._out_of_reach(0)
+    said = falling.rule._out_of_reach(0)
+    assert "toward its floor 0.500 since" in said and "its accuracy is 0.480 +- 0.050, 0.020 short" in said
 
 
 def test_a_task_that_is_above_its_bound_but_not_surely_is_not_out_of_reach():

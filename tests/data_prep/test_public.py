@@ -147,7 +147,7 @@ def test_a_problem_without_one_answer_is_left_out(fields, reason):
         ({"answer": float("inf")}, "'answer' must be text; it is inf"),
         ({"solution": 5}, "'solution' must be text; it is 5"),
         ({"problem": ["?"], "answer": "7"}, r"'problem' must be text; it is \['\?'\]"),
-        ({"problem": "\ud800", "answer": "7"}, "half a surrogate pair"),
+        ({"problem": "\ud800", "answer": "7"}, "unpaired surrogate"),
     ],
 )
 def test_a_field_of_another_type_is_said_with_its_line(tmp_path, fields, words):

@@ -162,7 +162,7 @@ def test_baselines_can_be_named_in_every_way(two_methods, monkeypatch):
     monkeypatch.chdir(two_methods)
     comparison = compare(["m0", "m1"], baseline="d")
     assert [group.name for group in comparison.groups] == ["dapo", "mt_grpo"]
-    with pytest.raises(RunLogError, match="'sec_grpo' is none of the runs given; there are 'dapo', 'mt_grpo'"):
+    with pytest.raises(RunLogError, match="--baseline 'sec_grpo' fits no run: use one of 'dapo', 'mt_grpo'"):
         compare([two_methods], baseline="sec_grpo")
     assert compare(["m0"]).baseline is None
 

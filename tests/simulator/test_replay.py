@@ -225,7 +225,7 @@ def test_what_cannot_be_set_is_refused_in_words(assignment, words):
 def test_a_filter_that_the_rewards_do_not_allow_is_refused():
     run = RecordedRun(["a"], 4, 0, "none", {"range": [0.0, 5.0]}, {**SAMPLER, "informative": "spread"}, [])
     assert settings_of(run, []).rewards.range == [0.0, 5.0]
-    with pytest.raises(ConfigError, match=r"rewards\.range, which knows no right and wrong"):
+    with pytest.raises(ConfigError, match=r"rewards\.range, under which no rollout is right or wrong"):
         settings_of(run, ["sampler.informative=mixed"])
 
 

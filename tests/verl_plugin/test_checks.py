@@ -55,8 +55,8 @@ def check(*overrides):
         (["custom_reward_function.path=a.py"], r"custom_reward_function\.path=a\.py: .*Use that"),
         (
             ["trainer.n_gpus_per_node=1"],
-            r"n_gpus_per_node=1 and trainer\.nnodes=1 are 1 GPUs, which engines of 2 do not fill \(actor_rollout_ref"
-            r"\.rollout: tensor_model_parallel_size=2\)\. Use engines of a size that divides 1, such as",
+            r"An engine takes 2 GPUs \(actor_rollout_ref\.rollout: tensor_model_parallel_size=2\), and there are 1 "
+            r"\(trainer\.n_gpus_per_node=1 times trainer\.nnodes=1\), .* Use engines of a size that divides 1, such as",
         ),
         (["algorithm.use_pf_ppo=True"], r"use_pf_ppo=True: .*no critic"),
         (["+data.sampler.class_path=a.py"], r"data\.sampler=.*task by task"),
@@ -291,7 +291,7 @@ def test_engines_may_be_of_any_size_that_fills_the_gpus():
     sizes = ("tensor_model_parallel_size=2", "pipeline_model_parallel_size=2")
     engine = [f"actor_rollout_ref.rollout.{size}" for size in sizes]
     check("trainer.n_gpus_per_node=2", "trainer.nnodes=2", *engine)
-    with pytest.raises(ConfigError, match=r"are 2 GPUs, which engines of 4 do not fill .*=2, pipeline_model.*=2\)"):
+    with pytest.raises(ConfigError, match=r"takes 4 GPUs \(.*=2, pipeline_model.*=2\), and there are 2 "):
         check("trainer.n_gpus_per_node=2", *engine)
     check("trainer.n_gpus_per_node=1", "actor_rollout_ref.rollout.tensor_model_parallel_size=1")
 

@@ -51,7 +51,11 @@ def test_only_the_tasks_that_are_trained_have_a_digest_to_resume_with():
     [
         (OwnDataset(["a", None, "a"]), OwnDataset(["a"]), r"data\.train_files: 1 of 3 rows name no task.*row 1"),
         (OwnDataset(["a", "a"]), OwnDataset(["a", None]), r"data\.val_files: 1 of 2 rows name no task.*row 1"),
-        (OwnDataset(["a", "a"], {1: {"note": ""}}), OwnDataset(["a"]), r"row 1 of OwnDataset.*differs in \['note'\]"),
+        (
+            OwnDataset(["a", "a"], {1: {"note": ""}}),
+            OwnDataset(["a"]),
+            r"row 1 .*Dataset has \['note'\], which row 0",
+        ),
         (OwnDataset(["a"]), OwnDataset(["a"]), r"data\.train_batch_size=2 is larger than the training data"),
         (OwnDataset(["a", "a"]), OwnDataset(["a"], {0: {"data_source": "chess"}}), "chess"),
     ],
@@ -66,7 +70,7 @@ def test_a_row_of_ones_own_dataset_without_what_verl_reads_is_refused():
         def __getitem__(self, item):
             return {name: value for name, value in super().__getitem__(item).items() if name != "raw_prompt"}
 
-    with pytest.raises(ConfigError, match=r"row 0 of Bare, counted from 0, differs in \['raw_prompt'\]"):
+    with pytest.raises(ConfigError, match=r"row 0 \(counted from 0\) of Bare lacks \['raw_prompt'\]\. Every row"):
         read_task_data(config_of(), MTGRPOConfig(), Bare(["a", "a"]), OwnDataset(["a"]))
 
 

@@ -231,10 +231,10 @@ def test_the_step_after_all_is_met_is_the_last_and_what_the_rule_says_is_logged(
     trainer = make_trainer(tmp_path, controller)
     step_of(trainer, monkeypatch)
     assert trainer.total_training_steps == 80 and trainer._state()["last_step"] is None
-    controller.finished, controller.notices = True, ["Task 'c' seems not to reach its target."]
+    controller.finished, controller.notices = True, ["Task 'c' is no longer out of reach."]
     with caplog.at_level(logging.WARNING):
         step_of(trainer, monkeypatch)
-    assert "Step 5: Task 'c' seems not to reach its target." in caplog.text
+    assert "Step 5: Task 'c' is no longer out of reach." in caplog.text
     assert "Step 5: all that mt_grpo.weights asks for is met. The run ends with the checkpoint of step 6" in caplog.text
     assert trainer.total_training_steps == 6 and trainer._state()["last_step"] == 6
     trainer.global_steps = 6

@@ -147,7 +147,7 @@ class MTGRPOConfig(GeneralSettings):
             not (self.rewards.range is not None and self.sampler.tests_right),
             "sampler.informative",
             "mixed",
-            "spread with rewards.range, which knows no right and wrong",
+            "spread with rewards.range, under which no rollout is right or wrong",
         )
 
     def _check_tasks(self, tasks: list[str]) -> None:

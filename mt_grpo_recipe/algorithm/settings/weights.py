@@ -130,7 +130,8 @@ class SequentialSettings(CommonRuleSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(bool(self.stages) and all(self.stages), "stages", self.stages, "a list of lists of task names")
+        given = bool(self.stages) and all(self.stages)
+        require(given, "stages", self.stages, "a list of lists of task names, such as [[a],[b,c]]")
         require_at_least("stage_steps", self.stage_steps, 1)
 
     def stages_of(self, tasks: Sequence[str]) -> list[list[int]]:

@@ -122,17 +122,17 @@ class TargetWeights(WeightRule):
         """Which bound of a task is out of reach, by how much, and since when."""
         mean_K, error_K = self._tracked.mean_K, self._tracked.error_K
         bounds_C = np.where(self._constraints.unmet_CK[:, task], self._constraints.bounds_CK(mean_K)[:, task], -np.inf)
-        bound, mean = Bound(int(bounds_C.argmax())), mean_K[task]
+        bound, mean = bounds_C.max(), mean_K[task]
         name = {
-            Bound.TARGET: "target",
-            Bound.FLOOR: "floor",
-            Bound.TOLERANCE: f"bound by the tolerance of {self._settings.tolerance} below the average,",
-        }[bound]
+            Bound.TARGET: f"target {bound:.3f}",
+            Bound.FLOOR: f"floor {bound:.3f}",
+            Bound.TOLERANCE: f"bound {bound:.3f} (the average less the tolerance of {self._settings.tolerance})",
+        }[Bound(int(bounds_C.argmax()))]
         return (
-            f"Task {self._tasks[task]!r} seems not to reach its {name} {bounds_C[bound]:.3f}: its accuracy is "
-            f"{mean:.3f} +- {error_K[task]:.3f}, {bounds_C[bound] - mean:.3f} short, without progress since step "
-            f"{self._watch.since_K[task]}. Until it makes some, it has no more than an even share of the batch. Lower "
-            "the bound, or raise mt_grpo.weights.patience."
+            f"Task {self._tasks[task]!r} has made no progress toward its {name} since step "
+            f"{self._watch.since_K[task]}: its accuracy is {mean:.3f} +- {error_K[task]:.3f}, {bound - mean:.3f} "
+            "short. Until it makes some, it gets an even share of the batch at most. Lower the bound, or raise "
+            "mt_grpo.weights.patience."
         )
 
     def readings(self) -> dict[metrics.Metric, FloatArray]:

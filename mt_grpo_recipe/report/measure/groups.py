@@ -88,5 +88,6 @@ def find_baseline(groups: Sequence[Group], wanted: str | None) -> Group | None:
     if len(found) == 1:
         return found[0]
     names = ", ".join(repr(group.name) for group in found or groups)
-    what = "is none of the runs given; there are" if not found else "could be any of"
-    raise RunLogError(f"the baseline {wanted!r} {what} {names}")
+    if not found:
+        raise RunLogError(f"--baseline {wanted!r} fits no run: use one of {names}")
+    raise RunLogError(f"--baseline {wanted!r} fits several: {names}; name one of them")
