@@ -22,26 +22,35 @@ COLUMNS = ("data_source", "prompt", "reward_model")
 _NOT_COMPARED = ("prompt", "data_source", "ground truth", "blank gold")
 """Rows with one of these faults are not compared with other rows' questions."""
 
+_NO_ANSWER = (
+    ". Correct the check, or the target. If the target is not meant to be an answer, give that field another name, and "
+    "the task a reader: @register(name, truth=...)"
+)
+
 _NUMBERING = re.compile(r"^\s*\d+[.)]\s+")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong: its kind, the row (from 0; None: the file as a whole) and the reason."""
+    """One thing wrong: its kind, the row (from 0; None: the file as a whole) and the reason.
+
+    `advice` says what to do, and is the same for all faults of a kind.
+    """
 
     kind: str
     row: int | None
     reason: str
+    advice: str = ""
 
 
 @dataclass
 class Checked:
-    """A file's faults, its number of rows by data_source, and the rows whose answer cannot be worked out here."""
+    """A file's faults, its number of rows by data_source, and by task those whose right answer is not known here."""
 
     path: Path
     faults: list[Fault] = field(default_factory=list)
     rows: Counter[str] = field(default_factory=Counter)
-    without_gold: int = 0
+    without_gold: Counter[str] = field(default_factory=Counter)
 
 
 def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> list[Checked]:
@@ -105,21 +114,31 @@ def _repeated(number: int, row: dict[str, Any], path: Path, seen: dict[Hashable,
 
 def report(file: Checked, at_most: int = 5) -> str:
     """What was found in one file, with `at_most` rows per kind of fault."""
-    lines = [f"{file.path}: {sum(file.rows.values())} rows, {len(file.faults)} faults"]
+    if not file.rows and [fault.kind for fault in file.faults] == ["file"]:
+        return file.faults[0].reason
+    lines = [f"{file.path}: {_counted(sum(file.rows.values()), 'row')}, {_counted(len(file.faults), 'fault')}"]
     lines += [f"  {count:7d}  {source}" for source, count in sorted(file.rows.items())]
-    if file.without_gold:
-        lines.append(f"  {file.without_gold:7d}  rows whose right answer cannot be worked out here, not scored")
+    for task, count in sorted(file.without_gold.items()):
+        lines.append(
+            f"  {count:7d}  not scored, since their right answer is not known here (task {task!r}): the reward "
+            "function was only asked to read the ground truth"
+        )
     by_kind: dict[str, list[Fault]] = defaultdict(list)
     for fault in file.faults:
         by_kind[fault.kind].append(fault)
     for kind, faults in by_kind.items():
         lines.append(f"  {kind}: {len(faults)}")
         lines += [
-            f"    {'file' if fault.row is None else f'row {fault.row}'}: {fault.reason}" for fault in faults[:at_most]
+            f"    {'file' if fault.row is None else f'row {fault.row}'}: {fault.reason}{fault.advice * (place == 0)}"
+            for place, fault in enumerate(faults[:at_most])
         ]
         if len(faults) > at_most:
             lines.append(f"    ... and {len(faults) - at_most} more")
     return "\n".join(lines)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _row_faults(number: int, row: dict[str, Any], file: Checked) -> Iterator[Fault]:
@@ -130,7 +149,8 @@ def _row_faults(number: int, row: dict[str, Any], file: Checked) -> Iterator[Fau
     try:
         task = task_for(source)
     except ValueError as error:
-        yield Fault("data_source", number, str(error).partition(";")[0])
+        reason, *advice = str(error).partition(";")
+        yield Fault("data_source", number, reason, "".join(advice))
         return
     if not isinstance(model, dict) or model.get("ground_truth") is None:
         yield Fault("ground truth", number, f"reward_model must hold ground_truth; it is {shown(model)}")
@@ -156,10 +176,15 @@ def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) ->
     except NoSolution as error:
         yield Fault("no solution", number, str(error))
         return
-    file.without_gold += not found
+    if not found:
+        file.without_gold[task.name] += 1
     for gold in found:
         if compute_score(source, gold.response, truth, info)["score"] != 1.0:
-            yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
+            if gold.is_target:
+                reason = f"the row's own target does not score 1.0: the task's check calls {shown(gold.response)} wrong"
+                yield Fault("gold answer", number, reason, _NO_ANSWER)
+            else:
+                yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
         elif gold.respelled and compute_score(source, gold.respelled, truth, info)["score"] != 1.0:
             yield Fault(
                 "unread gold",

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="only check these parquet files: say which rows are wrong, and why",
+        help="only check these parquet files: say which rows are wrong, and why; exit status 1 if anything is wrong",
     )
 
 
@@ -101,12 +101,31 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.check:
+        if unread := _given(args, but="check"):
+            raise ValueError(f"--check makes nothing: leave out {', '.join(unread)}")
         return _check(args.check)
     if args.out is None:
         raise ValueError("say where the files are to go, with -o DIR, or which to check, with --check FILE")
+    for option, least in (("train", 0), ("test", 0), ("workers", 1)):
+        value = getattr(args, option)
+        if value is not None and value < least:
+            raise ValueError(f"--{option} {value}: it must be {least} or more")
     if (args.experiment or "").startswith("exp3"):
         return _prepare_public(args)
     return _prepare(args)
+
+
+def _given(args: argparse.Namespace, but: str) -> list[str]:
+    """What the command line has, as typed, that is not at its default; without the option `but`."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    typed = {"experiment": args.experiment, "out": "-o"}
+    defaults = vars(parser.parse_args([]))
+    return [
+        typed.get(name) or f"--{name}"
+        for name, default in defaults.items()
+        if name != but and getattr(args, name) != default
+    ]
 
 
 def _prepare_public(args: argparse.Namespace) -> int:

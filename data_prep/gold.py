@@ -39,6 +39,8 @@ class Gold(NamedTuple):
     """The same answer in another spelling; None where there is none."""
     is_read: Callable[[], bool] = _always
     """Whether the judge takes the answer for more than letters."""
+    is_target: bool = False
+    """Whether this is the target of a task that nothing is known of, as it stands."""
 
 
 def golds(task: Task, truth: Any) -> list[Gold]:
@@ -58,7 +60,7 @@ def golds(task: Task, truth: Any) -> list[Gold]:
         # Braces are common in these answers, and a data set without a unique right answer has no target.
         return [Gold(f"<answer>{fields['target']}</answer>")] if "target" in fields else []
     if task.name not in _RESPELL:
-        return []
+        return _own(fields)
     target, respell = fields["target"], _RESPELL[task.name]
     found = []
     for entry in target if isinstance(target, list) else [target]:
@@ -77,6 +79,14 @@ def _countdown(fields: dict[str, Any]) -> list[Gold]:
     if expression is None:
         raise NoSolution(f"no expression of {numbers} is worth {fields['target']}")
     return [Gold(_boxed(expression))]
+
+
+def _own(fields: dict[str, Any]) -> list[Gold]:
+    """The target of somebody's own task, if it is text and all that there is: then it can only be the answer."""
+    target = fields.get("target")
+    if not isinstance(target, str) or len(fields) > 1:
+        return []
+    return [Gold(f"<answer>{target}</answer>" if set(target) & set("{}") else _boxed(target), is_target=True)]
 
 
 def _maths(target: str, fields: dict[str, Any]) -> str:

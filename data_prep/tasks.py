@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,9 @@ def task_name(text: str) -> str:
     text = text.strip()
     if text.startswith("rg:"):
         if text[3:] not in DATASETS:
-            raise ValueError(f"reasoning-gym has no data set {text[3:]!r}; it has {', '.join(sorted(DATASETS))}")
+            raise ValueError(
+                f"reasoning-gym has no data set {text[3:]!r}{_meant(text[3:])} It has {', '.join(sorted(DATASETS))}"
+            )
         return text
     name = text.replace(":", "-")
     if name not in TASKS:
@@ -38,6 +41,11 @@ def task_name(text: str) -> str:
             f"and a size of {', '.join(DIFFICULTY)}, for example countdown:mini, or rg:DATASET"
         )
     return name
+
+
+def _meant(name: str) -> str:
+    nearest = get_close_matches(name, DATASETS, n=1)
+    return f": did you mean {nearest[0]!r}?" if nearest else "."
 
 
 def parse_tasks(text: str) -> list[str]:

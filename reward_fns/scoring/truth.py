@@ -40,7 +40,11 @@ def read_target(fields: dict[str, Any], **_: Any) -> str:
     """The `target` field, stripped; raises ValueError where it is missing, blank or not text."""
     target = fields.get("target")
     if not isinstance(target, str) or not target.strip():
-        raise ValueError("the field 'target' must be a string that is not blank")
+        given = "missing" if target is None else ascii(target)[:100]
+        raise ValueError(
+            f"the field 'target' is {given}: it must be text that is not blank, such as '3'. For another type, give "
+            "the task a reader: @register(name, truth=...)"
+        )
     return target.strip()
 
 

@@ -11,6 +11,7 @@ import pytest
 from data_prep.check import check, report
 from data_prep.gold import golds
 from data_prep.prepare import Contents, prepare
+from reward_fns import registry
 from reward_fns.registry import task_for
 
 
@@ -43,7 +44,7 @@ def test_our_own_files_are_right(tmp_path):
     wanted = {"countdown-easy": 20, "arc-easy": 20, "zebra-mini": 10, "rg:leg_counting": 5}
     paths = prepare(Contents(wanted, test=4, prompts="chat"), tmp_path).paths
     for file in check(paths.values()):
-        assert file.faults == [] and file.without_gold == 0
+        assert file.faults == [] and not file.without_gold
     assert check([paths["test"]])[0].rows["rg:leg_counting-test"] == 4
 
 
@@ -182,7 +183,36 @@ def test_a_file_that_was_changed_after_it_was_made_is_found(tmp_path):
 def test_a_task_whose_answers_cannot_be_worked_out_is_counted(tmp_path):
     numbers = ",".join(map(str, range(1, 9)))
     [file] = check([written(tmp_path / "x.parquet", [row("countdown", None, {"numbers": numbers, "target": 36})])])
-    assert file.faults == [] and file.without_gold == 1
+    assert file.faults == [] and file.without_gold == {"countdown": 1}
+    assert "1  not scored, since their right answer is not known here (task 'countdown')" in report(file)
+
+
+@pytest.fixture
+def judge(monkeypatch):
+    """Registers the check of a task "own" for one test."""
+    monkeypatch.setattr(registry, "_tasks", dict(registry.known_tasks()))
+    monkeypatch.setattr(registry, "_found", {})
+    return lambda check, **how: registry.register("own", **how)(lambda answer, truth, **_: check(answer, truth))
+
+
+def test_the_check_of_ones_own_task_must_call_the_rows_own_target_right(tmp_path, judge):
+    calls_right = [True]
+    judge(lambda answer, target: calls_right[0] and answer == target)
+    rows = [row("own-train", message(text), {"target": text}) for text in ("odd", r"\frac{1}{2}", "a}b")]
+    assert faults(tmp_path, *rows) == []
+    calls_right[0] = False
+    [file] = check([written(tmp_path / "own.parquet", rows)])
+    assert [(fault.kind, fault.row) for fault in file.faults] == [("gold answer", number) for number in range(3)]
+    text = report(file)
+    assert r"row 0: the row's own target does not score 1.0: the task's check calls '\\boxed{odd}' wrong. Corr" in text
+    assert text.count("Correct the check") == 1
+
+
+@pytest.mark.parametrize("truth", [{"target": ["odd"]}, {"target": "odd", "base": "2"}, {"least": 2}])
+def test_a_truth_that_is_no_answer_of_ones_own_task_is_not_scored(tmp_path, judge, truth):
+    judge(lambda answer, truth: False, truth=lambda fields, **_: fields)
+    [file] = check([written(tmp_path / "own.parquet", [row("own", None, truth)])])
+    assert file.faults == [] and file.without_gold == {"own": 1}
 
 
 def test_the_report_shows_a_handful_and_the_count(tmp_path):
@@ -190,6 +220,14 @@ def test_the_report_shows_a_handful_and_the_count(tmp_path):
     text = report(file)
     assert "12 rows, 12 faults" in text and "data_source: 12" in text and "row 4: no reward function" in text
     assert "row 5:" not in text and "and 7 more" in text
+    assert text.count("known: arc, countdown") == text.count("To add a task, write one file") == 1
+    assert "row 0: no reward function for data_source 'sudoku'; known: arc" in text
+
+
+def test_a_report_counts_in_words_and_says_in_a_line_what_cannot_be_read(tmp_path):
+    one, none = check([written(tmp_path / "one.parquet", [row("sudoku")]), tmp_path / "none.parquet"])
+    assert report(one).startswith(f"{tmp_path}/one.parquet: 1 row, 1 fault\n")
+    assert report(none) == f"{tmp_path}/none.parquet does not exist"
 
 
 def test_the_command_ends_with_1_on_a_fault_and_0_without(tmp_path):
@@ -205,7 +243,9 @@ def test_the_command_ends_with_1_on_a_fault_and_0_without(tmp_path):
     assert done.returncode == 1 and "row 0: no reward function for data_source 'sudoku'" in done.stdout
     done = run("--check", tmp_path, good)
     assert done.returncode == 1 and f"{tmp_path} is a folder" in done.stdout and "Traceback" not in done.stderr
-    assert f"{good}: 1 rows, 0 faults" in done.stdout
+    assert f"{good}: 1 row, 0 faults" in done.stdout
+    done = run("--check", good, "-o", tmp_path, "exp1", "--train", 5)
+    assert done.returncode == 1 and "--check makes nothing: leave out exp1, --train, -o" in done.stderr
     assert "-o DIR" in run().stderr
 
 

@@ -156,6 +156,9 @@ def test_an_experiment_of_the_paper_names_its_tasks_and_may_be_made_smaller(tmp_
     }
     with pytest.raises(ValueError, match="either exp1 or --tasks"):
         cli.run(parser.parse_args(["exp1", "--tasks", "arc:mini", "-o", str(tmp_path)]))
+    for option, value, least in (("--train", -1, 0), ("--test", -1, 0), ("--workers", 0, 1)):
+        with pytest.raises(ValueError, match=f"{option} {value}: it must be {least} or more"):
+            cli.run(parser.parse_args([option, str(value), "-o", str(tmp_path)]))
 
 
 def test_the_manifest_says_how_the_files_came_about(tmp_path):
@@ -194,8 +197,10 @@ def test_any_data_set_of_reasoning_gym_is_a_task(tmp_path):
             assert compute_score(row["data_source"], response, truth, row["extra_info"])["score"] == 1.0
         else:
             assert truth["entry"] is None
-    with pytest.raises(ValueError, match=r"no data set 'no_such_set'; it has .*leg_counting"):
+    with pytest.raises(ValueError, match=r"no data set 'no_such_set'\. It has .*leg_counting"):
         parse_tasks("rg:no_such_set")
+    with pytest.raises(ValueError, match=r"no data set 'legcounting': did you mean 'leg_counting'\? It has "):
+        parse_tasks("rg:legcounting")
 
 
 @pytest.mark.parametrize("dataset", ["word_ladder", "gsm_symbolic", "pool_matrix", "leg_counting"])
@@ -259,7 +264,7 @@ def test_a_data_set_of_many_right_answers_has_no_target(tmp_path):
     path = prepare(Contents({"rg:graph_color": 2}, test=0), tmp_path).paths["train"]
     assert [row["reward_model"]["ground_truth"]["target"] for row in rows(path)] == [None, None]
     [file] = check([path])
-    assert file.faults == [] and file.without_gold == 2
+    assert file.faults == [] and file.without_gold == {"rg": 2}
 
 
 def test_the_readme_shows_every_option_and_commands_that_are_read():
