@@ -53,8 +53,8 @@ def train(config, steps, seed):
 def main(arguments=None):
     """Print how z moves, what the batch holds, and the outcome at equal steps and at equal rollouts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=80)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=80, metavar="N", help="training steps (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (%(default)s)")
     args = parser.parse_args(arguments)
     if args.steps < 10 or args.seed < 0:
         parser.error("--steps takes 10 or more, --seed 0 or more")

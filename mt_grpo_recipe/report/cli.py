@@ -41,8 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_positive,
         default=10,
         metavar="K",
-        help="weights, shares and rates are means over the last K steps; a task that K steps ask for but none trains "
-        "on is named as starved (default: %(default)s)",
+        help="weights, shares and rates are means over the last K steps; a task is named as starved once K steps have "
+        "asked for it and none has trained on it (default: %(default)s)",
     )
 
 

@@ -18,8 +18,20 @@ from mt_grpo_recipe.simulator.world import SuccessRates, World
 if TYPE_CHECKING:
     from rich.table import Table
 
+WEIGHTS = [0.43, 0.11, 0.46]
 ZERO_GRAD_RATES = [0.7, 0.3, 0.45]
-"""Share of each of the three tasks that the filter drops where neither rates nor success rates are given."""
+"""z of three tasks, and the share of each that the filter drops where neither rates nor success rates are given."""
+
+SAMPLERS_IN_WORDS = """\
+samplers (their settings: mt_grpo_recipe/config/README.md):
+  rounds          launches the batch's groups in rounds, and waits for each round
+  streaming       replaces each group that the filter drops at once
+  dapo            rounds that fill the batch with groups of any task
+  dapo-streaming  the same, streaming
+  budget          launches B groups, trains on all that the filter keeps, and makes up later for missed shares
+  lean            budget with the settings of the method mt_grpo_lean, whatever the options say
+  oracle          knows in advance which groups the filter keeps, and launches no other than it must
+"""
 
 COST = {
     "prompts_per_step": "prompts per step",
@@ -47,6 +59,10 @@ def _numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers like .43,.11,.46") from error
 
 
+def _listed(numbers: Sequence[float]) -> str:
+    return ",".join(map(str, numbers))
+
+
 def _success_rates(text: str) -> SuccessRates:
     numbers = _numbers(text)
     if len(numbers) not in (2, 3):
@@ -59,6 +75,8 @@ def _success_rates(text: str) -> SuccessRates:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add this command's options to `parser`. Defaults: the paper's constants for three tasks."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = SAMPLERS_IN_WORDS
     _add_world(parser)
     _add_samplers(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of the tables")
@@ -67,12 +85,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_world(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--weights", type=_numbers, default=[0.43, 0.11, 0.46], metavar="Z,...", help="task weights z")
+    add("--weights", type=_numbers, default=WEIGHTS, metavar="Z,...", help=f"task weights z ({_listed(WEIGHTS)})")
     add(
         "--zero-grad-rates",
         type=_numbers,
         metavar="R,...",
-        help=f"share of each task's prompts that the filter drops ({','.join(map(str, ZERO_GRAD_RATES))})",
+        help=f"share of each task's prompts that the filter drops ({_listed(ZERO_GRAD_RATES)})",
     )
     add(
         "--success-rates",
@@ -90,17 +108,29 @@ def _add_world(parser: argparse.ArgumentParser) -> None:
         metavar="B",
         help="prompts per batch; for budget and lean, prompts per step (%(default)s)",
     )
-    add("--slots", type=int, default=64, help="prompts that the engine works on at a time (%(default)s)")
-    add("--steps", type=int, default=500, help="steps to simulate (%(default)s)")
-    add("--seed", type=int, default=0, help="seed of all draws (%(default)s)")
-    add("--sigma", type=float, default=0.6, help="spread of the log-normal durations, whose median is 1 (%(default)s)")
-    add("--drift", type=float, default=0.0, help="std of the zero-gradient rates' change per step (%(default)s)")
+    add("--slots", type=int, default=64, metavar="N", help="prompts that the engine works on at a time (%(default)s)")
+    add("--steps", type=int, default=500, metavar="N", help="steps to simulate (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of all draws (%(default)s)")
+    add(
+        "--sigma",
+        type=float,
+        default=0.6,
+        metavar="STD",
+        help="standard deviation of the logarithm of a group's duration, whose median is 1 (%(default)s)",
+    )
+    add(
+        "--drift",
+        type=float,
+        default=0.0,
+        metavar="STD",
+        help="standard deviation of the change of each zero-gradient rate from step to step (%(default)s)",
+    )
 
 
 def _add_samplers(parser: argparse.ArgumentParser) -> None:
     default = StreamingSettings()
     add = parser.add_argument
-    add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="samplers to compare (%(default)s)")
+    add("--samplers", default=",".join(SAMPLERS), metavar="NAME,...", help="what to compare, see below (%(default)s)")
     for name, kind, metavar, purpose in (
         ("oversample", float, "M_OS", "groups per round, in batches"),
         ("max_inflation", float, "M_ACC", "most groups generated per group wanted, outside streaming"),
@@ -127,6 +157,11 @@ def run(args: argparse.Namespace) -> int:
         ValueError: the arguments do not fit together, or are out of bounds.
     """
     given = args.zero_grad_rates is not None or args.success_rates is not None
+    if not given and len(args.weights) != len(ZERO_GRAD_RATES):
+        raise ValueError(
+            f"there are {len(args.weights)} --weights and {len(ZERO_GRAD_RATES)} --zero-grad-rates "
+            f"({_listed(ZERO_GRAD_RATES)} unless given): give one of each per task"
+        )
     world = World(
         weights_K=args.weights,
         zero_grad_rates_K=args.zero_grad_rates if given else np.array(ZERO_GRAD_RATES),

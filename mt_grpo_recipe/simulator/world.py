@@ -84,7 +84,8 @@ class World:
     Durations are log-normal with median one: all times are in units of the median group.
 
     Raises:
-        ValueError: a number that cannot be used, or numbers that do not fit together.
+        ValueError: a number that cannot be used, or numbers that do not fit together; it names them as the command line
+            of `mt-grpo simulate` does.
     """
 
     weights_K: FloatArray
@@ -109,34 +110,35 @@ class World:
     def __post_init__(self) -> None:
         self.weights_K = np.asarray(self.weights_K, dtype=np.float64)
         if not (np.isfinite(self.weights_K).all() and (self.weights_K >= 0).all() and self.weights_K.sum() > 0):
-            raise ValueError(f"the weights {self.weights_K.tolist()} must be 0 or more, and not all 0")
+            raise ValueError(f"--weights {self.weights_K.tolist()}: they must be 0 or more, and not all 0")
         for name in ("batch_size", "slots", "steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be 1 or more")
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: it must be 1 or more")
         if self.group_size < 2:
-            raise ValueError(f"group_size is {self.group_size}: it must be 2 or more, one rollout has no other to beat")
-        if not (0 <= self.sigma < np.inf and 0 <= self.drift < np.inf):
-            raise ValueError(f"sigma={self.sigma} and drift={self.drift} must be finite and 0 or more")
+            raise ValueError(f"--group-size {self.group_size}: it must be 2 or more, one rollout has no other to beat")
+        for name in ("sigma", "drift"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"--{name} {getattr(self, name)}: it must be finite and 0 or more")
         self._check_outcomes()
         self.weights_K = self.weights_K / self.weights_K.sum()
 
     def _check_outcomes(self) -> None:
         if (self.zero_grad_rates_K is None) == (self.success_rates is None):
             raise ValueError(
-                "give each task either a zero-gradient rate or success rates, not both: what the filter drops follows "
-                "from the success rates and the group size"
+                "give either --zero-grad-rates or --success-rates, not both: what the filter drops follows from the "
+                "success rates and the group size"
             )
         if self.success_rates is not None:
-            given, what = len(self.success_rates), "success rates"
+            given, what = len(self.success_rates), "--success-rates"
             if self.drift > 0:
-                raise ValueError(f"drift={self.drift} moves zero-gradient rates: it must be 0 with success rates")
+                raise ValueError(f"--drift {self.drift} moves zero-gradient rates: leave it out with --success-rates")
         else:
             self.zero_grad_rates_K = np.asarray(self.zero_grad_rates_K, dtype=np.float64)
-            given, what = len(self.zero_grad_rates_K), "zero-gradient rates"
+            given, what = len(self.zero_grad_rates_K), "--zero-grad-rates"
             if not ((self.zero_grad_rates_K >= 0) & (self.zero_grad_rates_K <= 1)).all():
-                raise ValueError(f"the zero-gradient rates {self.zero_grad_rates_K.tolist()} must lie in [0, 1]")
+                raise ValueError(f"--zero-grad-rates {self.zero_grad_rates_K.tolist()}: they must lie in [0, 1]")
         if len(self.weights_K) != given:
-            raise ValueError(f"{len(self.weights_K)} weights and {given} {what}: give one of each for every task")
+            raise ValueError(f"there are {len(self.weights_K)} --weights and {given} {what}: give one of each per task")
 
     def rates(self) -> Iterator[FloatArray]:
         """Zero-gradient rates of each step: with drift a random walk within [0.02, 0.98], except rates of 0 and 1."""

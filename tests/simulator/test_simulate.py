@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 
 import numpy as np
 import pytest
@@ -149,15 +150,15 @@ def test_the_first_steps_of_a_run_know_nothing_yet_and_work(name):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"weights_K": [0.5, 0.5]}, "2 weights and 3 zero-gradient rates"),
+        ({"weights_K": [0.5, 0.5]}, "there are 2 --weights and 3 --zero-grad-rates: give one of each"),
         ({"weights_K": [0.5, -0.1, 0.6]}, "must be 0 or more"),
         ({"weights_K": [0.0, 0.0, 0.0]}, "not all 0"),
         ({"zero_grad_rates_K": [0.5, 1.1, 0.0]}, r"must lie in \[0, 1\]"),
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"slots": 0}, "slots is 0"),
-        ({"steps": 0}, "steps is 0"),
-        ({"sigma": -1.0}, "sigma=-1.0"),
-        ({"group_size": 1}, "group_size is 1: it must be 2 or more"),
+        ({"batch_size": 0}, "--batch-size 0: it must be 1"),
+        ({"slots": 0}, "--slots 0"),
+        ({"steps": 0}, "--steps 0"),
+        ({"sigma": -1.0}, "--sigma -1.0: it must be finite"),
+        ({"group_size": 1}, "--group-size 1: it must be 2 or more"),
     ],
 )
 def test_a_world_that_cannot_be_is_refused(changed, message):
@@ -170,6 +171,18 @@ def parse(*argv):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     return parser.parse_args(argv)
+
+
+def test_weights_that_do_not_fit_the_rates_of_the_command_are_refused_with_these():
+    with pytest.raises(ValueError, match=r"2 --weights and 3 --zero-grad-rates \(0\.7,0\.3,0\.45 unless"):
+        run(parse("--weights", ".5,.5"))
+
+
+def test_the_help_has_a_word_on_every_sampler():
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    below = parser.format_help().partition("\nsamplers")[2]
+    assert re.findall(r"^  ([a-z-]+)  ", below, re.MULTILINE) == sorted(SAMPLERS, key=below.index)
 
 
 def test_the_command_prints_one_json_list(capsys):

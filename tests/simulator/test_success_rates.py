@@ -157,9 +157,9 @@ def test_the_command_takes_success_rates_once_per_task(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--weights 1 --success-rates 1,1 --zero-grad-rates .5", "either a zero-gradient rate or success rates, not"),
-        ("--success-rates 1,1", "3 weights and 1 success rates"),
-        ("--weights 1 --success-rates 1,1 --drift .1", "drift=0.1 moves zero-gradient rates"),
+        ("--weights 1 --success-rates 1,1 --zero-grad-rates .5", "either --zero-grad-rates or --success-rates, not"),
+        ("--success-rates 1,1", "3 --weights and 1 --success-rates"),
+        ("--weights 1 --success-rates 1,1 --drift .1", "--drift 0.1 moves zero-gradient rates"),
     ],
 )
 def test_arguments_that_do_not_fit_together_are_refused(arguments, message):
