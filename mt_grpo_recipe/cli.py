@@ -12,21 +12,25 @@ COMMANDS = {
         "mt_grpo_recipe.doctor",
         "say what is wrong with this machine or a training command, and how to fix it",
     ),
-    "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
     "watch": ("mt_grpo_recipe.report.watch_cli", "show a run while it trains, as a live view or one line per step"),
+    "show": ("mt_grpo_recipe.report.show_cli", "print one run as a table and draw it as a picture"),
+    "report": ("mt_grpo_recipe.report.cli", "compare runs in figures and tables, from their logs"),
     "replay": (
         "mt_grpo_recipe.simulator.replay_cli",
         "say what a recorded run would cost with other settings of its sampler",
     ),
-    "show": ("mt_grpo_recipe.report.show_cli", "print one run as a table and draw it as a picture"),
-    "report": ("mt_grpo_recipe.report.cli", "compare runs in figures and tables, from their logs"),
+    "simulate": ("mt_grpo_recipe.simulator.cli", "compare samplers on a simulated rollout engine"),
 }
 """Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what the command does."""
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the `mt-grpo` command line; on bad input, exit with status 1 and one sentence."""
-    parser = argparse.ArgumentParser(prog="mt-grpo", description="MT-GRPO (arXiv 2602.05547) as a plugin for verl.")
+    parser = argparse.ArgumentParser(
+        prog="mt-grpo",
+        description="MT-GRPO (arXiv 2602.05547) as a plugin for verl.",
+        epilog="To train: python -m verl.trainer.main_ppo +mt_grpo=mt_grpo ... (see README.md)",
+    )
     subparsers = parser.add_subparsers(dest="command", required=True)
     given = (argv if argv is not None else sys.argv[1:])[:1]
     for name, (module_name, purpose) in COMMANDS.items():

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import os
-import shutil
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,112 +19,19 @@ from rich.markup import escape
 
 from mt_grpo_recipe.config import MTGRPOConfig, load_config, unread_settings
 from mt_grpo_recipe.cpu import requested as cpu_requested
+from mt_grpo_recipe.machine_checks import (
+    Problem,
+    check_checkout,
+    check_cluster,
+    check_device,
+    check_packages,
+    check_plugin,
+    check_python,
+    check_shared_memory,
+)
 
 if TYPE_CHECKING:
     from mt_grpo_recipe.verl_plugin.data_rows import Contents
-
-SHARED_MEMORY_GIB = 1.0
-
-
-class Problem(Exception):
-    """Something that would break a run. Arguments: what is wrong, how to fix it."""
-
-
-def check_python() -> str:
-    """verl 0.9.1 runs on Python 3.10 to 3.12."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    if not (3, 10) <= sys.version_info[:2] < (3, 13):
-        raise Problem(f"Python {version}", "use Python 3.10, 3.11 or 3.12")
-    return version
-
-
-def check_packages() -> str:
-    """What verl, vLLM and the plugin need is installed; what breaks them is not."""
-    found = {}
-    for name in ("verl", "torch", "vllm", "transformers", "ray", "TransferQueue", "tensordict"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            raise Problem(f"{name} is not installed", "bash run_scripts/setup.sh cpu (or gpu)") from None
-    if cpu_requested():
-        if "cpu" not in found["vllm"]:
-            raise Problem(f"vllm {found['vllm']} is a GPU build", "bash run_scripts/setup.sh cpu")
-        for name in ("torchvision", "torchaudio", "torchcodec"):
-            if importlib.util.find_spec(name):
-                raise Problem(f"{name} is installed and breaks the CPU build of torch", f"pip uninstall -y {name}")
-    return ", ".join(f"{name} {version}" for name, version in found.items())
-
-
-def check_plugin() -> str:
-    """verl is the version that the plugin is made for, has found the plugin, and has every name that it uses."""
-    from mt_grpo_recipe.verl_plugin.checks import check_version, numbered
-    from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, contract_breaches, installed_source
-
-    check_version()
-    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
-
-    if "mt_grpo" not in TRAINER_REGISTRY:
-        policy = os.environ.get("VERL_USE_EXTERNAL_PLUGINS", "auto")
-        if policy not in ("auto", ""):
-            raise Problem(f"VERL_USE_EXTERNAL_PLUGINS={policy} keeps the plugin out", "unset it, or add mt_grpo to it")
-        raise Problem("verl does not know trainer mode mt_grpo", "pip install -e . in this environment")
-    breaches = contract_breaches(installed_source())
-    if breaches:
-        raise Problem(numbered(breaches), f"pip install --force-reinstall verl=={VERL_VERSION}")
-    return "trainer mode, advantage estimator and policy loss mt_grpo are registered"
-
-
-def check_checkout(folder: Path) -> str:
-    """Another checkout of verl has every name that the plugin uses; nothing of it is imported."""
-    from mt_grpo_recipe.verl_plugin.checks import numbered
-    from mt_grpo_recipe.verl_plugin.contract import PACKAGES, VERL_VERSION, checkout_source, contract_breaches
-
-    source = checkout_source(folder)
-    breaches = contract_breaches(source)
-    if breaches:
-        raise Problem(
-            numbered(breaches), f"train with verl {VERL_VERSION}, or port the plugin and its contract to this verl"
-        )
-    left_out = [
-        f"; {package} is not in {folder} and was left out" for package in PACKAGES if not source.covers(package)
-    ]
-    return f"{folder} has every name of verl that the plugin uses{''.join(left_out)}"
-
-
-def check_device() -> str:
-    """There is an accelerator, or the CPU platform is asked for."""
-    import torch
-
-    if cpu_requested():
-        return "CPU platform (VERL_PLATFORM=cpu)"
-    if torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    raise Problem("no GPU is visible to torch", "on a CPU machine run `source run_scripts/common.sh && use_cpu` first")
-
-
-def check_shared_memory() -> str:
-    """Ray's object store and weight transfer live in /dev/shm."""
-    free_gib = shutil.disk_usage("/dev/shm").free / 2**30
-    if free_gib < SHARED_MEMORY_GIB:
-        raise Problem(
-            f"/dev/shm has {free_gib:.1f} GiB free; a run needs {SHARED_MEMORY_GIB:.0f} GiB",
-            "mount -o remount,size=8G /dev/shm (in a container: --shm-size=8g)",
-        )
-    return f"/dev/shm: {free_gib:.1f} GiB free"
-
-
-def check_cluster() -> str:
-    """Every node of the Ray cluster has the plugin."""
-    address = os.environ.get("RAY_ADDRESS")
-    if not address:
-        return "no RAY_ADDRESS: a run starts Ray on this machine"
-    import ray
-
-    from mt_grpo_recipe.verl_plugin.nodes import check_nodes
-
-    ray.init(address=address, log_to_driver=False)
-    check_nodes()
-    return f"{len(ray.nodes())} node(s) at {address} have the plugin"
 
 
 def compose_config(overrides: list[str]) -> DictConfig:
@@ -141,6 +44,14 @@ def compose_config(overrides: list[str]) -> DictConfig:
         overrides = ["+platform=cpu", *overrides]
     with initialize_config_module("verl.trainer.config", version_base=None):
         return compose("ppo_trainer", overrides=overrides)
+
+
+EXAMPLE = """\
+example:
+  mt-grpo doctor +mt_grpo=mt_grpo_lean data.train_files=train.parquet data.val_files=test.parquet
+
++mt_grpo=mt_grpo is assumed if no method is given. The exit status is 1 if anything is wrong, else 0.
+"""
 
 
 class TrainingCommand:
@@ -159,11 +70,19 @@ class TrainingCommand:
 
         Raises:
             Problem: it does not compose.
+            ConfigError: because a setting of `mt_grpo` does not exist.
         """
         try:
             return compose_config(self._overrides)
         except (HydraException, OmegaConfBaseException) as error:
+            self._refuse_unknown_settings()
             raise Problem(f"the config does not compose: {error}", "correct the override that is named") from error
+
+    def _refuse_unknown_settings(self) -> None:
+        """Name the settings of `mt_grpo` that there are if one does not exist, which Hydra advises to add."""
+        added = [f"++{override}" if override.startswith("mt_grpo.") else override for override in self._overrides]
+        with suppress(HydraException, OmegaConfBaseException):
+            load_config(compose_config(added).get("mt_grpo"))
 
     @cached_property
     def mt_grpo(self) -> MTGRPOConfig:
@@ -201,7 +120,9 @@ class TrainingCommand:
         train, train_faults = _read(data.train_files, mt_grpo.task_key)
         test, test_faults = _read(data.val_files, mt_grpo.task_key)
         if faults := train_faults + test_faults:
-            raise Problem(numbered(faults), "mt-grpo prepare --help, or correct data.train_files / data.val_files")
+            raise Problem(
+                numbered(faults), "correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR"
+            )
         names, test_names = ([task for file in files for task in file.tasks] for files in (train, test))
         drawn_rows(test_names, data.val_max_samples, mt_grpo.seed)
         kept = drawn_rows(names, data.train_max_samples, mt_grpo.seed)
@@ -235,6 +156,8 @@ def _files(value: object) -> list[Path]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `mt-grpo doctor`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLE
     parser.add_argument(
         "overrides", nargs="*", help="overrides of a training command, as for python -m verl.trainer.main_ppo"
     )
@@ -275,15 +198,18 @@ def checks_of(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
 def run(args: argparse.Namespace) -> int:
     """Print one line per check; the exit status is 1 if there is a problem, else 0."""
     console = Console(soft_wrap=True, highlight=False)
-    status = 0
+    told = set()
     for name, check in checks_of(args):
         try:
             console.print(f"[green]ok[/]      {name}: {escape(check())}")
+            continue
         except Problem as problem:
-            status = 1
-            what, fix = map(escape, problem.args)
-            console.print(f"[red]problem[/] {name}: {what}\n        to fix it: {fix}")
+            text = "\n        to fix it: ".join(problem.args)
         except (ValueError, ImportError, FileNotFoundError, SyntaxError) as error:
-            status = 1
-            console.print(f"[red]problem[/] {name}: {escape(str(error))}")
-    return status
+            text = str(error)
+        if text in told:
+            console.print(f"[yellow]skipped[/] {name}: the problem above stands in the way")
+        else:
+            console.print(f"[red]problem[/] {name}: {escape(text)}")
+        told.add(text)
+    return 1 if told else 0

@@ -67,6 +67,20 @@ def test_a_config_that_does_not_compose_names_the_override(diagnose):
     assert lines[-1] == "        to fix it: correct the override that is named"
 
 
+def test_an_unknown_setting_of_the_method_is_told_with_those_there_are(diagnose):
+    status, lines = diagnose(*GOOD, "mt_grpo.weights.tradeoff=1")
+    assert (status, len(lines)) == (1, 1)
+    assert lines[0].startswith("problem config: mt_grpo.weights.tradeoff is unknown; there are mt_grpo.weights.")
+
+
+def test_a_problem_that_stops_two_checks_is_told_once(diagnose, train_file):
+    data = [f"data.{name}_files={train_file}" for name in ("train", "val")]
+    status, lines = diagnose(*GOOD, *data, "mt_grpo.weights.rule=sharpest")
+    assert (status, len(lines)) == (1, 2)
+    assert lines[0].startswith("problem config: mt_grpo.weights.rule='sharpest' cannot be used")
+    assert lines[1] == "skipped data: the problem above stands in the way"
+
+
 def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
     bare = write(tmp_path / "bare.parquet", data_source=["countdown"])
     status, lines = diagnose(*GOOD, f"data.train_files={bare}", f"data.val_files={tmp_path / 'none.parquet'}")
@@ -78,7 +92,7 @@ def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
         "has ['data_source']. Name fields that every row has, such as [extra_info.task], or "
         "[extra_info.difficulty,extra_info.type] for the data released with the paper.",
         f"  2. {tmp_path / 'none.parquet'} does not exist.",
-        "        to fix it: mt-grpo prepare --help, or correct data.train_files / data.val_files",
+        "        to fix it: correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR",
     ]
 
 
