@@ -4,6 +4,8 @@
 #   bash run_scripts/all_methods_cpu.sh [STEPS]           default: 5; about three minutes per method on two cores
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source run_scripts/common.sh
+show_help run_scripts/all_methods_cpu.sh "$@"
 steps=${1:-5}
 out=$(realpath -m "outputs/all-methods-$(date +%Y%m%d-%H%M%S)")
 stages='mt_grpo.weights.stages=[[countdown-mini],[arc-mini,zebra-mini]]'
@@ -14,6 +16,5 @@ for config in mt_grpo_recipe/config/mt_grpo/*.yaml; do
   echo "== $method"
   MT_GRPO_DEMO_DIR=$out/$method bash run_scripts/demo_cpu.sh "+mt_grpo=$method" "${overrides[@]}"
 done
-source run_scripts/common.sh
 use_environment
 mt-grpo report "$out"/* --baseline grpo -o "$out/report"

@@ -1,5 +1,15 @@
 # Functions for the other scripts. Source it, then call what you need.
 
+# show_help SCRIPT [ARGUMENTS...]: if the first argument is -h or --help, print the comment at the head of SCRIPT, and exit.
+show_help() {
+  case "${2:-}" in
+    -h | --help) ;;
+    *) return ;;
+  esac
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$1"
+  exit
+}
+
 # Take the active environment (VIRTUAL_ENV or CONDA_PREFIX), or the repository's own .venv that setup.sh makes.
 use_environment() {
   if [ -n "${VIRTUAL_ENV:-}${CONDA_PREFIX:-}" ]; then return; fi

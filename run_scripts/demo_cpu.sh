@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source run_scripts/common.sh
+show_help run_scripts/demo_cpu.sh "$@"
 bash run_scripts/setup.sh cpu
 use_environment
 use_cpu

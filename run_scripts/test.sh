@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source run_scripts/common.sh
+show_help run_scripts/test.sh "$@"
 bash run_scripts/setup.sh cpu
 use_environment
 
@@ -21,7 +22,7 @@ unit_tests() {
 
 # Tests that import verl are left out: the import alone takes as long as all of this.
 quick=(tests/algorithm tests/config/test_settings.py tests/data_prep tests/report tests/reward_fns tests/simulator
-  tests/test_readme.py tests/test_toy_world.py)
+  tests/test_readme.py tests/test_scripts.py tests/test_toy_world.py)
 
 ruff check .
 ruff format --check .

@@ -7,6 +7,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source run_scripts/common.sh
+show_help run_scripts/mini/run.sh "$@"
+if [ $# -lt 2 ]; then
+  echo "usage: bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]" >&2
+  exit 2
+fi
 use_environment
 use_cpu
 method=$1 seed=$2
