@@ -179,12 +179,16 @@ def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) ->
     if not found:
         file.without_gold[task.name] += 1
     for gold in found:
-        if compute_score(source, gold.response, truth, info)["score"] != 1.0:
-            if gold.is_target:
-                reason = f"the row's own target does not score 1.0: the task's check calls {shown(gold.response)} wrong"
-                yield Fault("gold answer", number, reason, _NO_ANSWER)
-            else:
-                yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
+        try:
+            score = compute_score(source, gold.response, truth, info)["score"]
+        except TypeError as error:  # a check of somebody's own that returns no verdict
+            yield Fault("gold answer", number, str(error))
+            continue
+        if score != 1.0 and gold.is_target:
+            reason = f"the row's own target does not score 1.0: the task's check calls {shown(gold.response)} wrong"
+            yield Fault("gold answer", number, reason, _NO_ANSWER)
+        elif score != 1.0:
+            yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
         elif gold.respelled and compute_score(source, gold.respelled, truth, info)["score"] != 1.0:
             yield Fault(
                 "unread gold",

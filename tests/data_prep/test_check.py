@@ -208,6 +208,13 @@ def test_the_check_of_ones_own_task_must_call_the_rows_own_target_right(tmp_path
     assert text.count("Correct the check") == 1
 
 
+def test_a_check_that_returns_no_verdict_is_a_fault_of_its_rows(tmp_path, judge):
+    judge(lambda answer, target: None)
+    [file] = check([written(tmp_path / "own.parquet", [row("own")])])
+    assert [(fault.kind, fault.row) for fault in file.faults] == [("gold answer", 0)]
+    assert "must return True or False, and returned None" in file.faults[0].reason
+
+
 @pytest.mark.parametrize("truth", [{"target": ["odd"]}, {"target": "odd", "base": "2"}, {"least": 2}])
 def test_a_truth_that_is_no_answer_of_ones_own_task_is_not_scored(tmp_path, judge, truth):
     judge(lambda answer, truth: False, truth=lambda fields, **_: fields)
