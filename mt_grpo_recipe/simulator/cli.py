@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
 from mt_grpo_recipe.simulator.engine import SAMPLERS, simulate
 from mt_grpo_recipe.simulator.world import SuccessRates, World
@@ -111,20 +112,12 @@ def _add_world(parser: argparse.ArgumentParser) -> None:
     add("--slots", type=int, default=64, metavar="N", help="prompts that the engine works on at a time (%(default)s)")
     add("--steps", type=int, default=500, metavar="N", help="steps to simulate (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="seed of all draws (%(default)s)")
-    add(
-        "--sigma",
-        type=float,
-        default=0.6,
-        metavar="STD",
-        help="standard deviation of the logarithm of a group's duration, whose median is 1 (%(default)s)",
-    )
-    add(
-        "--drift",
-        type=float,
-        default=0.0,
-        metavar="STD",
-        help="standard deviation of the change of each zero-gradient rate from step to step (%(default)s)",
-    )
+    for option, default, purpose in (
+        ("--sigma", 0.6, "the logarithm of a group's duration, whose median is 1"),
+        ("--drift", 0.0, "the change of each zero-gradient rate from step to step"),
+    ):
+        purpose = f"standard deviation of {purpose} (%(default)s)"
+        add(option, type=float, default=default, metavar="STD", help=purpose)
 
 
 def _add_samplers(parser: argparse.ArgumentParser) -> None:
@@ -156,15 +149,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: the arguments do not fit together, or are out of bounds.
     """
-    given = args.zero_grad_rates is not None or args.success_rates is not None
-    if not given and len(args.weights) != len(ZERO_GRAD_RATES):
-        raise ValueError(
-            f"there are {len(args.weights)} --weights and {len(ZERO_GRAD_RATES)} --zero-grad-rates "
-            f"({_listed(ZERO_GRAD_RATES)} unless given): give one of each per task"
-        )
     world = World(
         weights_K=args.weights,
-        zero_grad_rates_K=args.zero_grad_rates if given else np.array(ZERO_GRAD_RATES),
+        zero_grad_rates_K=_zero_grad_rates(args),
         success_rates=args.success_rates,
         group_size=args.group_size,
         batch_size=args.batch_size,
@@ -191,6 +178,20 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         draw(results, args.out)
     return 0
+
+
+def _zero_grad_rates(args: argparse.Namespace) -> FloatArray | None:
+    """Those given, or else the default ones unless there are success rates, shape (K,)."""
+    if args.zero_grad_rates is not None:
+        return np.array(args.zero_grad_rates)
+    if args.success_rates is not None:
+        return None
+    if len(args.weights) != len(ZERO_GRAD_RATES):
+        raise ValueError(
+            f"there are {len(args.weights)} --weights and {len(ZERO_GRAD_RATES)} --zero-grad-rates "
+            f"({_listed(ZERO_GRAD_RATES)} unless given): give one of each per task"
+        )
+    return np.array(ZERO_GRAD_RATES)
 
 
 def compare(world: World, samplers: Sequence[str] = SAMPLERS) -> list[dict[str, Any]]:
