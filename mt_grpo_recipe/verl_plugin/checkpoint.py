@@ -68,8 +68,17 @@ def resumed_folder(config: DictConfig) -> Path | None:
 
     Args:
         config: verl's whole training config.
+
+    Raises:
+        ValueError: a checkpoint is to be named, and none is.
     """
     if config.trainer.resume_mode == "resume_path":
+        if not config.trainer.resume_from_path:
+            raise ValueError(
+                "trainer.resume_mode=resume_path needs trainer.resume_from_path; it is "
+                f"{config.trainer.resume_from_path!r}. Name the folder of a checkpoint, such as "
+                "checkpoints/global_step_40."
+            )
         return Path.cwd() / config.trainer.resume_from_path
     if config.trainer.resume_mode != "auto":
         return None

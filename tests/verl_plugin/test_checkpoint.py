@@ -93,6 +93,11 @@ def test_a_checkpoint_is_named_or_none_is_asked_for(tmp_path, monkeypatch):
     assert resumed_folder(config_of(".")) == tmp_path / "global_step_4"
 
 
+def test_a_checkpoint_that_should_be_named_and_is_not_is_asked_for(tmp_path):
+    with pytest.raises(ValueError, match=r"resume_path needs trainer\.resume_from_path; it is None\. Name the"):
+        resumed_folder(config_of(tmp_path, "resume_path"))
+
+
 def of_tasks(*tasks, digest="a"):
     """A controller and a loader of these tasks."""
     loader = TaskLoader({task: np.arange(2) for task in tasks}, dict, list, 0, dict.fromkeys(tasks, digest))
