@@ -1,7 +1,7 @@
 """ARC in one dimension: find the rule that turns one row of digits into another, and apply it.
 
-mini:    "rule 002200>022000 000330>003300 040000>?"  -> \\boxed{4 0 0 0 0 0}
-others:  three examples and a test row, digits spaced -> \\boxed{0 0 3 ...}
+mini, mini2, mini3:  "rule 002200>022000 000330>003300 040000>?"  -> \\boxed{4 0 0 0 0 0}
+others:              three examples and a test row, digits spaced -> \\boxed{0 0 3 ...}
 """
 
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from reasoning_gym.arc.arc_1d_tasks import ARC_1D_TASKS
 from data_prep import reasoning
 from data_prep.puzzle import Puzzle, framed
 
-SIZES: dict[str, int] = {"mini": 6, "easy": 10, "medium": 20, "hard": 30}  # digits in a row
-_EXAMPLES = {"mini": 2, "easy": 3, "medium": 3, "hard": 3}
+SIZES: dict[str, int] = {"mini": 6, "mini2": 8, "mini3": 10, "easy": 10, "medium": 20, "hard": 30}  # digits in a row
+_MINI_EXAMPLES, _EXAMPLES = 2, 3
 
-# The rules of the mini size: few enough for a character-level model of a million parameters to tell apart.
+# The rules of the mini sizes: few enough for a character-level model of a million parameters to tell apart.
 MINI_RULES = (
     "move_1pix_solid_right",
     "move_1pix_solid_left",
@@ -39,28 +39,29 @@ _QUESTION = (
 
 
 def config(size: str) -> dict[str, Any]:
-    """The settings of reasoning-gym's generator; for mini the rules, since its data set has at least 8 digits."""
-    if size == "mini":
-        return {"rules": list(MINI_RULES), "size": SIZES["mini"], "num_train": _EXAMPLES["mini"]}
+    """The settings of reasoning-gym's generator; for the mini sizes the rules, since its data set has all of them."""
     length = SIZES[size]
-    return {"dataset": "arc_1d", "min_size": length, "max_size": length, "num_train": _EXAMPLES[size]}
+    if size.startswith("mini"):
+        return {"rules": list(MINI_RULES), "size": length, "num_train": _MINI_EXAMPLES}
+    return {"dataset": "arc_1d", "min_size": length, "max_size": length, "num_train": _EXAMPLES}
 
 
 def items(size: str, seed: int, start: int) -> Iterator[list[dict[str, list[int]]]]:
     """Yield puzzle after puzzle, from number `start` on, each as its examples and, last, its test pair."""
-    if size == "mini":
-        return islice(_mini_pairs(seed), start, None)
+    if size.startswith("mini"):
+        return islice(_mini_pairs(SIZES[size], seed), start, None)
     found = (item["metadata"] for item in reasoning.items(config(size), seed, start))
     return ([*item["train_examples"], item["test_example"]] for item in found)
 
 
 def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
     """The puzzle made from one item."""
-    gap = "" if size == "mini" else " "
+    is_mini = size.startswith("mini")
+    gap = "" if is_mini else " "
     *examples, test = item
     rows = [(gap.join(map(str, pair["input"])), gap.join(map(str, pair["output"]))) for pair in examples]
     given, wanted = gap.join(map(str, test["input"])), " ".join(map(str, test["output"]))
-    if size == "mini":
+    if is_mini:
         question = prompt = f"rule {' '.join(f'{before}>{after}' for before, after in rows)} {given}>?"
     else:
         shown = "\n\n".join(
@@ -72,14 +73,14 @@ def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
     return Puzzle(prompt=prompt, ground_truth={"target": wanted}, key=key, solution=wanted, question=question)
 
 
-def _mini_pairs(seed: int) -> Iterator[list[dict[str, list[int]]]]:
+def _mini_pairs(length: int, seed: int) -> Iterator[list[dict[str, list[int]]]]:
     """One random stream over `MINI_RULES`: a later start still has to draw all that comes before."""
     rng = Random(seed)
     while True:
         rule, options = ARC_1D_TASKS[rng.choice(MINI_RULES)]
         pairs: list[dict[str, list[int]]] = []
-        while len(pairs) <= _EXAMPLES["mini"]:
-            pair = rule(rng, SIZES["mini"], **options)
+        while len(pairs) <= _MINI_EXAMPLES:
+            pair = rule(rng, length, **options)
             if pair is not None:  # a rule may find its random draw unusable
                 pairs.append(pair)
         yield pairs

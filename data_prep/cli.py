@@ -48,8 +48,8 @@ def _add_contents(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tasks",
         metavar="FAMILY:SIZE,...",
-        help="families countdown, arc, zebra; sizes mini, easy, medium, hard; or rg:DATASET for any data set of "
-        f"reasoning-gym (default: {DEFAULT_TASKS})",
+        help="families countdown, arc, zebra; sizes mini, mini2, mini3, easy, medium, hard; or rg:DATASET for any data "
+        f"set of reasoning-gym (default: {DEFAULT_TASKS})",
     )
     parser.add_argument(
         "--settings",

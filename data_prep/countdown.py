@@ -1,7 +1,7 @@
 """Countdown: reach a target with the four operations, every number used exactly once.
 
-mini:    "make 17 from 2 3 7"                  -> \\boxed{2*7+3}
-others:  "... the numbers [8, 73, 96] ... 50"  -> \\boxed{...}
+mini, mini2, mini3:  "make 17 from 2 3 7"                  -> \\boxed{2*7+3}
+others:              "... the numbers [8, 73, 96] ... 50"  -> \\boxed{...}
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ from data_prep.puzzle import Puzzle, framed
 
 SIZES: dict[str, dict[str, int]] = {
     "mini": {"numbers": 3, "max_value": 20, "max_target": 99},
+    "mini2": {"numbers": 3, "max_value": 50, "max_target": 199},
+    "mini3": {"numbers": 4, "max_value": 10, "max_target": 99},
     "easy": {"numbers": 3, "max_value": 100, "max_target": 1000},
     "medium": {"numbers": 4, "max_value": 100, "max_target": 1000},
     "hard": {"numbers": 5, "max_value": 100, "max_target": 1000},
@@ -46,7 +48,7 @@ def items(size: str, seed: int, start: int) -> Iterator[dict[str, Any]]:
 def puzzle(size: str, item: dict[str, Any]) -> Puzzle:
     """The puzzle made from one item."""
     numbers, target, expression = (item["metadata"][field] for field in ("numbers", "target", "expression"))
-    if size == "mini":
+    if size.startswith("mini"):
         question = prompt = f"make {target} from {' '.join(map(str, numbers))}"
     else:
         question = _QUESTION.format(target=target, numbers=numbers)

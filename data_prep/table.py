@@ -4,7 +4,7 @@
     prompt        [{"role": "user", "content": ...}]
     ability       the family
     reward_model  {"ground_truth": {...}, "style": "rule"}
-    extra_info    {"task", "type" (the family), "difficulty" (0 mini .. 3 hard), "index" (row in the file), "split"}
+    extra_info    {"task", "type" (the family), "difficulty" (see data_prep.tasks), "index" (row in the file), "split"}
 
 One parquet column has one type, so `ground_truth` has the fields of all tasks in the file, None where a task lacks the
 field, and a numeric target becomes text where another task's target is text:

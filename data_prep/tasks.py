@@ -17,7 +17,10 @@ FAMILIES: dict[str, ModuleType] = {"countdown": countdown, "arc": arc, "zebra": 
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of reasoning-gym's data sets by task, such as {"rg:leg_counting": {"max_animals": 5}}."""
 
-DIFFICULTY = {"mini": 0, "easy": 1, "medium": 2, "hard": 3}
+MINI = ("mini", "mini2", "mini3")
+"""Sizes, in rising order, for a model of half a million parameters."""
+DIFFICULTY = {size: -number for number, size in enumerate(MINI)} | {"easy": 1, "medium": 2, "hard": 3}
+"""Number of each size in the data: 1 to 3 as in the data released with the paper, the mini sizes from 0 downward."""
 TASKS = tuple(f"{family}-{size}" for family in FAMILIES for size in DIFFICULTY)
 
 

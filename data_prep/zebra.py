@@ -1,10 +1,10 @@
 """Zebra: a row of houses, a few clues, who lives where?
 
-mini:    "houses y<x y=b c<b"               -> \\boxed{cba}, the people from left to right
-others:  clues in words, asks for House 1   -> \\boxed{carol}
+mini, mini2, mini3:  "houses y<x y=b c<b"               -> \\boxed{cba}, the people from left to right
+others:              clues in words, asks for House 1   -> \\boxed{carol}
 
-A mini clue names a person (a, b, c), a thing (x, y, z) or a house (1, 2, 3): "=" is "the same house", "<" is "directly
-left of", "~" is "next to".
+A mini clue names a person (a to d), a thing (w to z; p to s of a second kind) or a house (1 to 4): "=" is "the same
+house", "<" is "directly left of", "~" is "next to".
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,15 @@ from reasoning_gym.logic.contrib.logic_puzzle.puzzle import Puzzle as Clues
 from data_prep import reasoning
 from data_prep.puzzle import Puzzle, framed
 
-SIZES: dict[str, tuple[int, int]] = {"mini": (3, 2), "easy": (3, 3), "medium": (4, 4), "hard": (5, 5)}  # people, traits
+SIZES: dict[str, tuple[int, int]] = {
+    "mini": (3, 2),
+    "mini2": (3, 3),
+    "mini3": (4, 2),
+    "easy": (3, 3),
+    "medium": (4, 4),
+    "hard": (5, 5),
+}
+"""People, and traits that each has, the name among them."""
 
 _TAIL = "\nWhat is Name of the person who lives in House 1?"  # where RG's puzzle ends and its question begins
 _QUESTION = (
@@ -41,12 +49,12 @@ def items(size: str, seed: int, start: int) -> Iterator[Any]:
 
     A solver looks for a smallest set of clues: about 13, 17, 63 and 290 ms per puzzle, from mini to hard.
     """
-    return _mini_items(seed, start) if size == "mini" else reasoning.items(config(size), seed, start)
+    return _mini_items(size, seed, start) if size.startswith("mini") else reasoning.items(config(size), seed, start)
 
 
 def puzzle(size: str, item: Any) -> Puzzle:
     """The puzzle made from one item."""
-    return _mini_puzzle(*item) if size == "mini" else _full_puzzle(item)
+    return _mini_puzzle(*item) if size.startswith("mini") else _full_puzzle(item)
 
 
 def _full_puzzle(item: dict[str, Any]) -> Puzzle:
@@ -62,11 +70,11 @@ def _full_puzzle(item: dict[str, Any]) -> Puzzle:
     )
 
 
-def _mini_items(seed: int, start: int) -> Iterator[tuple[Random, Clues]]:
+def _mini_items(size: str, seed: int, start: int) -> Iterator[tuple[Random, Clues]]:
     """Yield puzzles with the random generator that then names their parts: RG's own data set words them at length."""
     for number in count(start):
         rng = Random(seed + number)
-        yield rng, generate_puzzle(rng, *SIZES["mini"])[1]
+        yield rng, generate_puzzle(rng, *SIZES[size])[1]
 
 
 def _mini_puzzle(rng: Random, found: Clues) -> Puzzle:
@@ -83,12 +91,14 @@ def _mini_puzzle(rng: Random, found: Clues) -> Puzzle:
 
 
 def _letters(rng: Random, items: list[Literal]) -> dict[Literal, str]:
-    """Give the people a, b, c and the things x, y, z, in random order."""
-    people = [item for item in items if isinstance(item, Name)]
-    things = [item for item in items if not isinstance(item, Name)]
-    rng.shuffle(people)
-    rng.shuffle(things)
-    return dict(zip([*people, *things], "abcxyz", strict=True))
+    """Name the people a, b, ..., things of the second trait x, y, ... and of the third p, q, ..., in random order."""
+    letter_of: dict[Literal, str] = {}
+    kinds = dict.fromkeys(type(item) for item in items)
+    for kind, letters in zip(sorted(kinds, key=lambda kind: kind is not Name), ("abcd", "xyzw", "pqrs"), strict=False):
+        members = [item for item in items if type(item) is kind]
+        rng.shuffle(members)
+        letter_of |= zip(members, letters, strict=False)
+    return letter_of
 
 
 def _compact(clue: rg_clues.Clue, letter_of: dict[Literal, str]) -> str:

@@ -35,7 +35,7 @@ def countdown_fault(truth: dict[str, Any], prompt: str) -> str | None:
 def zebra_fault(truth: dict[str, Any], prompt: str) -> str | None:
     """What is wrong with a zebra row, or None."""
     if prompt.startswith("houses "):
-        found = mini_zebra_answers(prompt.split()[1:])
+        found = mini_zebra_answers(prompt.split()[1:], houses=len(truth["target"]))
         return None if found == {truth["target"]} else f"solutions {found}"
     puzzle = read(prompt)
     found = solutions(puzzle)
@@ -45,8 +45,11 @@ def zebra_fault(truth: dict[str, Any], prompt: str) -> str | None:
     return None if person.lower() == truth["target"] else f"{person} lives in House 1"
 
 
-def mini_zebra_answers(clues: list[str]) -> set[str]:
-    """Every order of the people a, b, c that clues in the mini notation allow."""
+def mini_zebra_answers(clues: list[str], houses: int) -> set[str]:
+    """Every order of the people a, b, ... that clues in the mini notation allow."""
+    kinds = ["abcd"[:houses], "xyzw"[:houses]]
+    if any(letter in clue for clue in clues for letter in "pqrs"):
+        kinds.append("pqrs"[:houses])
 
     def holds(clue: str, at: dict[str, int]) -> bool:
         left, sign, right = clue
@@ -56,10 +59,12 @@ def mini_zebra_answers(clues: list[str]) -> set[str]:
         return {"=": gap == 0, "<": gap == 1, "~": abs(gap) == 1}[sign]
 
     answers = set()
-    for people, things in product(permutations((1, 2, 3)), repeat=2):
-        at = {**dict(zip("abc", people, strict=True)), **dict(zip("xyz", things, strict=True))}
+    for places in product(permutations(range(1, houses + 1)), repeat=len(kinds)):
+        at: dict[str, int] = {}
+        for kind, order in zip(kinds, places, strict=True):
+            at |= zip(kind, order, strict=True)
         if all(holds(clue, at) for clue in clues):
-            answers.add("".join(sorted("abc", key=at.__getitem__)))
+            answers.add("".join(sorted(kinds[0], key=at.__getitem__)))
     return answers
 
 

@@ -35,7 +35,7 @@ def test_the_solver_finds_exactly_what_brute_force_finds(count, trials):
             assert (solve(numbers, target) is not None) == (target in reachable), (numbers, target)
 
 
-@pytest.mark.parametrize("size", ["mini", "easy", "medium", "hard"])
+@pytest.mark.parametrize("size", ["mini", "mini2", "mini3", "easy", "medium", "hard"])
 def test_every_puzzle_is_solvable_and_the_solution_scores_one(size):
     for puzzle in islice(stream(f"countdown-{size}", 5), 60):
         numbers = [int(number) for number in puzzle.ground_truth["numbers"].split(",")]

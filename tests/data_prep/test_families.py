@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from data_prep import arc, countdown, zebra
-from data_prep.tasks import FAMILIES, TASKS, stream
+from data_prep.tasks import FAMILIES, MINI, TASKS, stream
 from reward_fns import compute_score
 
 FAST_TASKS = [task for task in TASKS if task not in ("zebra-medium", "zebra-hard")]  # these take up to 0.3 s per puzzle
@@ -27,15 +27,16 @@ def test_the_solution_of_every_puzzle_scores_one(task):
 def test_the_prompt_is_raw_text_with_one_assistant_turn(task):
     for puzzle in some(task, 5):
         assert puzzle.prompt == puzzle.prompt.strip()
-        assert puzzle.prompt.count("Assistant:") == (0 if task.endswith("mini") else 1)
-        assert puzzle.prompt.endswith("Let us go step by step.") != task.endswith("mini")
+        assert puzzle.prompt.count("Assistant:") == (0 if "mini" in task else 1)
+        assert puzzle.prompt.endswith("Let us go step by step.") != ("mini" in task)
 
 
+@pytest.mark.parametrize("size", MINI)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_mini_puzzles_fit_a_character_level_model(family):
-    for puzzle in some(f"{family}-mini", 50):
-        assert len(puzzle.prompt) <= 60
-        assert len(puzzle.solution) <= 12
+def test_mini_puzzles_fit_a_character_level_model(family, size):
+    for puzzle in some(f"{family}-{size}", 50):
+        assert len(puzzle.prompt) <= 64
+        assert len(puzzle.solution) <= 19
         assert puzzle.prompt.isascii()
 
 
@@ -49,19 +50,19 @@ def test_countdown_numbers_and_target_are_in_range(size):
         assert min(numbers) >= 1 and max(numbers) <= limits["max_value"]
         assert 1 <= puzzle.ground_truth["target"] <= limits["max_target"]
         targets.add(puzzle.ground_truth["target"] < 100)
-    assert targets == ({True} if size == "mini" else {True, False})
+    assert targets == ({True} if limits["max_target"] < 100 else {True, False})
 
 
 @pytest.mark.parametrize("size", arc.SIZES)
 def test_arc_rows_have_the_length_of_their_size(size):
-    length = {"mini": 6, "easy": 10, "medium": 20, "hard": 30}[size]
+    length = {"mini": 6, "mini2": 8, "mini3": 10, "easy": 10, "medium": 20, "hard": 30}[size]
     for puzzle in some(f"arc-{size}", 50):
         answer = puzzle.ground_truth["target"]
         assert re.fullmatch(r"\d( \d)*", answer)
         assert len(re.findall(r"\d", answer)) == length
         digits = len(re.findall(r"\d", puzzle.prompt.replace("Example 1", "").replace("Example 2", "")))
-        examples = 2 if size == "mini" else 3
-        assert digits == (2 * examples + 1) * length + (size != "mini")  # "Example 3" keeps its number
+        examples = 2 if size in MINI else 3
+        assert digits == (2 * examples + 1) * length + (size not in MINI)  # "Example 3" keeps its number
 
 
 def test_arc_copying_the_input_is_seldom_right():
