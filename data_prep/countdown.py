@@ -13,7 +13,7 @@ from data_prep.puzzle import Puzzle, framed
 SIZES: dict[str, dict[str, int]] = {
     "mini": {"numbers": 3, "max_value": 20, "max_target": 99},
     "mini2": {"numbers": 3, "max_value": 50, "max_target": 199},
-    "mini3": {"numbers": 4, "max_value": 10, "max_target": 99},
+    "mini3": {"numbers": 3, "max_value": 99, "max_target": 299},
     "easy": {"numbers": 3, "max_value": 100, "max_target": 1000},
     "medium": {"numbers": 4, "max_value": 100, "max_target": 1000},
     "hard": {"numbers": 5, "max_value": 100, "max_target": 1000},

@@ -1,6 +1,6 @@
 """Compare runs of the laboratory with verl's runs of the same methods, at the same steps.
 
-    python run_scripts/lab/against_verl.py outputs/lab run_scripts/mini/logs run_scripts/mini/logs_lean
+    python run_scripts/lab/against_verl.py outputs/lab run_scripts/mini/logs/equal
 
 Prints a Markdown table: mean ± sample standard deviation over the runs of a method in per cent, and the difference of
 the two means in points ± its standard error.

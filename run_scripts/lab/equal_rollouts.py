@@ -1,6 +1,7 @@
-"""Tables of the comparison at equal rollouts, in Markdown, from the runs that compare.py trained.
+"""Tables of the comparison at equal rollouts, in Markdown, from the packed logs of the runs that compare.py trained.
 
-    python run_scripts/lab/equal_rollouts.py outputs/lab-choose outputs/lab-compare
+    python run_scripts/lab/equal_rollouts.py            # prints them
+    python run_scripts/lab/equal_rollouts.py --write    # run_scripts/mini/EQUAL_ROLLOUTS.md anew
 
 An accuracy at a number of groups is interpolated between the validations before and after it. All intervals are 95 %
 intervals by Student's t, over the seeds; differences are taken seed by seed (paired).
@@ -16,7 +17,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 from against_verl import runs_by_method
-from compare import GROUPS, METHODS, ROLLOUTS_PER_GROUP
+from comparisons import GROUPS, METHODS, MINI, ROLLOUTS_PER_GROUP, SETTINGS, Purpose
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.metrics import FILTERED_RATE, GENERATED, TOTAL_METRICS, TRAINED, WEIGHT, ZERO_GRAD_RATE, Metric
@@ -25,8 +26,8 @@ from mt_grpo_recipe.report.read.log import Run, Series
 
 BUDGETS = (960, 1440, 1920, 2400)
 """Groups at which the methods are compared."""
-LEVEL = 40.0
-"""Per cent of the worst task."""
+COMPARED = Path(__file__).resolve().parent / "compared"
+PAGE = MINI / "EQUAL_ROLLOUTS.md"
 OURS = "mt_grpo_lean"
 MEASURES: dict[str, Callable[[Run], Series]] = {"worst task": worst_accuracy, "average": mean_accuracy}
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -104,7 +105,7 @@ def cell(values: Sequence[float], sign: str = "") -> str:
 
 
 def by_method(runs: dict[str, list[Run]]) -> dict[str, dict[int, list[Run]]]:
-    """Method -> batch -> its runs by seed, methods in the order of compare.py; those without runs are left out."""
+    """Method -> batch -> its runs by seed, methods in the order of comparisons.py; those without runs are left out."""
     found: dict[str, dict[int, list[Run]]] = {}
     for method in METHODS:
         named = {name.rpartition("_b")[2]: name for name in runs if name.rpartition("_b")[0] == method}
@@ -120,13 +121,14 @@ def choice_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
     yield f"| method | {' | '.join(f'batch {batch}' for batch in batches)} |"
     yield f"| --- |{' ---: |' * len(batches)}"
     for method, by_batch in by_method(runs).items():
-        means = {batch: fmean(_mean_over_budgets(run) for run in by_batch[batch]) for batch in by_batch}
+        means = {batch: fmean(mean_over_budgets(run, worst_accuracy) for run in by_batch[batch]) for batch in by_batch}
         cells = [f"{means[batch]:.1f}" if batch in means else "" for batch in batches]
         yield f"| {method} | {' | '.join(cells)} |"
 
 
-def _mean_over_budgets(run: Run) -> float:
-    return fmean(at_groups(run, worst_accuracy, budget) for budget in BUDGETS)
+def mean_over_budgets(run: Run, measure: Callable[[Run], Series]) -> float:
+    """What was measured, in per cent, mean over `BUDGETS`."""
+    return fmean(at_groups(run, measure, budget) for budget in BUDGETS)
 
 
 def accuracy_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
@@ -156,11 +158,11 @@ def difference_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
             yield f"| {method}, {len(pairs)} | {name} | {' | '.join(cell(values, '+') for values in apart)} |"
 
 
-def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
+def cost_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
     """What each method made of its groups."""
     yield (
         f"| method, batch | steps | with a gradient, % of generated | trained, % of those | share error, points "
-        f"| groups to {LEVEL:.0f} % worst task | reached by |"
+        f"| groups to {level:.0f} % worst task | reached by |"
     )
     yield f"| --- |{' ---: |' * 6}"
     for method, by_batch in by_method(runs).items():
@@ -168,7 +170,7 @@ def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
             counts = [gradient_counts(run)[0].sum() for run in seeds]
             spent = [groups_by_validation(run, worst_accuracy)[0][-1] for run in seeds]
             informative = fmean(100 * count / all_ for count, all_ in zip(counts, spent, strict=True))
-            to_level = [groups_to(run, LEVEL) for run in seeds]
+            to_level = [groups_to(run, level) for run in seeds]
             within = [min(groups, float(GROUPS)) for groups in to_level]
             late = sum(map(math.isinf, to_level))
             reach = f"{'≥ ' if late else ''}{fmean(within):,.0f}"
@@ -179,19 +181,67 @@ def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
             )
 
 
-def tables(chosen_on: Path, reported: Path) -> str:
-    """All tables, separated by empty lines."""
-    runs = runs_by_method(reported)
-    parts = (choice_rows(runs_by_method(chosen_on)), accuracy_rows(runs), difference_rows(runs), cost_rows(runs))
-    return "\n\n".join("\n".join(rows) for rows in parts)
+def summary_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
+    """One row per method: means over the budgets, ours less it seed by seed, and groups to a level."""
+    yield (
+        f"| method, batch, runs | worst task | average | {OURS} less it: worst task | average "
+        f"| groups to {level:.0f} % worst task | reached by |"
+    )
+    yield f"| --- |{' ---: |' * 6}"
+    methods = {method: item for method, by_batch in by_method(runs).items() for item in by_batch.items()}
+    ours = {run.seed: run for run in methods[OURS][1]}
+    for method, (batch, seeds) in methods.items():
+        cells = [cell([mean_over_budgets(run, measure) for run in seeds]) for measure in MEASURES.values()]
+        for measure in MEASURES.values():
+            pairs = [(ours[run.seed], run) for run in seeds if run.seed in ours and method != OURS]
+            apart = [mean_over_budgets(own, measure) - mean_over_budgets(other, measure) for own, other in pairs]
+            cells.append(cell(apart, "+") if apart else "")
+        to_level = [groups_to(run, level) for run in seeds]
+        late = sum(map(math.isinf, to_level))
+        reach = f"{'≥ ' if late else ''}{fmean(min(groups, float(GROUPS)) for groups in to_level):,.0f}"
+        name = f"**{method}**" if method == OURS else method
+        yield f"| {name}, {batch}, {len(seeds)} | {' | '.join(cells)} | {reach} | {len(seeds) - late} of {len(seeds)} |"
+
+
+def runs_of(purpose: Purpose, setting: str) -> dict[str, list[Run]]:
+    """The committed runs of a setting, by method and batch."""
+    return runs_by_method(COMPARED / f"{purpose}-{setting}")
+
+
+INTRODUCTION = f"""# Every number of the comparison at equal rollouts
+
+Written by `python run_scripts/lab/equal_rollouts.py --write` from the logs in [`lab/compared`](../lab/compared).
+[PROTOCOL.md](PROTOCOL.md) says what was compared and how settings were chosen, [RESULTS.md](RESULTS.md) what it means.
+
+Accuracies in %, after {", ".join(f"{budget:,}" for budget in BUDGETS)} groups of {ROLLOUTS_PER_GROUP} rollouts,
+interpolated between validations. Mean ± half of the 95 % interval by Student's t over the seeds. Differences are taken
+seed by seed. Share error: how far a task's share of all groups trained on is from what its weights asked for, for the
+farthest task. A run that does not get to a level counts as {GROUPS:,} groups, which makes the mean a lower bound (≥).
+"""
+
+
+def page() -> str:
+    """The text of `PAGE`."""
+    parts = [INTRODUCTION]
+    for setting, described in SETTINGS.items():
+        runs = runs_of("report", setting)
+        parts.append(f"## {setting.capitalize()}\n")
+        for rows in (accuracy_rows(runs), difference_rows(runs), cost_rows(runs, described.level)):
+            parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("choose", type=Path, help="folder of the runs by which the batches were chosen")
-    parser.add_argument("report", type=Path, help="folder of the runs that are reported")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name} instead")
     args = parser.parse_args()
-    print(tables(args.choose, args.report))
+    if args.write:
+        PAGE.write_text(page(), encoding="utf-8")
+        return
+    for setting, described in SETTINGS.items():
+        print(f"{setting}: batches, worst task, mean over the budgets\n")
+        print("\n".join(choice_rows(runs_of("choose", setting))))
+        print("\n".join(["", *summary_rows(runs_of("report", setting), described.level), ""]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ from statistics import fmean
 
 import numpy as np
 from against_verl import runs_by_method
-from compare import DATA, GROUPS, OTHER_DATA, ROLLOUTS_PER_GROUP, Training, prepare, train_all
+from compare import prepare, train_all
+from comparisons import GROUPS, ROLLOUTS_PER_GROUP, SETTINGS, Training
 from equal_rollouts import cell
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
@@ -151,8 +152,9 @@ def main() -> int:
     if args.stage == "tables":
         print(tables(args.mixes, args.reported))
         return 0
-    trainings, data, puzzles = (choice(), OTHER_DATA, 1) if args.stage == "choose" else (report(), DATA, 0)
-    prepare(data, puzzles)
+    trainings = choice() if args.stage == "choose" else report()
+    data, puzzles = SETTINGS["equal"].puzzles(args.stage)
+    prepare(data, puzzles, SETTINGS["equal"].rows)
     return train_all(trainings, args.out, data, VALIDATE_GROUPS, args.jobs)
 
 

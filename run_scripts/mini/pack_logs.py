@@ -1,8 +1,9 @@
 """Copy the logs of finished runs into a folder small enough to commit: what the report reads, packed.
 
-    python run_scripts/mini/pack_logs.py outputs/mini -o run_scripts/mini/logs
+    python run_scripts/mini/pack_logs.py outputs/mini/equal -o run_scripts/mini/logs/equal
 
-For every step it keeps the plugin's metrics, the validation accuracies and the times, with the numbers as logged.
+For every step it keeps the plugin's metrics, the validation accuracies and the times, with the numbers as logged unless
+--digits rounds them.
 """
 
 import argparse
@@ -16,8 +17,10 @@ from mt_grpo_recipe.report.read.attempts import read_attempt
 KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean")
 
 
-def packed(log: Path, kept_prefixes: tuple[str, ...] = KEPT) -> bytes:
+def packed(log: Path, kept_prefixes: tuple[str, ...] = KEPT, digits: int | None = None) -> bytes:
     """Return a log's kept metrics, one JSON line per step, compressed; the same bytes for the same log.
+
+    Numbers are rounded to this many significant digits; None keeps all of them.
 
     What a killed attempt left half written is left out, with a message.
     """
@@ -27,8 +30,14 @@ def packed(log: Path, kept_prefixes: tuple[str, ...] = KEPT) -> bytes:
     lines = []
     for step, data in attempt.records.items():
         kept = {name: value for name, value in data.items() if name.startswith(kept_prefixes)}
+        if digits is not None:
+            kept = {name: value if isinstance(value, int) else _rounded(value, digits) for name, value in kept.items()}
         lines.append(json.dumps({"step": step, "data": kept}, separators=(",", ":")))
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits}g}")
 
 
 def main() -> None:
@@ -36,6 +45,7 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder of runs, as run_all.sh leaves it")
     parser.add_argument("-o", "--out", type=Path, required=True, help="where the packed runs go, a folder each")
     parser.add_argument("--keep", nargs="+", default=KEPT, help="metrics kept, by how their names begin (%(default)s)")
+    parser.add_argument("--digits", type=int, help="round numbers to this many significant digits (all are kept)")
     args = parser.parse_args()
     finished = sorted(mark.parent for mark in args.runs.glob("*/finished"))
     if not finished:
@@ -46,7 +56,7 @@ def main() -> None:
         out.mkdir(parents=True)
         shutil.copy(run / "run.json", out)
         for log in run.glob("*.jsonl"):
-            (out / f"{log.name}.gz").write_bytes(packed(log, tuple(args.keep)))
+            (out / f"{log.name}.gz").write_bytes(packed(log, tuple(args.keep), args.digits))
     print(f"{len(finished)} runs in {args.out}")
 
 

@@ -2,8 +2,9 @@
 # One run of the miniature comparison: one method, one seed, on the CPU. Run it again to resume where it was stopped.
 #
 #   bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]      e.g.  mt_grpo 0   or   mt_grpo 0 mt_grpo.weights.trade_off=0.1
+#   SETTING=equal three tasks; nine: three sizes of each
 #   NAME=...      name of the method in the report (METHOD)
-#   STEPS=80, DATA_DIR=outputs/mini/data, OUT_DIR=outputs/mini/NAME-SEED
+#   STEPS=80, DATA_DIR=outputs/mini/data (nine: data-nine), OUT_DIR=outputs/mini/SETTING/NAME-SEED
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source run_scripts/common.sh
@@ -12,13 +13,22 @@ if [ $# -lt 2 ]; then
   echo "usage: bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]" >&2
   exit 2
 fi
-use_environment
-use_cpu
 method=$1 seed=$2
 shift 2
+setting=${SETTING:-equal}
+case $setting in
+  equal) sizes=mini train=1900 model=warm_model data=outputs/mini/data batch=12 answers=2 ;;
+  nine) sizes="mini mini2 mini3" train=700 model=warm_model_nine data=outputs/mini/data-nine batch=18 answers=1 ;;
+  *)
+    echo "error: SETTING=$setting, but the settings are equal and nine" >&2
+    exit 2
+    ;;
+esac
+use_environment
+use_cpu
 name=${NAME:-$method}
-out=$(realpath -m "${OUT_DIR:-outputs/mini/$name-$seed}")
-data=$(realpath -m "${DATA_DIR:-outputs/mini/data}")
+out=$(realpath -m "${OUT_DIR:-outputs/mini/$setting/$name-$seed}")
+data=$(realpath -m "${DATA_DIR:-$data}")
 if [ -e "$out/finished" ]; then
   echo "$name, seed $seed: finished already, in $out"
   exit 0
@@ -27,7 +37,8 @@ mkdir -p "$data"
 (
   flock 8 # runs that start together make the data only once
   if [ ! -e "$data/test.parquet" ]; then
-    mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1900 --test 200 --seed 0 -o "$data"
+    tasks=$(for family in countdown arc zebra; do for size in $sizes; do echo "$family:$size"; done; done | paste -sd,)
+    mt-grpo prepare --tasks "$tasks" --train $train --test 200 --seed 0 -o "$data"
   fi
 ) 8>"$data.lock"
 # As in the authors' code: I_k is a sum over samples, and the weights move by 0.025 at each of a step's four mini-batches,
@@ -42,10 +53,12 @@ start_run "$out" "$name" "$seed"
 python -m verl.trainer.main_ppo +platform=cpu "+mt_grpo=$method" +experiment=mini \
   data.train_files="$data/train.parquet" \
   data.val_files="$data/test.parquet" \
-  actor_rollout_ref.model.path="$PWD/run_scripts/mini/warm_model" \
+  data.train_batch_size=$batch \
+  actor_rollout_ref.actor.ppo_mini_batch_size=$batch \
+  actor_rollout_ref.model.path="$PWD/run_scripts/mini/$model" \
   actor_rollout_ref.rollout.seed="$seed" \
   mt_grpo.seed="$seed" \
-  actor_rollout_ref.rollout.val_kwargs.n=2 \
+  actor_rollout_ref.rollout.val_kwargs.n=$answers \
   trainer.total_training_steps="${STEPS:-80}" \
   trainer.save_freq=20 \
   trainer.max_actor_ckpt_to_keep=2 \

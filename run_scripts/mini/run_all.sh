@@ -1,40 +1,85 @@
 #!/usr/bin/env bash
-# The whole miniature comparison and its report. Run it again to resume where it was stopped.
+# All comparisons of the miniature, with their packed logs, tables and pictures. Run it again to resume where it was
+# stopped. It says first how many runs are left and about how long they take.
 #
-#   bash run_scripts/mini/run_all.sh            18 runs; two at a time on two cores they took 108 minutes
-#   JOBS=2    runs at a time, each with a /tmp of its own (needs `unshare`; two take 16 GiB of memory)
-#   STEPS, DATA_DIR as in run.sh
+#   bash run_scripts/mini/run_all.sh
+#   JOBS=2    runs at a time; those with verl get a /tmp each (needs `unshare`; two take 16 GiB of memory)
+#   ONLY=lab  those without verl, at equal rollouts; ONLY=verl: those with it, at equal steps
+#   DRY=1     says what is left, and starts nothing
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 source run_scripts/common.sh
+show_help run_scripts/mini/run_all.sh "$@"
 use_environment
 export JOBS="${JOBS:-1}"
+KEPT=(mt_grpo/weight/ mt_grpo/trained/ mt_grpo/generated/ mt_grpo/zero_grad_rate/ mt_grpo/filtered_rate/ mt_grpo/total_rollouts
+  mt_grpo/total_tokens timing_s/step val-core/mt_grpo/)
 
-# NAME METHOD SEED [OVERRIDES...]
-comparison() {
-  local seed method
+# SETTING NAME METHOD SEED [OVERRIDES...]
+with_verl() {
+  local seed method setting
   for seed in 0 1 2; do
-    for method in mt_grpo dapo mt_grpo_stream grpo; do echo "$method $method $seed"; done
-    if [ $seed = 0 ]; then
-      for method in sec_grpo sec_dapo grpo_iwu grpo_rps mt_grpo_reg; do echo "$method $method $seed"; done
-      echo "mt_grpo_0.1 mt_grpo $seed mt_grpo.weights.trade_off=0.1"
-    fi
+    for setting in equal nine; do
+      for method in mt_grpo grpo mt_grpo_lean; do echo "$setting $method $method $seed"; done
+      echo "$setting dapo_stream dapo $seed mt_grpo.sampler.schedule=streaming"
+    done
+    for method in dapo mt_grpo_stream; do echo "equal $method $method $seed"; done
   done
+  for method in sec_grpo sec_dapo grpo_iwu grpo_rps mt_grpo_reg; do echo "equal $method $method 0"; done
+  echo "equal mt_grpo_0.1 mt_grpo 0 mt_grpo.weights.trade_off=0.1"
 }
 
-run() { # NAME METHOD SEED [OVERRIDES...]
-  echo "== $1, seed $3"
-  export NAME=$1
+run() { # SETTING NAME METHOD SEED [OVERRIDES...]
+  echo "== $2, seed $4 ($1)"
+  export SETTING=$1 NAME=$2
   if [ "$JOBS" = 1 ]; then
-    bash run_scripts/mini/run.sh "${@:2}"
+    bash run_scripts/mini/run.sh "${@:3}"
   else
     # verl's sockets in /tmp have the same names in every run, so two runs there would hang, waiting for each other.
     # shellcheck disable=SC2016
     unshare --map-root-user --mount bash -c 'mount -t tmpfs tmpfs /tmp && exec bash run_scripts/mini/run.sh "$@"' \
-      run "${@:2}"
+      run "${@:3}"
   fi
 }
 export -f run
 
-comparison | xargs -P "$JOBS" -L 1 bash -c 'run "$@"' run
-mt-grpo report outputs/mini --baseline dapo -o outputs/mini-report
+count_left() { # how many runs of each kind are left
+  verl_left=0 lab_left=0
+  local setting name seed purpose
+  if [ "${ONLY:-verl}" = verl ]; then
+    while read -r setting name _ seed _; do
+      [ -e "outputs/mini/$setting/$name-$seed/finished" ] || verl_left=$((verl_left + 1))
+    done < <(with_verl)
+  fi
+  if [ "${ONLY:-lab}" = lab ]; then
+    for setting in equal unequal nine; do
+      for purpose in choose report; do
+        lab_left=$((lab_left + $(python run_scripts/lab/compare.py $purpose $setting --count -o outputs/lab/$purpose-$setting)))
+      done
+    done
+  fi
+}
+
+count_left
+echo "$verl_left runs with verl are left, about 6 minutes each (12 if there are two at a time), and $lab_left without it," \
+  "about 1.5 minutes of one core each: at most $(((verl_left * 6 + lab_left * 3 / 2 / JOBS + 59) / 60)) hours on two cores."
+if [ -n "${DRY:-}" ]; then exit; fi
+
+if [ "${ONLY:-lab}" = lab ]; then
+  for setting in equal unequal nine; do
+    for purpose in choose report; do
+      python run_scripts/lab/compare.py $purpose $setting --jobs "$JOBS" -o outputs/lab/$purpose-$setting
+      python run_scripts/mini/pack_logs.py outputs/lab/$purpose-$setting -o run_scripts/lab/compared/$purpose-$setting \
+        --keep "${KEPT[@]}" --digits 4
+    done
+  done
+  python run_scripts/lab/equal_rollouts.py --write
+  python run_scripts/lab/curves.py -o run_scripts/mini/figures
+fi
+if [ "${ONLY:-verl}" = verl ]; then
+  with_verl | xargs -P "$JOBS" -L 1 bash -c 'run "$@"' run
+  for setting in equal nine; do
+    python run_scripts/mini/pack_logs.py outputs/mini/$setting -o run_scripts/mini/logs/$setting
+  done
+  mt-grpo report run_scripts/mini/logs/equal --baseline dapo -o outputs/mini-report
+fi

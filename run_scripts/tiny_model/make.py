@@ -6,7 +6,7 @@ easy and one hard, and leaves all three room to improve. No wrong answer is ever
 
 import argparse
 import time
-from collections.abc import Container, Hashable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -23,14 +23,14 @@ from data_prep.prepare import draw, stream
 from data_prep.puzzle import Puzzle
 
 BATCH = {"countdown-mini": 16, "arc-mini": 16, "zebra-mini": 20}  # puzzles per step
-POOL = {"countdown-mini": 4000, "zebra-mini": 2500}  # puzzles drawn beforehand: each takes reasoning-gym milliseconds
+POOL = {"countdown": 4000, "zebra": 2500}  # puzzles drawn beforehand: each takes reasoning-gym milliseconds
 RL_SEED, RL_TRAIN, RL_TEST = 0, 2000, 100  # the defaults of `mt-grpo prepare`: none of those puzzles is shown here
 LEARNING_RATE, RAMP = 3e-3, 50  # AdamW's, and the steps it rises over; it then falls linearly to a tenth
 
 
-def held_out_puzzles() -> tuple[set[Hashable], dict[str, list[Puzzle]]]:
+def held_out_puzzles(tasks: Iterable[str], train_puzzles: int) -> tuple[set[Hashable], dict[str, list[Puzzle]]]:
     """Return the keys of the puzzles that reinforcement learning will train and test on, and the test puzzles."""
-    train, test = draw(dict.fromkeys(TASKS, RL_TRAIN), RL_TEST, RL_SEED)
+    train, test = draw(dict.fromkeys(tasks, train_puzzles), RL_TEST, RL_SEED)
     return {puzzle.key for rows in (train, test) for puzzles in rows.values() for puzzle in puzzles}, test
 
 
@@ -38,9 +38,10 @@ def demonstrations(task: str, seed: int, held_out: Container[Hashable]) -> Itera
     """Yield puzzles of `task` endlessly, none of them `held_out`."""
     rng = Random(seed)
     fresh = (puzzle for puzzle in stream(task, seed) if puzzle.key not in held_out)
-    if task not in POOL:
+    family = task.partition("-")[0]
+    if family not in POOL:
         yield from fresh
-    pool = list(islice(fresh, POOL[task]))
+    pool = list(islice(fresh, POOL[family]))
     while True:
         puzzle = varied(task, rng.choice(pool), rng)
         if puzzle.key not in held_out:
@@ -52,12 +53,12 @@ def varied(task: str, puzzle: Puzzle, rng: Random) -> Puzzle:
 
     Countdown: the numbers in another order. Zebra: other letters for people and things, and another order of clues.
     """
-    if task == "countdown-mini":
+    if task.startswith("countdown"):
         numbers = str(puzzle.ground_truth["numbers"]).split(",")
         rng.shuffle(numbers)
         return replace(puzzle, prompt=f"make {puzzle.ground_truth['target']} from {' '.join(numbers)}")
-    people, things = rng.sample("abc", 3), rng.sample("xyz", 3)
-    letters = str.maketrans("abcxyz", "".join(people + things))
+    kinds = [kind[: len(puzzle.solution)] for kind in ("abcd", "xyzw", "pqrs")]
+    letters = str.maketrans("".join(kinds), "".join("".join(rng.sample(kind, len(kind))) for kind in kinds))
     _, *clues = puzzle.prompt.split()
     clues = [clue.translate(letters) for clue in rng.sample(clues, len(clues))]
     return replace(
@@ -130,7 +131,7 @@ def main() -> None:
     model = build_model(tokenizer)
     print(f"{sum(weights.numel() for weights in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
 
-    held_out, test = held_out_puzzles()
+    held_out, test = held_out_puzzles(TASKS, RL_TRAIN)
     shown = {task: demonstrations(task, args.seed, held_out) for task in TASKS}
     losses: dict[str, list[float]] = {task: [] for task in TASKS}
     start = time.monotonic()

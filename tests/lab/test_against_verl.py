@@ -11,15 +11,15 @@ README = RUN_SCRIPTS / "lab" / "README.md"
 
 def test_the_table_is_computed_from_the_logs():
     lab = against_verl.runs_by_method(RUN_SCRIPTS / "lab" / "logs")
-    verl = against_verl.runs_by_method(RUN_SCRIPTS / "mini" / "logs", RUN_SCRIPTS / "mini" / "logs_lean")
+    verl = against_verl.runs_by_method(RUN_SCRIPTS / "mini" / "logs" / "equal")
     table = [*against_verl.HEADING.splitlines(), *against_verl.rows(lab, verl)]
     assert len(table) == 2 + 5 * 2 * 4
     assert "\n".join(table) in README.read_text(encoding="utf-8")
 
 
 def test_a_row_by_hand():
-    """Worst task of GRPO at step 80: verl's runs are at 18.4 ± 2.3 in run_scripts/mini/RESULTS.md."""
-    runs = against_verl.runs_by_method(RUN_SCRIPTS / "mini" / "logs")
+    """Worst task of GRPO at step 80: verl's runs are at 18.4 ± 2.3 in run_scripts/mini/EQUAL_STEPS.md."""
+    runs = against_verl.runs_by_method(RUN_SCRIPTS / "mini" / "logs" / "equal")
     found = [row for row in against_verl.rows(runs, runs) if row.startswith("| grpo, 3 / 3 | worst task | 80 |")]
     assert found == ["| grpo, 3 / 3 | worst task | 80 | 18.4 ± 2.3 | 18.4 ± 2.3 | +0.0 ± 1.9 |"]
 

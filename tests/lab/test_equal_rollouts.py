@@ -3,16 +3,14 @@
 import json
 import math
 from collections import Counter
-from pathlib import Path
 
 import compare
+import comparisons
 import equal_rollouts
 import pyarrow.parquet as pq
 import pytest
 
 from mt_grpo_recipe.report.read.log import read_run
-
-LAB = Path(compare.__file__).parent
 
 
 def step_log(step, groups, weights, trained, generated, no_gradient, worst=None):
@@ -79,48 +77,41 @@ def test_the_interval_of_a_mean():
 
 
 def test_every_run_is_trained_once_and_on_puzzles_of_its_stage():
-    for stage in compare.STAGES.values():
-        runs = list(stage.runs())
-        assert len({run.folder for run in runs}) == len(runs)
-    for setting in ("", "-unequal"):
-        choose, report = compare.STAGES[f"choose{setting}"], compare.STAGES[f"report{setting}"]
-        assert choose.puzzles != report.puzzles and choose.data != report.data
-        assert not set(choose.seeds) & set(report.seeds)
+    for setting in comparisons.SETTINGS.values():
+        choose, report = list(setting.runs("choose")), list(setting.runs("report"))
+        for runs in (choose, report):
+            assert len({run.folder for run in runs}) == len(runs)
+        assert not {run.seed for run in choose} & {run.seed for run in report}
+        for own, others in zip(setting.puzzles("choose"), setting.puzzles("report"), strict=True):
+            assert own != others
+    folders = [setting.data for setting in comparisons.SETTINGS.values()]
+    assert len(set(folders)) == len(folders)
 
 
-def test_unequal_files_keep_the_first_puzzles_of_each_task(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(compare, "DATA", data)
+def test_unequal_files_hold_the_first_puzzles_of_each_task(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "TEST_PUZZLES", 4)
     rows = {"countdown-mini": 7, "arc-mini": 2, "zebra-mini": 20}
-    compare.prepare(tmp_path / "unequal", puzzles=0, rows=rows)
-    kept = pq.read_table(tmp_path / "unequal" / "train.parquet").to_pylist()
+    compare.prepare(tmp_path, 0, rows)
+    kept = pq.read_table(tmp_path / "train.parquet").to_pylist()
     whole = pq.read_table(data / "train.parquet").to_pylist()
-    of_task = {task: [row for row in whole if row["extra_info"]["task"] == task] for task in rows}
     assert Counter(row["extra_info"]["task"] for row in kept) == rows
-    assert all(row in of_task[row["extra_info"]["task"]][: rows[row["extra_info"]["task"]]] for row in kept)
-    assert pq.read_table(tmp_path / "unequal" / "test.parquet").equals(pq.read_table(data / "test.parquet"))
+    for task, count in rows.items():
+        prompts = [[row["prompt"] for row in table if row["extra_info"]["task"] == task] for table in (kept, whole)]
+        assert prompts[0] == prompts[1][:count]
+    assert pq.read_table(tmp_path / "test.parquet").equals(pq.read_table(data / "test.parquet"))
 
 
-def test_the_tables_are_computed_from_the_logs():
-    readme = (LAB / "README.md").read_text(encoding="utf-8")
-    tables = equal_rollouts.tables(LAB / "compared" / "choose", LAB / "compared" / "report").split("\n\n")
-    assert len(tables) == 4
-    for table in tables:
-        assert table in readme
-
-
-def test_the_batches_on_unequal_files_are_those_of_the_best_worst_task():
-    table = list(equal_rollouts.choice_rows(equal_rollouts.runs_by_method(LAB / "compared" / "choose-unequal")))
-    assert "\n".join(table) in (LAB.parent / "mini" / "PROTOCOL.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("setting", comparisons.SETTINGS)
+def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
+    described = comparisons.SETTINGS[setting]
+    table = list(equal_rollouts.choice_rows(equal_rollouts.runs_of("choose", setting)))
+    assert "\n".join(table) in (comparisons.MINI / "PROTOCOL.md").read_text(encoding="utf-8")
+    sizes = [int(cell.split()[1]) for cell in table[0].strip("|").split("|")[1:]]
+    assert len(table) == 2 + len(described.grid)
     for row in table[2:]:
-        method, at_6, at_12 = (cell.strip() for cell in row.strip("|").split("|"))
-        assert compare.CHOSEN_UNEQUAL[method] == (6 if float(at_6) > float(at_12) else 12)
-
-
-def test_every_reported_run_has_the_batch_of_its_method():
-    runs = equal_rollouts.by_method(equal_rollouts.runs_by_method(LAB / "compared" / "report"))
-    assert {method: list(batches) for method, batches in runs.items()} == {
-        method: [batch] for method, batch in compare.CHOSEN.items()
-    }
+        method, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+        worst_of = {size: float(cell) for size, cell in zip(sizes, cells, strict=True) if cell}
+        assert described.batches[method] == max(worst_of, key=worst_of.__getitem__)
 
 
 def test_one_value_has_no_interval():

@@ -1,4 +1,4 @@
-"""Every number of the tables in run_scripts/mini/RESULTS.md, recomputed from the committed logs."""
+"""Every number of the tables in run_scripts/mini/EQUAL_STEPS.md, recomputed from the committed logs."""
 
 import gzip
 import json
@@ -14,7 +14,8 @@ from mt_grpo_recipe.cli import main
 pytestmark = pytest.mark.slow
 
 MINI = Path(__file__).resolve().parents[2] / "run_scripts" / "mini"
-TEXT = (MINI / "RESULTS.md").read_text(encoding="utf-8")
+LOGS = MINI / "logs" / "equal"
+TEXT = (MINI / "EQUAL_STEPS.md").read_text(encoding="utf-8")
 TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
 STEPS = 80
 
@@ -63,15 +64,13 @@ class Run:
         ]
 
 
-RUNS = [Run(folder) for folder in sorted((MINI / "logs").iterdir())]
+RUNS = [Run(folder) for folder in sorted(LOGS.iterdir())]
 METHODS = {method: [r for r in RUNS if r.method == method] for method in dict.fromkeys(r.method for r in RUNS)}
-
-
-LEAN = [Run(folder) for folder in sorted((MINI / "logs_lean").iterdir())]
+LEAN = METHODS["mt_grpo_lean"]
 
 
 def table(title):
-    """The rows of a table of RESULTS.md: one dict per row, heading -> cell; headings that occur twice count up."""
+    """The rows of a table of EQUAL_STEPS.md: one dict per row, heading -> cell; headings that occur twice count up."""
     block = TEXT.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     lines = [line.strip("| ").split(" | ") for line in block.splitlines() if line.startswith("|")]
     headings = []
@@ -165,7 +164,7 @@ def test_the_readme_shows_the_same():
     rows = re.findall(r"^\| \**`(\w+)`\**(?::.*?)? \| ([\d,]+) \| (\d+\.\d) % \|$", readme, re.MULTILINE)
     assert [name for name, _, _ in rows] == ["grpo", "dapo", "mt_grpo", "mt_grpo_stream", "mt_grpo_lean"]
     for name, prompts, worst in rows:
-        runs = LEAN if name == "mt_grpo_lean" else METHODS[name]
+        runs = METHODS[name]
         assert float(worst) == pytest.approx(100 * fmean(run.worst(STEPS) for run in runs), abs=0.051)
         spent = fmean(sum(run.prompts(step) for step in run.trained) for run in runs)
         assert int(prompts.replace(",", "")) == pytest.approx(spent, abs=0.51)
@@ -266,7 +265,7 @@ def test_what_it_cost():
 
 def test_the_report_of_the_committed_logs_is_the_one_shown(tmp_path):
     with pytest.raises(SystemExit) as ended:
-        main(["report", str(MINI / "logs"), "--baseline", "dapo", "-o", str(tmp_path)])
+        main(["report", str(LOGS), "--baseline", "dapo", "-o", str(tmp_path)])
     assert ended.value.code == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for name in ("summary", "tasks", "task-changes", "budget", "thresholds", "sampling", "cost"):

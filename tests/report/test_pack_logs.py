@@ -38,6 +38,15 @@ def test_the_metrics_to_keep_can_be_named(tmp_path):
     assert all(name.startswith(("mt_grpo/weight/", "timing_s/step")) for name in kept)
 
 
+def test_numbers_can_be_rounded(tmp_path):
+    (write_run(tmp_path / "runs" / "done", seed=3, steps=20) / "finished").touch()
+    assert pack(tmp_path / "runs", "-o", tmp_path / "out", "--digits", "3").returncode == 0
+    whole, rounded = read_run(tmp_path / "runs" / "done"), read_run(tmp_path / "out" / "done")
+    for step, data in rounded.records.items():
+        for name, value in data.items():
+            assert value == float(f"{whole.records[step][name]:.3g}"), name
+
+
 def test_what_a_killed_attempt_left_half_written_is_left_out_and_said(tmp_path):
     run = write_run(tmp_path / "runs" / "killed", seed=3, steps=20)
     (run / "finished").touch()

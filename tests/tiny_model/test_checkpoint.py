@@ -6,10 +6,15 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data_prep.prepare import draw
+from data_prep.tasks import FAMILIES, MINI
 
 RUN_SCRIPTS = Path(__file__).parents[2] / "run_scripts"
-CHECKPOINTS = ("tiny_model/checkpoint", "mini/warm_model")
-TASKS = ("countdown-mini", "arc-mini", "zebra-mini")
+CHECKPOINTS = {
+    "tiny_model/checkpoint": ("mini",),
+    "mini/warm_model": ("mini",),
+    "mini/warm_model_nine": MINI,
+}
+"""And the sizes of puzzles that each was made for."""
 
 
 @pytest.fixture(scope="module", params=CHECKPOINTS)
@@ -28,9 +33,10 @@ def model(checkpoint):
 
 
 @pytest.fixture(scope="module")
-def puzzles():
-    _, test = draw(dict.fromkeys(TASKS, 0), test=5)
-    return [puzzle for task in TASKS for puzzle in test[task]]
+def puzzles(checkpoint):
+    sizes = CHECKPOINTS[str(checkpoint.relative_to(RUN_SCRIPTS))]
+    _, test = draw({f"{family}-{size}": 0 for family in FAMILIES for size in sizes}, test=5)
+    return [puzzle for puzzles in test.values() for puzzle in puzzles]
 
 
 def test_it_is_a_small_qwen2_of_a_few_megabytes(model, checkpoint):
@@ -70,8 +76,8 @@ def test_prompts_and_answers_are_short_in_tokens(tokenizer, puzzles):
     for puzzle in puzzles:
         chat = [{"role": "user", "content": puzzle.prompt}]
         prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"]
-        assert len(prompt) == len(puzzle.prompt) + 2 <= 64
-        assert len(tokenizer.encode(f"\\boxed{{{puzzle.solution}}}", add_special_tokens=False)) <= 16
+        assert len(prompt) == len(puzzle.prompt) + 2 <= 66
+        assert len(tokenizer.encode(f"\\boxed{{{puzzle.solution}}}", add_special_tokens=False)) <= 24
 
 
 def test_it_answers_in_a_box_and_ends(model, tokenizer, puzzles):

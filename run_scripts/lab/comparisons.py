@@ -1,0 +1,183 @@
+"""What is compared at equal rollouts: methods, and settings, which are tasks, puzzles and a model to start from.
+
+`run_scripts/mini/PROTOCOL.md` says why these, and on what the batches and mixes were chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data_prep.tasks import MINI as MINI_SIZES
+
+MINI = Path(__file__).resolve().parents[1] / "mini"
+DATA = Path("outputs/mini")
+ROLLOUTS_PER_GROUP = 8
+GROUPS = 2400
+"""Groups that each run generates, at least."""
+
+_STREAMING = "mt_grpo.sampler.schedule=streaming"
+_AS_THEY_COME = "mt_grpo.weights.rule=proportional"
+METHODS: dict[str, tuple[str, list[str]]] = {
+    "grpo": ("grpo", []),
+    "grpo_proportional": ("proportional", []),
+    "static_mix": ("grpo", []),
+    "sec_grpo": ("sec_grpo", []),
+    "dump": ("dump", []),
+    "gdro": ("gdro", []),
+    "dapo": ("dapo", []),
+    "dapo_proportional": ("dapo", [_AS_THEY_COME]),
+    "dapo_stream": ("dapo", [_STREAMING]),
+    "dapo_stream_proportional": ("dapo", [_STREAMING, _AS_THEY_COME]),
+    "sec_dapo": ("sec_dapo", []),
+    "grpo_iwu": ("grpo_iwu", []),
+    "grpo_rps": ("grpo_rps", []),
+    "mt_grpo": ("mt_grpo", []),
+    "mt_grpo_0.1": ("mt_grpo", ["mt_grpo.weights.trade_off=0.1"]),
+    "mt_grpo_reg": ("mt_grpo_reg", []),
+    "mt_grpo_stream": ("mt_grpo_stream", []),
+    "mt_grpo_lean": ("mt_grpo_lean", []),
+    "mt_grpo_lean_0.1": ("mt_grpo_lean", ["mt_grpo.weights.trade_off=0.1"]),
+    "mt_grpo_lean_0.4": ("mt_grpo_lean", ["mt_grpo.weights.trade_off=0.4"]),
+    "mt_grpo_lean_1.2": ("mt_grpo_lean", ["mt_grpo.weights.trade_off=1.2"]),
+    "mt_grpo_targets": ("mt_grpo_targets", []),
+}
+"""Name -> file of mt_grpo_recipe/config/mt_grpo, and overrides. What draws in proportion is verl on files joined."""
+
+Purpose = Literal["choose", "report"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of the laboratory.
+
+    Attributes:
+        name: of the method, as reports have it.
+        config: a file of mt_grpo_recipe/config/mt_grpo.
+        batch: groups in it.
+        seed: of quotas, puzzles and answers.
+        overrides: of verl's command line.
+    """
+
+    name: str
+    config: str
+    batch: int
+    seed: int
+    overrides: Sequence[str] = ()
+
+    @property
+    def folder(self) -> str:
+        """Name of its directory."""
+        return f"{self.name}_b{self.batch}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every method is trained on.
+
+    Attributes:
+        rows: training puzzles by task.
+        data: folder of the puzzles that are reported; those that settings are chosen on lie beside it.
+        batches: the batch of each method that is compared, as PROTOCOL.md says it was chosen.
+        grid: the batches that were to choose from, by method.
+        mix: shares of `static_mix`, one number per task.
+        seeds: how many are reported, from 0 on.
+        choice_seeds: of the runs that settings are chosen on.
+        model: to start from.
+        validate_groups: groups from one validation to the next, in what is reported.
+        answers: to each test puzzle in a validation.
+        level: per cent of the worst task whose cost is reported.
+    """
+
+    rows: Mapping[str, int]
+    data: Path
+    batches: Mapping[str, int]
+    grid: Mapping[str, tuple[int, ...]]
+    mix: tuple[float, ...]
+    seeds: int = 5
+    choice_seeds: tuple[int, ...] = (100, 101)
+    model: Path = MINI / "warm_model"
+    validate_groups: int = 240
+    answers: int = 2
+    level: float = 40.0
+
+    def puzzles(self, purpose: Purpose) -> tuple[Path, int]:
+        """Folder of the puzzles, and the seed that they are made with."""
+        return (self.data, 0) if purpose == "report" else (self.data.with_name(f"{self.data.name}-1"), 1)
+
+    def runs(self, purpose: Purpose) -> Iterator[Training]:
+        """All of them, one seed after another."""
+        if purpose == "report":
+            seeds: Sequence[int] = range(self.seeds)
+            batches: Mapping[str, tuple[int, ...]] = {method: (batch,) for method, batch in self.batches.items()}
+        else:
+            seeds, batches = self.choice_seeds, self.grid
+        for seed in seeds:
+            for method, sizes in batches.items():
+                for batch in sizes:
+                    yield self.training(method, batch, seed)
+
+    def training(self, method: str, batch: int, seed: int) -> Training:
+        """The run of one method."""
+        config, overrides = METHODS[method]
+        overrides = [
+            *overrides,
+            f"actor_rollout_ref.model.path={self.model}",
+            f"actor_rollout_ref.rollout.val_kwargs.n={self.answers}",
+        ]
+        if method == "static_mix":
+            overrides.append(f"mt_grpo.weights.initial=[{','.join(map(str, self.mix))}]")
+        if method == "mt_grpo_targets":
+            overrides.append("mt_grpo.weights.targets={" + ",".join(f"{task}:{TARGET}" for task in self.rows) + "}")
+        return Training(method, config, batch, seed, overrides)
+
+
+TARGET = 0.5
+"""What `mt_grpo_targets` is asked for, in every task."""
+_OURS = ("grpo_rps", "mt_grpo", "mt_grpo_0.1", "mt_grpo_reg", "mt_grpo_stream", "mt_grpo_lean", "mt_grpo_targets")
+_EQUAL = ("grpo", "static_mix", "sec_grpo", "dump", "gdro", "dapo", "dapo_stream", "sec_dapo", "grpo_iwu", *_OURS)
+_UNEQUAL_AT_6 = ("grpo_proportional", "gdro", "grpo_iwu")
+_UNEQUAL_AT_12 = (
+    "grpo",
+    "static_mix",
+    "sec_grpo",
+    "dump",
+    "dapo_proportional",
+    "dapo_stream_proportional",
+    "sec_dapo",
+    *_OURS,
+)
+_UNEQUAL_GRID = ("grpo", "grpo_proportional", "gdro", "dapo_stream_proportional", "grpo_iwu", "mt_grpo_lean")
+SETTINGS = {
+    "equal": Setting(
+        rows={"countdown-mini": 1900, "arc-mini": 1900, "zebra-mini": 1900},
+        data=DATA / "data",
+        batches=dict.fromkeys(_EQUAL, 6) | {"gdro": 12},
+        grid=dict.fromkeys(("grpo", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean"), (3, 6, 12, 24))
+        | {"gdro": (3, 6, 12, 24)},
+        mix=(1, 4, 1),
+        seeds=6,
+    ),
+    "unequal": Setting(  # shares of 45, 5 and 50 %
+        rows={"countdown-mini": 1710, "arc-mini": 190, "zebra-mini": 1900},
+        data=DATA / "data-unequal",
+        batches=dict.fromkeys(_UNEQUAL_AT_6, 6) | dict.fromkeys(_UNEQUAL_AT_12, 12),
+        grid=dict.fromkeys(_UNEQUAL_GRID, (6, 12)),
+        mix=(1, 4, 1),
+    ),
+    "nine": Setting(
+        rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
+        data=DATA / "data-nine",
+        batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2"), 9)
+        | {"grpo_iwu": 18},
+        grid=dict.fromkeys(("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_lean"), (9, 18)),
+        mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
+        choice_seeds=(100,),
+        model=MINI / "warm_model_nine",
+        validate_groups=480,
+        answers=1,
+        level=30.0,
+    ),
+}
