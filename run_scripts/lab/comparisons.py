@@ -167,6 +167,14 @@ SETTINGS = {
         grid=dict.fromkeys(_UNEQUAL_GRID, (6, 12)),
         mix=(1, 4, 1),
     ),
+    "rare": Setting(  # shares of 90, 1 and 9 %, and batches as in "unequal"
+        rows={"countdown-mini": 17100, "arc-mini": 190, "zebra-mini": 1710},
+        data=DATA / "data-rare",
+        batches={"grpo": 12, "grpo_proportional": 6, "gdro": 6, "grpo_iwu": 6, "mt_grpo_lean": 12},
+        grid={},
+        mix=(1, 4, 1),
+        seeds=3,
+    ),
     "nine": Setting(
         rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
         data=DATA / "data-nine",
