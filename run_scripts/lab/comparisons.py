@@ -168,7 +168,7 @@ SETTINGS = {
         mix=(1, 4, 1),
     ),
     "rare": Setting(  # shares of 90, 1 and 9 %, and batches as in "unequal"
-        rows={"countdown-mini": 17100, "arc-mini": 190, "zebra-mini": 1710},
+        rows={"countdown-mini": 9000, "arc-mini": 100, "zebra-mini": 900},
         data=DATA / "data-rare",
         batches={"grpo": 12, "grpo_proportional": 6, "gdro": 6, "grpo_iwu": 6, "mt_grpo_lean": 12},
         grid={},
