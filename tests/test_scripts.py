@@ -15,7 +15,7 @@ def run(script, *arguments):
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-@pytest.mark.parametrize("script", ["demo_cpu.sh", "test.sh", "all_methods_cpu.sh", "mini/run.sh"])
+@pytest.mark.parametrize("script", ["demo_cpu.sh", "test.sh", "all_methods_cpu.sh", "mini/run.sh", "mini/run_all.sh"])
 def test_help_is_the_comment_at_the_head(script, option):
     done = run(script, option)
     assert (done.returncode, done.stderr) == (0, "")

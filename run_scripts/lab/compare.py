@@ -9,6 +9,7 @@ Batches are chosen on puzzles and seeds of their own. A run that has finished is
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -61,9 +62,19 @@ def train_all(trainings: Iterable[Training], out: Path, data: Path, validate_gro
 
 
 def prepare(folder: Path, seed: int, rows: Mapping[str, int]) -> None:
-    """Make the puzzles of this seed in `folder`, unless they are there; `rows` are training puzzles by task."""
-    if not (folder / "test.parquet").exists():
+    """Make the puzzles of this seed in `folder`, unless they are there; `rows` are training puzzles by task.
+
+    Raises:
+        ValueError: others are there.
+    """
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
         prepare_files(Contents(rows, TEST_PUZZLES, seed), folder)
+        return
+    made = json.loads(manifest.read_text(encoding="utf-8"))
+    found = {task: made["tasks"][task]["train"] for task in made["tasks"]}
+    if (found, made["seed"]) != (dict(rows), seed):
+        raise ValueError(f"{folder} has puzzles of seed {made['seed']}, {found}; wanted are seed {seed}, {dict(rows)}")
 
 
 def main() -> int:
@@ -79,6 +90,9 @@ def main() -> int:
     runs = [run for run in setting.runs(args.purpose) if run.name in args.methods]
     if args.count:
         print(sum(not (args.out / run.folder / "finished").exists() for run in runs))
+        return 0
+    if not runs:
+        print(f"{args.setting} has no runs to {args.purpose}")
         return 0
     data, seed = setting.puzzles(args.purpose)
     prepare(data, seed, setting.rows)

@@ -16,9 +16,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from against_verl import runs_by_method
-from comparisons import SETTINGS
-from equal_rollouts import MEASURES, half_width
+from equal_rollouts import MEASURES, half_width, runs_of
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -27,9 +25,9 @@ from mt_grpo_recipe.metrics import TOTAL_METRICS
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.style import METHOD_MARKS, SPARE_MARKS, Mark
 
-COMPARED = Path(__file__).resolve().parent / "compared"
 MARKS = METHOD_MARKS | {
     "grpo_proportional": SPARE_MARKS[3],
+    "static_mix": SPARE_MARKS[1],
     "gdro": SPARE_MARKS[0],
     "dapo_stream": METHOD_MARKS["dapo"],
     "dapo_stream_proportional": METHOD_MARKS["dapo"],
@@ -40,12 +38,13 @@ SHOWN = (
     "dapo_stream",
     "dapo_stream_proportional",
     "gdro",
+    "static_mix",
     "grpo_iwu",
     "mt_grpo",
     "mt_grpo_lean",
 )
 """Methods that are drawn, in the order of the legend; the tables have all of them."""
-TITLES = {"equal": "three tasks", "nine": "nine tasks", "unequal": "three tasks, one of them rare"}
+TITLES = {"equal": "three tasks", "nine": "nine tasks", "unequal": "three tasks in shares of 45, 5, 50 %"}
 
 
 def cumulated(run: Run, metric: str) -> FloatArray:
@@ -93,11 +92,18 @@ def panels(settings: Sequence[str], costs: Sequence[str], measures: Sequence[str
     rows, columns = (1, len(settings)) if in_a_row else (len(settings) * len(measures), len(costs))
     figure, axes = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.7 * rows + 0.5), squeeze=False)
     places = [(setting, measure, cost) for setting in settings for measure in measures for cost in costs]
+    runs_in = {
+        setting: {name.rpartition("_b")[0]: own for name, own in runs_of("report", setting).items()}
+        for setting in settings
+    }
     lines: dict[str, Any] = {}
     for place, (setting, measure, cost) in zip(axes.flat, places, strict=True):
-        runs = {name.rpartition("_b")[0]: own for name, own in runs_by_method(COMPARED / f"report-{setting}").items()}
+        runs = runs_in[setting]
         for method in (method for method in SHOWN if method in runs):
-            lines[method] = draw_method(place, runs[method], COSTS[cost], MEASURES[measure], MARKS[method])
+            # Some logs of the oldest runs hold neither tokens nor times.
+            logged = [run for run in runs[method] if COSTS[cost](run)[-1] > 0]
+            if logged:
+                lines[method] = draw_method(place, logged, COSTS[cost], MEASURES[measure], MARKS[method])
         place.set_xlabel(cost)
         place.set_ylabel(f"{measure}, %")
         place.set_title(TITLES[setting], fontsize=10)
@@ -115,7 +121,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of the pictures")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    settings = [setting for setting in TITLES if setting in SETTINGS]
+    settings = list(TITLES)
     pictures = {
         "worst-over-rollouts.png": panels(settings, ["rollouts, thousands"], ["worst task"]),
         "over-all-costs.png": panels(settings, list(COSTS), list(MEASURES)),

@@ -28,7 +28,6 @@ BUDGETS = (960, 1440, 1920, 2400)
 """Groups at which the methods are compared."""
 COMPARED = Path(__file__).resolve().parent / "compared"
 PAGE = MINI / "EQUAL_ROLLOUTS.md"
-OURS = "mt_grpo_lean"
 MEASURES: dict[str, Callable[[Run], Series]] = {"worst task": worst_accuracy, "average": mean_accuracy}
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Quantile of Student's t for 1, 2, ... degrees of freedom."""
@@ -81,7 +80,10 @@ def gradient_counts(run: Run) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 
 def share_error(run: Run) -> float:
-    """How far the tasks' shares of all groups trained on are from those due by z, for the farthest task, in points."""
+    """How far the tasks' shares of all groups with a gradient that were trained on are from those due by z, in points.
+
+    The farthest task counts.
+    """
     _, trained, due = gradient_counts(run)
     return float(100 * np.abs((trained - due).sum(0)).max() / trained.sum())
 
@@ -142,17 +144,17 @@ def accuracy_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
                 yield f"| {method}, {batch}, {len(seeds)} | {name} | {' | '.join(cells)} |"
 
 
-def difference_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
+def difference_rows(runs: dict[str, list[Run]], ours: str) -> Iterator[str]:
     """Ours less each other method, in points, over the seeds of both."""
-    yield f"| {OURS} less, pairs | points of | {' | '.join(f'{budget:,}' for budget in BUDGETS)} |"
+    yield f"| {ours} minus, pairs | points of | {' | '.join(f'{budget:,}' for budget in BUDGETS)} |"
     yield f"| --- | --- |{' ---: |' * len(BUDGETS)}"
     methods = {method: seeds for method, by_batch in by_method(runs).items() for seeds in by_batch.values()}
     for name, measure in MEASURES.items():
-        for method in (method for method in methods if method != OURS):
-            of_seed = {run.seed: run for run in methods[OURS]}
+        for method in (method for method in methods if method != ours):
+            of_seed = {run.seed: run for run in methods[ours]}
             pairs = [(of_seed[run.seed], run) for run in methods[method] if run.seed in of_seed]
             apart = [
-                [at_groups(ours, measure, budget) - at_groups(other, measure, budget) for ours, other in pairs]
+                [at_groups(own, measure, budget) - at_groups(other, measure, budget) for own, other in pairs]
                 for budget in BUDGETS
             ]
             yield f"| {method}, {len(pairs)} | {name} | {' | '.join(cell(values, '+') for values in apart)} |"
@@ -181,25 +183,25 @@ def cost_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
             )
 
 
-def summary_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
+def summary_rows(runs: dict[str, list[Run]], level: float, ours: str) -> Iterator[str]:
     """One row per method: means over the budgets, ours less it seed by seed, and groups to a level."""
     yield (
-        f"| method, batch, runs | worst task | average | {OURS} less it: worst task | average "
+        f"| method, batch, runs | worst task | average | {ours} minus this: worst task | average "
         f"| groups to {level:.0f} % worst task | reached by |"
     )
     yield f"| --- |{' ---: |' * 6}"
     methods = {method: item for method, by_batch in by_method(runs).items() for item in by_batch.items()}
-    ours = {run.seed: run for run in methods[OURS][1]}
+    of_seed = {run.seed: run for run in methods[ours][1]}
     for method, (batch, seeds) in methods.items():
         cells = [cell([mean_over_budgets(run, measure) for run in seeds]) for measure in MEASURES.values()]
         for measure in MEASURES.values():
-            pairs = [(ours[run.seed], run) for run in seeds if run.seed in ours and method != OURS]
+            pairs = [(of_seed[run.seed], run) for run in seeds if run.seed in of_seed and method != ours]
             apart = [mean_over_budgets(own, measure) - mean_over_budgets(other, measure) for own, other in pairs]
             cells.append(cell(apart, "+") if apart else "")
         to_level = [groups_to(run, level) for run in seeds]
         late = sum(map(math.isinf, to_level))
         reach = f"{'≥ ' if late else ''}{fmean(min(groups, float(GROUPS)) for groups in to_level):,.0f}"
-        name = f"**{method}**" if method == OURS else method
+        name = f"**{method}**" if method == ours else method
         yield f"| {name}, {batch}, {len(seeds)} | {' | '.join(cells)} | {reach} | {len(seeds) - late} of {len(seeds)} |"
 
 
@@ -215,8 +217,9 @@ Written by `python run_scripts/lab/equal_rollouts.py --write` from the logs in [
 
 Accuracies in %, after {", ".join(f"{budget:,}" for budget in BUDGETS)} groups of {ROLLOUTS_PER_GROUP} rollouts,
 interpolated between validations. Mean ± half of the 95 % interval by Student's t over the seeds. Differences are taken
-seed by seed. Share error: how far a task's share of all groups trained on is from what its weights asked for, for the
-farthest task. A run that does not get to a level counts as {GROUPS:,} groups, which makes the mean a lower bound (≥).
+seed by seed. Share error: how far a task's share of all groups with a gradient that were trained on is from what its
+weights asked for, for the farthest task, mean over the seeds. A run that does not get to a level counts as {GROUPS:,}
+groups, which makes the mean a lower bound (≥).
 """
 
 
@@ -226,7 +229,7 @@ def page() -> str:
     for setting, described in SETTINGS.items():
         runs = runs_of("report", setting)
         parts.append(f"## {setting.capitalize()}\n")
-        for rows in (accuracy_rows(runs), difference_rows(runs), cost_rows(runs, described.level)):
+        for rows in (accuracy_rows(runs), difference_rows(runs, described.ours), cost_rows(runs, described.level)):
             parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 
@@ -239,9 +242,10 @@ def main() -> None:
         PAGE.write_text(page(), encoding="utf-8")
         return
     for setting, described in SETTINGS.items():
-        print(f"{setting}: batches, worst task, mean over the budgets\n")
-        print("\n".join(choice_rows(runs_of("choose", setting))))
-        print("\n".join(["", *summary_rows(runs_of("report", setting), described.level), ""]))
+        print(f"## {setting}\n")
+        if described.grid:
+            print("\n".join([*choice_rows(runs_of("choose", setting)), ""]))
+        print("\n".join([*summary_rows(runs_of("report", setting), described.level, described.ours), ""]))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean")
 def packed(log: Path, kept_prefixes: tuple[str, ...] = KEPT, digits: int | None = None) -> bytes:
     """Return a log's kept metrics, one JSON line per step, compressed; the same bytes for the same log.
 
-    Numbers are rounded to this many significant digits; None keeps all of them.
-
-    What a killed attempt left half written is left out, with a message.
+    Numbers are rounded to this many significant digits; None keeps all of them. What a killed attempt left half written
+    is left out, with a message.
     """
     attempt = read_attempt(log)
     for problem in attempt.problems:
@@ -52,11 +51,12 @@ def main() -> None:
         parser.error(f"no finished run in {args.runs}: run_all.sh marks each with a file `finished`")
     for run in finished:
         out = args.out / run.name
+        logs = {f"{log.name}.gz": packed(log, tuple(args.keep), args.digits) for log in run.glob("*.jsonl")}
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)
         shutil.copy(run / "run.json", out)
-        for log in run.glob("*.jsonl"):
-            (out / f"{log.name}.gz").write_bytes(packed(log, tuple(args.keep), args.digits))
+        for name, content in logs.items():
+            (out / name).write_bytes(content)
     print(f"{len(finished)} runs in {args.out}")
 
 

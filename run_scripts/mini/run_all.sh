@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All comparisons of the miniature, with their packed logs, tables and pictures. Run it again to resume where it was
-# stopped. It says first how many runs are left and about how long they take.
+# stopped. It says first how many runs are left and about how long they take. They include runs that the committed pages
+# do not have yet: other tables then change too, and with them what the tests compare.
 #
 #   bash run_scripts/mini/run_all.sh
 #   JOBS=2    runs at a time; those with verl get a /tmp each (needs `unshare`; two take 16 GiB of memory)
@@ -12,6 +13,13 @@ source run_scripts/common.sh
 show_help run_scripts/mini/run_all.sh "$@"
 use_environment
 export JOBS="${JOBS:-1}"
+case "${ONLY:-}" in
+  "" | lab | verl) ;;
+  *)
+    echo "error: ONLY=$ONLY, but there are lab and verl" >&2
+    exit 2
+    ;;
+esac
 KEPT=(mt_grpo/weight/ mt_grpo/trained/ mt_grpo/generated/ mt_grpo/zero_grad_rate/ mt_grpo/filtered_rate/ mt_grpo/total_rollouts
   mt_grpo/total_tokens timing_s/step val-core/mt_grpo/)
 
@@ -52,7 +60,7 @@ count_left() { # how many runs of each kind are left
     done < <(with_verl)
   fi
   if [ "${ONLY:-lab}" = lab ]; then
-    for setting in equal unequal nine; do
+    for setting in equal unequal rare nine again; do
       for purpose in choose report; do
         lab_left=$((lab_left + $(python run_scripts/lab/compare.py $purpose $setting --count -o outputs/lab/$purpose-$setting)))
       done
@@ -62,15 +70,17 @@ count_left() { # how many runs of each kind are left
 
 count_left
 echo "$verl_left runs with verl are left, about 6 minutes each (12 if there are two at a time), and $lab_left without it," \
-  "about 1.5 minutes of one core each: at most $(((verl_left * 6 + lab_left * 3 / 2 / JOBS + 59) / 60)) hours on two cores."
+  "about 1.5 minutes of one core each: at most $(((verl_left * 6 + lab_left * 3 / 2 / JOBS + 59) / 60)) hours with JOBS=$JOBS and as many cores."
 if [ -n "${DRY:-}" ]; then exit; fi
 
 if [ "${ONLY:-lab}" = lab ]; then
-  for setting in equal unequal nine; do
+  for setting in equal unequal rare nine again; do
     for purpose in choose report; do
       python run_scripts/lab/compare.py $purpose $setting --jobs "$JOBS" -o outputs/lab/$purpose-$setting
-      python run_scripts/mini/pack_logs.py outputs/lab/$purpose-$setting -o run_scripts/lab/compared/$purpose-$setting \
-        --keep "${KEPT[@]}" --digits 4
+      if [ -e outputs/lab/$purpose-$setting ]; then # rare and again have nothing to choose
+        python run_scripts/mini/pack_logs.py outputs/lab/$purpose-$setting -o run_scripts/lab/compared/$purpose-$setting \
+          --keep "${KEPT[@]}" --digits 4
+      fi
     done
   done
   python run_scripts/lab/equal_rollouts.py --write

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from comparisons import SETTINGS
 from composing import READ, UNREAD, compose_settings, miniature
 from omegaconf import OmegaConf
 
@@ -28,8 +29,14 @@ def test_every_method_of_the_comparison_composes():
 
 def test_what_run_sh_adds_is_added_here():
     text = RUN_SH.read_text()
-    for name in ("actor_rollout_ref.rollout.val_kwargs.n=2", "mt_grpo.weights.learning_rate=0.1"):
-        assert name in text and name in miniature("mt_grpo", 0, 80)
+    assert "mt_grpo.weights.learning_rate=0.1" in text
+    added = miniature("mt_grpo", 0, 80)
+    assert "actor_rollout_ref.rollout.val_kwargs.n=2" in added and "mt_grpo.weights.learning_rate=0.1" in added
+    for setting in ("equal", "nine"):
+        described = SETTINGS[setting]
+        [shell] = [line for line in text.splitlines() if line.startswith(f"  {setting})")]
+        assert f"answers={described.answers} " in shell and f"model={described.model.name} " in shell
+        assert f"data={described.data} " in shell and f"train={next(iter(described.rows.values()))} " in shell
     assert "mt_grpo_targets) ;;" in text and miniature("mt_grpo_targets", 0, 80) == miniature("dapo", 0, 80)
     assert "mt_grpo_reg) set -- mt_grpo.weights.learning_rate=0.1" in text
     assert "mt_grpo* | grpo_iwu) set -- mt_grpo.weights.learning_rate=0.1 mt_grpo.improvement.reduction=sum" in text

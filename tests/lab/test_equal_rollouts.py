@@ -58,9 +58,12 @@ def test_shares_and_what_was_trained_on(run):
     assert equal_rollouts.trained_over_informative(run) == pytest.approx(100 * 1400 / 1550)
 
 
-def test_groups_without_a_gradient_do_not_count_as_trained_on(run):
-    generated, trained, _ = equal_rollouts.gradient_counts(run)
-    assert (trained <= generated).all()
+def test_groups_without_a_gradient_do_not_count_as_trained_on(tmp_path):
+    line = step_log(1, 400, (0.5, 0.5), (200, 120), (200, 200), (50, 60))
+    (tmp_path / "run.json").write_text(json.dumps({"method": "grpo_b6", "seed": 0}))
+    (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
+    _, trained, _ = equal_rollouts.gradient_counts(read_run(tmp_path))
+    assert trained.tolist() == [[150, 120]]
 
 
 def test_filtered_groups_are_lost_even_if_they_have_a_gradient(tmp_path):
@@ -81,11 +84,13 @@ def test_every_run_is_trained_once_and_on_puzzles_of_its_stage():
         choose, report = list(setting.runs("choose")), list(setting.runs("report"))
         for runs in (choose, report):
             assert len({run.folder for run in runs}) == len(runs)
+        assert choose or not setting.grid
         assert not {run.seed for run in choose} & {run.seed for run in report}
         for own, others in zip(setting.puzzles("choose"), setting.puzzles("report"), strict=True):
             assert own != others
-    folders = [setting.data for setting in comparisons.SETTINGS.values()]
+    folders = [setting.data for name, setting in comparisons.SETTINGS.items() if name != "again"]
     assert len(set(folders)) == len(folders)
+    assert not set(comparisons.SETTINGS["again"].seeds) & set(comparisons.SETTINGS["nine"].seeds)
 
 
 def test_unequal_files_hold_the_first_puzzles_of_each_task(data, tmp_path, monkeypatch):
@@ -101,7 +106,18 @@ def test_unequal_files_hold_the_first_puzzles_of_each_task(data, tmp_path, monke
     assert pq.read_table(tmp_path / "test.parquet").equals(pq.read_table(data / "test.parquet"))
 
 
+def test_the_page_is_written_from_the_logs():
+    assert equal_rollouts.PAGE.read_text(encoding="utf-8") == equal_rollouts.page()
+
+
 @pytest.mark.parametrize("setting", comparisons.SETTINGS)
+def test_the_results_show_a_table_of_each_setting(setting):
+    described = comparisons.SETTINGS[setting]
+    table = equal_rollouts.summary_rows(equal_rollouts.runs_of("report", setting), described.level, described.ours)
+    assert "\n".join(table) in (comparisons.MINI / "RESULTS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("setting", [name for name, described in comparisons.SETTINGS.items() if described.grid])
 def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
     described = comparisons.SETTINGS[setting]
     table = list(equal_rollouts.choice_rows(equal_rollouts.runs_of("choose", setting)))
@@ -112,6 +128,15 @@ def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
         method, *cells = (cell.strip() for cell in row.strip("|").split("|"))
         worst_of = {size: float(cell) for size, cell in zip(sizes, cells, strict=True) if cell}
         assert described.batches[method] == max(worst_of, key=worst_of.__getitem__)
+
+
+@pytest.mark.parametrize("setting", comparisons.SETTINGS)
+def test_every_reported_run_has_the_batch_of_its_method(setting):
+    runs = equal_rollouts.by_method(equal_rollouts.runs_of("report", setting))
+    chosen = comparisons.SETTINGS[setting].batches
+    assert all(list(batches) == [chosen[method]] for method, batches in runs.items())
+    seeds = {tuple(run.seed for run in own) for batches in runs.values() for own in batches.values()}
+    assert seeds == {comparisons.SETTINGS[setting].seeds}
 
 
 def test_one_value_has_no_interval():
