@@ -12,7 +12,7 @@ from typing import Any
 from reasoning_gym.arc.arc_1d_tasks import ARC_1D_TASKS
 
 from data_prep import reasoning
-from data_prep.puzzle import Puzzle, framed
+from data_prep.puzzle import MINI, Puzzle, framed
 
 SIZES: dict[str, int] = {"mini": 6, "mini2": 8, "mini3": 10, "easy": 10, "medium": 20, "hard": 30}  # digits in a row
 _MINI_EXAMPLES, _EXAMPLES = 2, 3
@@ -41,14 +41,14 @@ _QUESTION = (
 def config(size: str) -> dict[str, Any]:
     """The settings of reasoning-gym's generator; for the mini sizes the rules, since its data set has all of them."""
     length = SIZES[size]
-    if size.startswith("mini"):
+    if size in MINI:
         return {"rules": list(MINI_RULES), "size": length, "num_train": _MINI_EXAMPLES}
     return {"dataset": "arc_1d", "min_size": length, "max_size": length, "num_train": _EXAMPLES}
 
 
 def items(size: str, seed: int, start: int) -> Iterator[list[dict[str, list[int]]]]:
     """Yield puzzle after puzzle, from number `start` on, each as its examples and, last, its test pair."""
-    if size.startswith("mini"):
+    if size in MINI:
         return islice(_mini_pairs(SIZES[size], seed), start, None)
     found = (item["metadata"] for item in reasoning.items(config(size), seed, start))
     return ([*item["train_examples"], item["test_example"]] for item in found)
@@ -56,7 +56,7 @@ def items(size: str, seed: int, start: int) -> Iterator[list[dict[str, list[int]
 
 def puzzle(size: str, item: list[dict[str, list[int]]]) -> Puzzle:
     """The puzzle made from one item."""
-    is_mini = size.startswith("mini")
+    is_mini = size in MINI
     gap = "" if is_mini else " "
     *examples, test = item
     rows = [(gap.join(map(str, pair["input"])), gap.join(map(str, pair["output"]))) for pair in examples]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_prep import reasoning
-from data_prep.puzzle import Puzzle, framed
+from data_prep.puzzle import MINI, Puzzle, framed
 
 SIZES: dict[str, dict[str, int]] = {
     "mini": {"numbers": 3, "max_value": 20, "max_target": 99},
@@ -48,7 +48,7 @@ def items(size: str, seed: int, start: int) -> Iterator[dict[str, Any]]:
 def puzzle(size: str, item: dict[str, Any]) -> Puzzle:
     """The puzzle made from one item."""
     numbers, target, expression = (item["metadata"][field] for field in ("numbers", "target", "expression"))
-    if size.startswith("mini"):
+    if size in MINI:
         question = prompt = f"make {target} from {' '.join(map(str, numbers))}"
     else:
         question = _QUESTION.format(target=target, numbers=numbers)

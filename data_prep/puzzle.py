@@ -3,6 +3,9 @@
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+MINI = ("mini", "mini2", "mini3")
+"""Sizes of every family, in rising order, for a model of half a million parameters."""
+
 _FRAME = (
     "A user brings a problem to an assistant. The assistant thinks in writing first, one small step after the other, "
     "looking back where something is off, and gives its answer last.\n"

@@ -9,7 +9,7 @@ from typing import Any
 from reasoning_gym.factory import DATASETS, create_dataset
 
 from data_prep import arc, countdown, rg, zebra
-from data_prep.puzzle import Puzzle
+from data_prep.puzzle import MINI, Puzzle
 
 FAMILIES: dict[str, ModuleType] = {"countdown": countdown, "arc": arc, "zebra": zebra}
 """Each has `SIZES`, `config(size)`, `items(size, seed, start)` and `puzzle(size, item)`."""
@@ -17,8 +17,6 @@ FAMILIES: dict[str, ModuleType] = {"countdown": countdown, "arc": arc, "zebra": 
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of reasoning-gym's data sets by task, such as {"rg:leg_counting": {"max_animals": 5}}."""
 
-MINI = ("mini", "mini2", "mini3")
-"""Sizes, in rising order, for a model of half a million parameters."""
 DIFFICULTY = {size: -number for number, size in enumerate(MINI)} | {"easy": 1, "medium": 2, "hard": 3}
 """Number of each size in the data: 1 to 3 as in the data released with the paper, the mini sizes from 0 downward."""
 TASKS = tuple(f"{family}-{size}" for family in FAMILIES for size in DIFFICULTY)

@@ -18,7 +18,7 @@ from reasoning_gym.logic.contrib.logic_puzzle.literals import Literal, Name
 from reasoning_gym.logic.contrib.logic_puzzle.puzzle import Puzzle as Clues
 
 from data_prep import reasoning
-from data_prep.puzzle import Puzzle, framed
+from data_prep.puzzle import MINI, Puzzle, framed
 
 SIZES: dict[str, tuple[int, int]] = {
     "mini": (3, 2),
@@ -49,12 +49,12 @@ def items(size: str, seed: int, start: int) -> Iterator[Any]:
 
     A solver looks for a smallest set of clues: about 13, 17, 63 and 290 ms per puzzle, from mini to hard.
     """
-    return _mini_items(size, seed, start) if size.startswith("mini") else reasoning.items(config(size), seed, start)
+    return _mini_items(size, seed, start) if size in MINI else reasoning.items(config(size), seed, start)
 
 
 def puzzle(size: str, item: Any) -> Puzzle:
     """The puzzle made from one item."""
-    return _mini_puzzle(*item) if size.startswith("mini") else _full_puzzle(item)
+    return _mini_puzzle(*item) if size in MINI else _full_puzzle(item)
 
 
 def _full_puzzle(item: dict[str, Any]) -> Puzzle:
@@ -94,10 +94,11 @@ def _letters(rng: Random, items: list[Literal]) -> dict[Literal, str]:
     """Name the people a, b, ..., things of the second trait x, y, ... and of the third p, q, ..., in random order."""
     letter_of: dict[Literal, str] = {}
     kinds = dict.fromkeys(type(item) for item in items)
-    for kind, letters in zip(sorted(kinds, key=lambda kind: kind is not Name), ("abcd", "xyzw", "pqrs"), strict=False):
+    alphabets = ("abcd", "xyzw", "pqrs")[: len(kinds)]
+    for kind, letters in zip(sorted(kinds, key=lambda kind: kind is not Name), alphabets, strict=True):
         members = [item for item in items if type(item) is kind]
         rng.shuffle(members)
-        letter_of |= zip(members, letters, strict=False)
+        letter_of |= zip(members, letters[: len(members)], strict=True)
     return letter_of
 
 

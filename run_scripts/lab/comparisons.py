@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from data_prep.tasks import MINI as MINI_SIZES
+from data_prep.puzzle import MINI as MINI_SIZES
 
 MINI = Path(__file__).resolve().parents[1] / "mini"
 DATA = Path("outputs/mini")

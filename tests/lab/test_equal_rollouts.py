@@ -134,6 +134,7 @@ def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
 def test_every_reported_run_has_the_batch_of_its_method(setting):
     runs = equal_rollouts.by_method(equal_rollouts.runs_of("report", setting))
     chosen = comparisons.SETTINGS[setting].batches
+    assert set(comparisons.SETTINGS[setting].grid) <= set(runs) <= set(chosen)
     assert all(list(batches) == [chosen[method]] for method, batches in runs.items())
     seeds = {tuple(run.seed for run in own) for batches in runs.values() for own in batches.values()}
     assert seeds == {comparisons.SETTINGS[setting].seeds}

@@ -6,7 +6,8 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from data_prep.prepare import draw
-from data_prep.tasks import FAMILIES, MINI
+from data_prep.puzzle import MINI
+from data_prep.tasks import FAMILIES
 
 RUN_SCRIPTS = Path(__file__).parents[2] / "run_scripts"
 CHECKPOINTS = {
@@ -72,12 +73,13 @@ def test_the_chat_template(tokenizer):
     assert tokenizer.apply_chat_template(chat, tokenize=False) == "make 17 from 2 3 7\n>\\boxed{2*7+3}<eos>\n"
 
 
-def test_prompts_and_answers_are_short_in_tokens(tokenizer, puzzles):
+def test_prompts_and_answers_are_short_in_tokens(checkpoint, tokenizer, puzzles):
+    most = (66, 24) if checkpoint.name == "warm_model_nine" else (64, 16)
     for puzzle in puzzles:
         chat = [{"role": "user", "content": puzzle.prompt}]
         prompt = tokenizer.apply_chat_template(chat, add_generation_prompt=True)["input_ids"]
-        assert len(prompt) == len(puzzle.prompt) + 2 <= 66
-        assert len(tokenizer.encode(f"\\boxed{{{puzzle.solution}}}", add_special_tokens=False)) <= 24
+        assert len(prompt) == len(puzzle.prompt) + 2 <= most[0]
+        assert len(tokenizer.encode(f"\\boxed{{{puzzle.solution}}}", add_special_tokens=False)) <= most[1]
 
 
 def test_it_answers_in_a_box_and_ends(model, tokenizer, puzzles):
