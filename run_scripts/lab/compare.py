@@ -1,9 +1,10 @@
-"""Train what the comparisons at equal rollouts are made of: first to choose each method's batch, then to report.
+"""Train the comparisons at equal rollouts: first to choose each method's batch and learning rate, then to report.
 
     python run_scripts/lab/compare.py choose equal -o outputs/lab/choose-equal
+    python run_scripts/lab/compare.py rates equal -o outputs/lab/rates-equal
     python run_scripts/lab/compare.py report equal -o outputs/lab/report-equal
 
-Batches are chosen on puzzles and seeds of their own. A run that has finished is left as it is; any other starts anew.
+Both are chosen on puzzles and seeds of their own. A run that has finished is left as it is; any other starts anew.
 """
 
 from __future__ import annotations
@@ -33,12 +34,10 @@ VALIDATE_GROUPS = 480
 def train(training: Training, folder: Path, data: Path, validate_groups: int) -> Path | None:
     """Train one run in a process of its own; returns its log if that failed."""
     folder.mkdir(parents=True, exist_ok=True)
-    name, batch = f"{training.name}_b{training.batch}", training.batch
-    command = [sys.executable, str(LAB / "train.py"), "--method", training.config, "--name", name]
+    command = [sys.executable, str(LAB / "train.py"), "--method", training.config, "--name", training.label]
     command += ["--seed", str(training.seed), "--data", str(data), "-o", str(folder)]
     command += ["--rollouts", str(GROUPS * ROLLOUTS_PER_GROUP)]
     command += ["--validate-rollouts", str(validate_groups * ROLLOUTS_PER_GROUP)]
-    command += [f"data.train_batch_size={batch}", f"actor_rollout_ref.actor.ppo_mini_batch_size={batch}"]
     with (folder / "train.log").open("a") as log:
         ended = subprocess.run(
             [*command, *training.overrides],

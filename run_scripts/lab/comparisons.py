@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +17,10 @@ DATA = Path("outputs/mini")
 ROLLOUTS_PER_GROUP = 8
 GROUPS = 2400
 """Groups that each run generates, at least."""
+LEARNING_RATE = 3e-4
+"""With which the batches were chosen."""
+RATES = (1e-4, LEARNING_RATE, 1e-3)
+"""Learning rates that there were to choose from, at the batch that was chosen."""
 
 _STREAMING = "mt_grpo.sampler.schedule=streaming"
 _AS_THEY_COME = "mt_grpo.weights.rule=proportional"
@@ -45,7 +49,7 @@ METHODS: dict[str, tuple[str, list[str]]] = {
 }
 """Name -> file of mt_grpo_recipe/config/mt_grpo, and overrides. What draws in proportion is verl on files joined."""
 
-Purpose = Literal["choose", "report"]
+Purpose = Literal["choose", "rates", "report"]
 
 
 @dataclass(frozen=True)
@@ -57,19 +61,37 @@ class Training:
         config: a file of mt_grpo_recipe/config/mt_grpo.
         batch: groups in it.
         seed: of quotas, puzzles and answers.
-        overrides: of verl's command line.
+        rate: the learning rate.
+        others: what else is overridden of verl's command line.
     """
 
     name: str
     config: str
     batch: int
     seed: int
-    overrides: Sequence[str] = ()
+    rate: float = LEARNING_RATE
+    others: Sequence[str] = ()
+
+    @property
+    def label(self) -> str:
+        """Its method in reports: with the batch, and the learning rate if it is another."""
+        rate = "" if self.rate == LEARNING_RATE else f"_lr{self.rate:g}"
+        return f"{self.name}_b{self.batch}{rate}"
 
     @property
     def folder(self) -> str:
         """Name of its directory."""
-        return f"{self.name}_b{self.batch}-{self.seed}"
+        return f"{self.label}-{self.seed}"
+
+    @property
+    def overrides(self) -> list[str]:
+        """Of verl's command line."""
+        return [
+            f"data.train_batch_size={self.batch}",
+            f"actor_rollout_ref.actor.ppo_mini_batch_size={self.batch}",
+            f"actor_rollout_ref.actor.optim.lr={self.rate}",
+            *self.others,
+        ]
 
 
 @dataclass(frozen=True)
@@ -81,6 +103,7 @@ class Setting:
         data: folder of the puzzles that are reported; those that settings are chosen on lie beside it.
         batches: the batch of each method that is compared, as PROTOCOL.md says it was chosen.
         grid: the batches that were to choose from, by method.
+        rates: the learning rates that were chosen, by method, where it is not `LEARNING_RATE`.
         mix: shares of `static_mix`, one number per task.
         seeds: those that are reported.
         choice_seeds: of the runs that settings are chosen on.
@@ -96,6 +119,7 @@ class Setting:
     batches: Mapping[str, int]
     grid: Mapping[str, tuple[int, ...]]
     mix: tuple[float, ...]
+    rates: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     choice_seeds: tuple[int, ...] = (100, 101)
     model: Path = MINI / "warm_model"
@@ -110,17 +134,19 @@ class Setting:
 
     def runs(self, purpose: Purpose) -> Iterator[Training]:
         """All of them, one seed after another."""
-        if purpose == "report":
-            seeds = self.seeds
-            batches: Mapping[str, tuple[int, ...]] = {method: (batch,) for method, batch in self.batches.items()}
-        else:
-            seeds, batches = self.choice_seeds, self.grid
-        for seed in seeds:
-            for method, sizes in batches.items():
-                for batch in sizes:
-                    yield self.training(method, batch, seed)
+        for seed in self.seeds if purpose == "report" else self.choice_seeds:
+            if purpose == "choose":
+                for method, sizes in self.grid.items():
+                    yield from (self.training(method, batch, seed) for batch in sizes)
+            elif purpose == "rates":
+                for method in self.grid:
+                    others = (rate for rate in RATES if rate != LEARNING_RATE)
+                    yield from (self.training(method, self.batches[method], seed, rate) for rate in others)
+            else:
+                for method, batch in self.batches.items():
+                    yield self.training(method, batch, seed, self.rates.get(method, LEARNING_RATE))
 
-    def training(self, method: str, batch: int, seed: int) -> Training:
+    def training(self, method: str, batch: int, seed: int, rate: float = LEARNING_RATE) -> Training:
         """The run of one method."""
         config, overrides = METHODS[method]
         overrides = [
@@ -132,7 +158,7 @@ class Setting:
             overrides.append(f"mt_grpo.weights.initial=[{','.join(map(str, self.mix))}]")
         if method == "mt_grpo_targets":
             overrides.append("mt_grpo.weights.targets={" + ",".join(f"{task}:{TARGET}" for task in self.rows) + "}")
-        return Training(method, config, batch, seed, overrides)
+        return Training(method, config, batch, seed, rate, overrides)
 
 
 TARGET = 0.5

@@ -8,9 +8,8 @@ from composing import compose_settings
 
 
 def composed(setting, method):
-    run = SETTINGS[setting].training(method, batch=6, seed=3)
-    batch = ["data.train_batch_size=6", "actor_rollout_ref.actor.ppo_mini_batch_size=6"]
-    return compose_settings(run.config, run.seed, 10, [*batch, *run.overrides])
+    run = SETTINGS[setting].training(method, batch=6, seed=3, rate=1e-3)
+    return compose_settings(run.config, run.seed, 10, run.overrides)
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -26,6 +25,7 @@ def test_a_static_mix_is_fixed_at_its_shares():
     assert (mt_grpo.weights.rule, list(mt_grpo.weights.initial)) == ("fixed", list(SETTINGS["nine"].mix))
     assert config.actor_rollout_ref.model.path.endswith("warm_model_nine")
     assert config.actor_rollout_ref.rollout.val_kwargs.n == 1
+    assert (config.data.train_batch_size, config.actor_rollout_ref.actor.optim.lr) == (6, 1e-3)
 
 
 def test_targets_are_the_same_for_all_tasks():
