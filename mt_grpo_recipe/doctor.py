@@ -50,7 +50,8 @@ EXAMPLE = """\
 example:
   mt-grpo doctor +mt_grpo=mt_grpo_lean data.train_files=train.parquet data.val_files=test.parquet
 
-+mt_grpo=mt_grpo is assumed if no method is given. The exit status is 1 if anything is wrong, else 0.
+Without overrides it checks the machine alone. With some, +mt_grpo=mt_grpo is assumed if they name no method.
+The exit status is 1 if anything is wrong, else 0.
 """
 
 
@@ -188,8 +189,9 @@ def checks_of(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
         ("plugin", check_plugin),
         ("shared memory", check_shared_memory),
         ("ray", check_cluster),
-        ("config", command.check_settings),
     ]
+    if args.overrides:
+        checks.append(("config", command.check_settings))
     if any(override.startswith("data.train_files=") for override in args.overrides):
         checks.append(("data", command.check_data))
     return checks
@@ -212,4 +214,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             console.print(f"[red]problem[/] {name}: {escape(text)}")
         told.add(text)
+    if args.verl is None and not args.overrides:
+        console.print(
+            "[yellow]skipped[/] config: there is no command to check; give its overrides: mt-grpo doctor OVERRIDES..."
+        )
     return 1 if told else 0

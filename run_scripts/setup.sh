@@ -77,7 +77,7 @@ install_cpu() {
 }
 
 mode=${1:-}
-[[ $mode == cpu || $mode == gpu ]] || fail "usage: bash run_scripts/setup.sh cpu|gpu"
+[[ $mode == cpu || $mode == gpu ]] || fail "cpu or gpu is wanted${mode:+, not '$mode'}: bash run_scripts/setup.sh cpu"
 find_python
 
 # The mark names what was installed: another setup.py, setup.sh, mode or place of the repository makes it stale.

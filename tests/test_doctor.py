@@ -52,6 +52,12 @@ def test_a_good_command_and_its_data_are_ok(diagnose, train_file):
     assert lines[1] == "ok      data: countdown: 3 rows"
 
 
+def test_without_a_command_the_machine_alone_is_checked(diagnose):
+    status, lines = diagnose()
+    assert (status, len(lines)) == (0, 1)
+    assert lines[0].startswith("skipped config: there is no command to check")
+
+
 def test_every_refusal_of_the_trainer_is_told_at_once(diagnose):
     status, lines = diagnose("critic.enable=True", "actor_rollout_ref.rollout.n=1", "skip.rollout_tq.enable=True")
     assert status == 1
