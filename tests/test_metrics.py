@@ -105,7 +105,8 @@ def test_real_training_runs_logged_what_the_catalogue_lists():
     runs, _ = read_runs([ROOT / "run_scripts" / "mini" / "logs"])
     logged = {name for run in runs for data in run.records.values() for name in data}
     ours = {name for name in logged if is_step_metric(name) or "mt_grpo" in name}
-    task_of = {metric.of(task): metric for metric in METRICS for task in runs[0].tasks if metric.per_task}
+    tasks = {task for run in runs for task in run.tasks}
+    task_of = {metric.of(task): metric for metric in METRICS for task in tasks if metric.per_task}
     listed = task_of | {metric.name: metric for metric in METRICS if not metric.per_task}
     assert ours <= listed.keys()
     # No run of the asynchronous mode or of the rule `targets` is among them.

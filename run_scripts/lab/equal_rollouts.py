@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 
 import numpy as np
 from against_verl import runs_by_method
-from comparisons import GROUPS, METHODS, MINI, ROLLOUTS_PER_GROUP, SETTINGS, Purpose
+from comparisons import GROUPS, METHODS, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Purpose
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.metrics import FILTERED_RATE, GENERATED, TOTAL_METRICS, TRAINED, WEIGHT, ZERO_GRAD_RATE, Metric
@@ -126,6 +126,19 @@ def choice_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
         means = {batch: fmean(mean_over_budgets(run, worst_accuracy) for run in by_batch[batch]) for batch in by_batch}
         cells = [f"{means[batch]:.1f}" if batch in means else "" for batch in batches]
         yield f"| {method} | {' | '.join(cells)} |"
+
+
+def rate_rows(setting: str) -> Iterator[str]:
+    """The same by method and learning rate, at the batch that was chosen."""
+    described = SETTINGS[setting]
+    runs = runs_of("choose", setting) | runs_of("rates", setting)
+    yield f"| method, batch | {' | '.join(f'rate {rate:g}' for rate in RATES)} |"
+    yield f"| --- |{' ---: |' * len(RATES)}"
+    for method in described.grid:
+        batch = described.batches[method]
+        labels = [described.training(method, batch, seed=0, rate=rate).label for rate in RATES]
+        means = [fmean(mean_over_budgets(run, worst_accuracy) for run in runs[label]) for label in labels]
+        yield f"| {method}, {batch} | {' | '.join(f'{mean:.1f}' for mean in means)} |"
 
 
 def mean_over_budgets(run: Run, measure: Callable[[Run], Series]) -> float:
@@ -244,7 +257,7 @@ def main() -> None:
     for setting, described in SETTINGS.items():
         print(f"## {setting}\n")
         if described.grid:
-            print("\n".join([*choice_rows(runs_of("choose", setting)), ""]))
+            print("\n".join([*choice_rows(runs_of("choose", setting)), "", *rate_rows(setting), ""]))
         print("\n".join([*summary_rows(runs_of("report", setting), described.level, described.ours), ""]))
 
 

@@ -61,7 +61,7 @@ count_left() { # how many runs of each kind are left
   fi
   if [ "${ONLY:-lab}" = lab ]; then
     for setting in equal unequal rare nine again; do
-      for purpose in choose report; do
+      for purpose in choose rates report; do
         lab_left=$((lab_left + $(python run_scripts/lab/compare.py $purpose $setting --count -o outputs/lab/$purpose-$setting)))
       done
     done
@@ -75,7 +75,7 @@ if [ -n "${DRY:-}" ]; then exit; fi
 
 if [ "${ONLY:-lab}" = lab ]; then
   for setting in equal unequal rare nine again; do
-    for purpose in choose report; do
+    for purpose in choose rates report; do
       python run_scripts/lab/compare.py $purpose $setting --jobs "$JOBS" -o outputs/lab/$purpose-$setting
       if [ -e outputs/lab/$purpose-$setting ]; then # rare and again have nothing to choose
         python run_scripts/mini/pack_logs.py outputs/lab/$purpose-$setting -o run_scripts/lab/compared/$purpose-$setting \
