@@ -94,6 +94,13 @@ class Training:
         ]
 
 
+def read_label(label: str) -> tuple[str, int, float]:
+    """Method, batch and learning rate of a run's label."""
+    name, _, rest = label.rpartition("_b")
+    batch, _, rate = rest.partition("_lr")
+    return name, int(batch), float(rate or LEARNING_RATE)
+
+
 @dataclass(frozen=True)
 class Setting:
     """What every method is trained on.

@@ -16,6 +16,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from comparisons import read_label
 from equal_rollouts import MEASURES, half_width, runs_of
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -93,8 +94,7 @@ def panels(settings: Sequence[str], costs: Sequence[str], measures: Sequence[str
     figure, axes = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.7 * rows + 0.5), squeeze=False)
     places = [(setting, measure, cost) for setting in settings for measure in measures for cost in costs]
     runs_in = {
-        setting: {name.rpartition("_b")[0]: own for name, own in runs_of("report", setting).items()}
-        for setting in settings
+        setting: {read_label(name)[0]: own for name, own in runs_of("report", setting).items()} for setting in settings
     }
     lines: dict[str, Any] = {}
     for place, (setting, measure, cost) in zip(axes.flat, places, strict=True):

@@ -17,7 +17,17 @@ from statistics import fmean, stdev
 
 import numpy as np
 from against_verl import runs_by_method
-from comparisons import GROUPS, METHODS, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Purpose
+from comparisons import (
+    GROUPS,
+    LEARNING_RATE,
+    METHODS,
+    MINI,
+    RATES,
+    ROLLOUTS_PER_GROUP,
+    SETTINGS,
+    Purpose,
+    read_label,
+)
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.metrics import FILTERED_RATE, GENERATED, TOTAL_METRICS, TRAINED, WEIGHT, ZERO_GRAD_RATE, Metric
@@ -106,24 +116,32 @@ def cell(values: Sequence[float], sign: str = "") -> str:
     return f"{fmean(values):{sign}.1f} ± {half_width(values):.1f}"
 
 
-def by_method(runs: dict[str, list[Run]]) -> dict[str, dict[int, list[Run]]]:
-    """Method -> batch -> its runs by seed, methods in the order of comparisons.py; those without runs are left out."""
-    found: dict[str, dict[int, list[Run]]] = {}
-    for method in METHODS:
-        named = {name.rpartition("_b")[2]: name for name in runs if name.rpartition("_b")[0] == method}
-        batches = {int(batch): sorted(runs[name], key=lambda run: run.seed or 0) for batch, name in named.items()}
-        if batches:
-            found[method] = dict(sorted(batches.items()))
-    return found
+def by_method(runs: dict[str, list[Run]]) -> dict[str, dict[tuple[int, float], list[Run]]]:
+    """Method -> (batch, learning rate) -> its runs by seed.
+
+    Methods are in the order of comparisons.py; those without runs are left out.
+    """
+    found: dict[str, dict[tuple[int, float], list[Run]]] = {}
+    for label, own in runs.items():
+        method, batch, rate = read_label(label)
+        found.setdefault(method, {})[batch, rate] = sorted(own, key=lambda run: run.seed or 0)
+    return {method: dict(sorted(found[method].items())) for method in METHODS if method in found}
+
+
+def named(method: str, batch: int, rate: float) -> str:
+    """A method as the first column of a table has it."""
+    return f"{method}, {batch}" if rate == LEARNING_RATE else f"{method} at {rate:g}, {batch}"
 
 
 def choice_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
     """Worst task, mean over the budgets, by method and batch."""
-    batches = sorted({batch for by_batch in by_method(runs).values() for batch in by_batch})
+    batches = sorted({batch for by_batch in by_method(runs).values() for batch, _ in by_batch})
     yield f"| method | {' | '.join(f'batch {batch}' for batch in batches)} |"
     yield f"| --- |{' ---: |' * len(batches)}"
     for method, by_batch in by_method(runs).items():
-        means = {batch: fmean(mean_over_budgets(run, worst_accuracy) for run in by_batch[batch]) for batch in by_batch}
+        means = {
+            batch: fmean(mean_over_budgets(run, worst_accuracy) for run in own) for (batch, _), own in by_batch.items()
+        }
         cells = [f"{means[batch]:.1f}" if batch in means else "" for batch in batches]
         yield f"| {method} | {' | '.join(cells)} |"
 
@@ -152,9 +170,9 @@ def accuracy_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
     yield f"| --- | --- |{' ---: |' * len(BUDGETS)}"
     for name, measure in MEASURES.items():
         for method, by_batch in by_method(runs).items():
-            for batch, seeds in by_batch.items():
+            for version, seeds in by_batch.items():
                 cells = [cell([at_groups(run, measure, budget) for run in seeds]) for budget in BUDGETS]
-                yield f"| {method}, {batch}, {len(seeds)} | {name} | {' | '.join(cells)} |"
+                yield f"| {named(method, *version)}, {len(seeds)} | {name} | {' | '.join(cells)} |"
 
 
 def difference_rows(runs: dict[str, list[Run]], ours: str) -> Iterator[str]:
@@ -181,7 +199,7 @@ def cost_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
     )
     yield f"| --- |{' ---: |' * 6}"
     for method, by_batch in by_method(runs).items():
-        for batch, seeds in by_batch.items():
+        for version, seeds in by_batch.items():
             counts = [gradient_counts(run)[0].sum() for run in seeds]
             spent = [groups_by_validation(run, worst_accuracy)[0][-1] for run in seeds]
             informative = fmean(100 * count / all_ for count, all_ in zip(counts, spent, strict=True))
@@ -190,7 +208,7 @@ def cost_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
             late = sum(map(math.isinf, to_level))
             reach = f"{'≥ ' if late else ''}{fmean(within):,.0f}"
             yield (
-                f"| {method}, {batch} | {fmean(len(run.train_steps) for run in seeds):.0f} | {informative:.0f} "
+                f"| {named(method, *version)} | {fmean(len(run.train_steps) for run in seeds):.0f} | {informative:.0f} "
                 f"| {fmean(map(trained_over_informative, seeds)):.0f} | {fmean(map(share_error, seeds)):.1f} "
                 f"| {reach} | {len(seeds) - late} of {len(seeds)} |"
             )
@@ -205,7 +223,7 @@ def summary_rows(runs: dict[str, list[Run]], level: float, ours: str) -> Iterato
     yield f"| --- |{' ---: |' * 6}"
     methods = {method: item for method, by_batch in by_method(runs).items() for item in by_batch.items()}
     of_seed = {run.seed: run for run in methods[ours][1]}
-    for method, (batch, seeds) in methods.items():
+    for method, (version, seeds) in methods.items():
         cells = [cell([mean_over_budgets(run, measure) for run in seeds]) for measure in MEASURES.values()]
         for measure in MEASURES.values():
             pairs = [(of_seed[run.seed], run) for run in seeds if run.seed in of_seed and method != ours]
@@ -215,7 +233,8 @@ def summary_rows(runs: dict[str, list[Run]], level: float, ours: str) -> Iterato
         late = sum(map(math.isinf, to_level))
         reach = f"{'≥ ' if late else ''}{fmean(min(groups, float(GROUPS)) for groups in to_level):,.0f}"
         name = f"**{method}**" if method == ours else method
-        yield f"| {name}, {batch}, {len(seeds)} | {' | '.join(cells)} | {reach} | {len(seeds) - late} of {len(seeds)} |"
+        first = f"{named(name, *version)}, {len(seeds)}"
+        yield f"| {first} | {' | '.join(cells)} | {reach} | {len(seeds) - late} of {len(seeds)} |"
 
 
 def runs_of(purpose: Purpose, setting: str) -> dict[str, list[Run]]:

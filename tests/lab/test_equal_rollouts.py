@@ -131,13 +131,32 @@ def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
 
 
 @pytest.mark.parametrize("setting", comparisons.SETTINGS)
-def test_every_reported_run_has_the_batch_of_its_method(setting):
+def test_every_reported_run_has_the_batch_and_learning_rate_of_its_method(setting):
     runs = equal_rollouts.by_method(equal_rollouts.runs_of("report", setting))
-    chosen = comparisons.SETTINGS[setting].batches
-    assert set(comparisons.SETTINGS[setting].grid) <= set(runs) <= set(chosen)
-    assert all(list(batches) == [chosen[method]] for method, batches in runs.items())
+    described = comparisons.SETTINGS[setting]
+    assert set(described.grid) <= set(runs) <= set(described.batches)
+    for method, versions in runs.items():
+        assert list(versions) == [(described.batches[method], described.rates.get(method, comparisons.LEARNING_RATE))]
     seeds = {tuple(run.seed for run in own) for batches in runs.values() for own in batches.values()}
     assert seeds == {comparisons.SETTINGS[setting].seeds}
+
+
+@pytest.mark.parametrize("setting", [name for name, described in comparisons.SETTINGS.items() if described.grid])
+def test_the_learning_rates_are_those_of_the_best_worst_task_on_other_puzzles(setting):
+    described = comparisons.SETTINGS[setting]
+    table = list(equal_rollouts.rate_rows(setting))
+    assert "\n".join(table) in (comparisons.MINI / "PROTOCOL.md").read_text(encoding="utf-8")
+    for method, row in zip(described.grid, table[2:], strict=True):
+        worst_of = dict(zip(comparisons.RATES, map(float, row.strip("| ").split(" | ")[1:]), strict=True))
+        chosen = described.rates.get(method, comparisons.LEARNING_RATE)
+        assert row.startswith(f"| {method}, ") and chosen == max(worst_of, key=worst_of.__getitem__)
+
+
+def test_a_label_says_method_batch_and_learning_rate():
+    setting = comparisons.SETTINGS["equal"]
+    for method, rate, label in (("mt_grpo_0.1", 3e-4, "mt_grpo_0.1_b6"), ("grpo", 1e-4, "grpo_b6_lr0.0001")):
+        assert setting.training(method, 6, 0, rate).label == label
+        assert comparisons.read_label(label) == (method, 6, rate)
 
 
 def test_one_value_has_no_interval():
