@@ -118,8 +118,8 @@ class TrainingCommand:
         kind = dataset_class(self.config)
         if not reads_files_by_task(kind):
             return f"{kind.__name__} reads the files; its rows are checked when a run starts"
-        train, train_faults = _read(data.train_files, mt_grpo.task_key)
-        test, test_faults = _read(data.val_files, mt_grpo.task_key)
+        train, train_faults = _read(data.train_files, mt_grpo.task_key, mt_grpo.tasks)
+        test, test_faults = _read(data.val_files, mt_grpo.task_key, None)
         if faults := train_faults + test_faults:
             raise Problem(
                 numbered(faults), "correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR"
@@ -133,7 +133,7 @@ class TrainingCommand:
         return ", ".join(f"{task}: {len(rows)} rows" for task, rows in rows_of.items())
 
 
-def _read(value: object, task_key: list[str]) -> tuple[list[Contents], list[str]]:
+def _read(value: object, task_key: list[str], used: list[str] | None) -> tuple[list[Contents], list[str]]:
     """The contents of data files, and a sentence about each file that cannot be trained on."""
     from mt_grpo_recipe.verl_plugin.data_rows import contents
     from mt_grpo_recipe.verl_plugin.dataset import read_file, rows_of_file
@@ -144,7 +144,7 @@ def _read(value: object, task_key: list[str]) -> tuple[list[Contents], list[str]
             faults.append(f"{file} does not exist.")
             continue
         try:
-            read.append(contents(rows_of_file(read_file(str(file))), task_key, str(file)))
+            read.append(contents(rows_of_file(read_file(str(file))), task_key, str(file), used))
         except ValueError as error:
             faults.append(str(error))
     return read, faults

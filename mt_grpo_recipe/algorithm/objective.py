@@ -151,7 +151,8 @@ def probe_rows(task_N: Sequence[int] | IntArray, fraction: float, multiple: int,
     Args:
         task_N: task index of each sample, length N; -1 for padding, which is drawn last.
         fraction: share of each task's samples, in (0, 1].
-        multiple: the number of rows must divide by this (data-parallel ranks); N does. More are drawn to reach it.
+        multiple: the number of rows must divide by this (ranks x micro-batch), as N does; more are drawn to reach
+            it.
         rng: source of the draw.
 
     Returns:

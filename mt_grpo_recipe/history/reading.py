@@ -80,7 +80,9 @@ def _settings(folder: Path, headers: list[dict[str, Any]]) -> dict[str, Any]:
                 f"{FORMAT}: use the version that wrote it"
             )
     given = [{name: value for name, value in row.items() if name not in ("step", "format")} for row in headers]
-    changed = next((row["step"] for row, now in zip(headers, given, strict=True) if row["step"] and now != given[0]), 0)
+    fresh = max((place for place, row in enumerate(headers) if row["step"] == 0), default=0)
+    later = zip(headers[fresh:], given[fresh:], strict=True)
+    changed = next((row["step"] for row, now in later if now != given[fresh]), 0)
     if changed:
         raise HistoryError(
             f"{folder / OUTCOMES}: the settings of the sampler were changed when the run was resumed after step "

@@ -87,20 +87,24 @@ class Contents:
     tasks: list[str]
     """Task of every row."""
     data_sources: set[str]
+    """Of the rows that are used."""
     digest_of: dict[str, str]
     """Task -> digest of its rows, which changes with any value in them and with their order."""
 
 
-def contents(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source: str) -> Contents:
+def contents(
+    rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source: str, used: Sequence[str] | None = None
+) -> Contents:
     """Read all rows of a data set once.
 
     Args:
         rows: the rows, in order.
         task_key: fields that name a row's task, as in `task_name`.
         source: where the rows come from, for the error.
+        used: tasks whose rows are used; None: all.
 
     Raises:
-        ConfigError: a row lacks its task or its `data_source`.
+        ConfigError: a row lacks its task, or one that is used its `data_source`.
     """
     digests: list[bytes] = []
     sources: list[str | None] = []
@@ -112,15 +116,18 @@ def contents(rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source:
             yield row
 
     tasks = task_names(noting(), task_key, source)
-    if None in sources:
+    known = {row: sources[row] for row, task in enumerate(tasks) if used is None or task in used}
+    if lacking := [row for row, given in known.items() if given is None]:
         raise ConfigError(
-            f"{source}: {sources.count(None)} of {len(sources)} rows have no data_source, which chooses the "
-            f"reward function; the first is row {sources.index(None)}, counted from 0. Fill in that column."
+            f"{source}: {len(lacking)} of {len(sources)} rows have no data_source, which chooses the "
+            f"reward function; the first is row {lacking[0]}, counted from 0. Fill in that column."
         )
     hash_of: dict[str, Any] = {}
     for task, digest in zip(tasks, digests, strict=True):
         hash_of.setdefault(task, hashlib.sha256()).update(digest)
-    return Contents(tasks, set(filter(None, sources)), {task: hash_of[task].hexdigest()[:16] for task in hash_of})
+    return Contents(
+        tasks, set(filter(None, known.values())), {task: hash_of[task].hexdigest()[:16] for task in hash_of}
+    )
 
 
 def _text(row: Mapping[str, Any]) -> bytes:

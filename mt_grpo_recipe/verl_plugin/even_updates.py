@@ -15,12 +15,13 @@ from omegaconf import DictConfig
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
+from mt_grpo_recipe.verl_plugin.checks.updates import cuts_fixed_micro_batches
 from mt_grpo_recipe.verl_plugin.improvement import data_parallel_ranks
 from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches
 
 
 def updates_of(rows: int, full: int) -> int:
-    """The fewest mini-batches of at most `full` rows that hold a batch of this many."""
+    """The fewest mini-batches of at most `full` rows that hold a batch of this many (rows, or groups for both)."""
     return max(1, math.ceil(rows / full))
 
 
@@ -36,12 +37,6 @@ def rows_are_made_a_multiple_of(rows: int, full: int, ranks: int, rollouts: int)
     return updates_of(rows, full) * math.lcm(ranks, rollouts)
 
 
-def _cuts_fixed_micro_batches(config: DictConfig) -> bool:
-    """Whether a rank's rows have to be a multiple of some micro-batch, which whole mini-batches are known to be."""
-    dynamic = config.actor_rollout_ref.actor.use_dynamic_bsz, config.actor_rollout_ref.rollout.log_prob_use_dynamic_bsz
-    return not all(dynamic)
-
-
 class EvenUpdates(PPOTrainer):
     """verl's trainer without the rows that fill up the last mini-batch.
 
@@ -54,7 +49,7 @@ class EvenUpdates(PPOTrainer):
         return super()._balance_batch(batch, *args, **kwargs)
 
     def _get_required_batch_multiple(self, dp_size: int) -> int:
-        if self.use_critic or _cuts_fixed_micro_batches(self.config):
+        if self.use_critic or cuts_fixed_micro_batches(self.config):
             return super()._get_required_batch_multiple(dp_size)
         rollouts = self.config.actor_rollout_ref.rollout.n
         return rows_are_made_a_multiple_of(self._rows, self._full_mini_batch(), dp_size, rollouts)

@@ -25,9 +25,9 @@ ERROR_LENGTH = 2000
 FAILING_STEPS_LIMIT = 3
 """Steps in a row after which a failing task is warned of, and after which a run without any finished group stops."""
 REASONS = {
-    "finished": "a reward or an `acc` of it is not a finite number",
+    "finished": "it has no output, or a reward or an `acc` of it is not a finite number",
     "failure": "its exception was not passed on; the log of the rollout workers has it, with uid={uid}",
-    "pending": "it did not start within mt_grpo.sampler.stall_timeout_s",
+    "pending": "it did not end within mt_grpo.sampler.stall_timeout_s",
     "running": "it did not end within mt_grpo.sampler.stall_timeout_s",
 }
 """Why a group without the tag `ERROR` failed, by its status in verl."""
@@ -131,8 +131,9 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
     for task, error in errors.items():
         if controller.streaks.failing_K[task] == FAILING_STEPS_LIMIT:
             logger.error(
-                "Task %r: every group has failed for %d steps. The task is not trained on and its weight does not move "
-                "until a group finishes. Fix its reward function or its server. The first failure of step %d:\n%s",
+                "Task %r: every group has failed for %d steps. The task is not trained on and does not pull on the "
+                "weights until a group finishes. Fix its reward function or its server. The first failure of step "
+                "%d:\n%s",
                 tasks[task],
                 FAILING_STEPS_LIMIT,
                 step,

@@ -3,7 +3,7 @@
 For every single sequence verl sets up an agent loop, renders and tokenises the prompt, asks the load balancer, sends
 the reward request and stores the result. With short answers that is most of a step. Here a group shares one of each;
 only the n calls to the engine stay. What is stored is the same, field for field. Everything but plain single-turn text
-(tools, images, a teacher) is left to verl's own loop.
+(tools, images, a teacher, a priority) is left to verl's own loop.
 
     actor_rollout_ref.rollout.agent.agent_loop_manager_class=mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager
 """
@@ -87,7 +87,7 @@ class GroupRolloutWorker(_Worker):
                 ray.cancel(call)
 
     async def _run_prompt(self, prompt: dict, sampling_params: dict, trajectory: dict, trace: bool = False) -> None:
-        if self._loop is None or prompt["agent_name"] != self._default_loop:
+        if self._loop is None or prompt["agent_name"] != self._default_loop or prompt.get("priority"):
             await super()._run_prompt(prompt, sampling_params, trajectory, trace)
             return
         uid, validate = prompt["uid"], trajectory["validate"]
@@ -195,11 +195,6 @@ class GroupRolloutWorker(_Worker):
         worker = random.choice(self.reward_loop_worker_handles)
         rewards = await worker.compute_score_batch.remote(_reward_request(outputs, prompt))
         for output, reward in zip(outputs, rewards, strict=True):
-            if reward["reward_score"] is None:
-                raise ValueError(
-                    f"the reward function returned no number for data_source {prompt['data_source']!r}: it must return "
-                    "one, or a dict with one as 'score'"
-                )
             output.reward_score = reward["reward_score"]
             output.extra_fields["reward_extra_info"] = reward["reward_extra_info"]
             output.metrics.compute_score = time.perf_counter() - start

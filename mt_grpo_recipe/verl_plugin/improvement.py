@@ -64,14 +64,16 @@ class ImprovementPass:
         clip: bounds of the ratio in the policy loss.
         temperature: of the rollouts; the old log-probabilities were computed with it.
         num_tasks: K.
+        micro_batch: rows that a rank's part must be a multiple of.
     """
 
-    def __init__(self, config: MTGRPOConfig, clip: Clip, temperature: float, num_tasks: int):
+    def __init__(self, config: MTGRPOConfig, clip: Clip, temperature: float, num_tasks: int, micro_batch: int = 1):
         self._settings = config.improvement
         self._seed = config.seed
         self._clip = clip
         self._temperature = temperature
         self._num_tasks = num_tasks
+        self._micro_batch = micro_batch
 
     def measure(self, workers: Any, batch: KVBatchMeta, task_of_row: Mapping[str, int], step: int) -> FloatArray:
         """I_k of the update that was just made on this batch, shape (K,); NaN for a task without samples.
@@ -88,14 +90,18 @@ class ImprovementPass:
         return self._change(task_of_probed)
 
     def _probe(self, workers: Any, batch: KVBatchMeta, task_of_row: Mapping[str, int], step: int) -> KVBatchMeta:
-        """The part of the batch on which I_k is measured."""
+        """The part of the batch on which I_k is measured: all of it where a session has several rows.
+
+        A row of such a session holds only some of its tokens.
+        """
         fraction = self._settings.probe_fraction
-        if fraction == 1:
+        if fraction == 1 or len(last_outputs(task_of_row)) < len(task_of_row):
             return batch
         # A generator of its own for every step: nothing to save, and a resumed run draws the same.
         rng = np.random.default_rng([self._seed, 2, step])
         task_N = [task_of_row.get(key, -1) for key in batch.keys]
-        return take_rows(batch, probe_rows(task_N, fraction, data_parallel_ranks(workers), rng))
+        multiple = data_parallel_ranks(workers) * self._micro_batch
+        return take_rows(batch, probe_rows(task_N, fraction, multiple, rng))
 
     def _request(self, batch: KVBatchMeta) -> KVBatchMeta:
         """What verl's workers take; they write the field `log_probs` of these rows."""

@@ -44,7 +44,7 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
     Raises:
         ConfigError: a row lacks its task or what verl reads from it, a task has no rows, or what `check_data` refuses.
     """
-    trained = contents(rows_of_dataset(train, "data.train_files"), mt_grpo.task_key, "data.train_files")
+    trained = contents(rows_of_dataset(train, "data.train_files"), mt_grpo.task_key, "data.train_files", mt_grpo.tasks)
     validated = contents(rows_of_dataset(validation, "data.val_files"), mt_grpo.task_key, "data.val_files")
     rows_of = group_rows(trained.tasks, mt_grpo.tasks)
     check_data(config, sum(map(len, rows_of.values())), trained.data_sources | validated.data_sources)

@@ -27,8 +27,9 @@ from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
 from mt_grpo_recipe.verl_plugin.checkpoint import read_state, resume_early, resumed_folder, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
+from mt_grpo_recipe.verl_plugin.checks.updates import fixed_micro_batch
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
-from mt_grpo_recipe.verl_plugin.even_updates import EvenUpdates
+from mt_grpo_recipe.verl_plugin.even_updates import EvenUpdates, updates_of
 from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import (
     ImprovementPass,
@@ -114,14 +115,15 @@ class TaskTrainer(EvenUpdates):
         self._history = History(run, self.controller, self.mt_grpo, keeps_outcomes)
         actor_rollout = self.config.actor_rollout_ref
         clip = clip_bounds(actor_rollout.actor)
-        self._improvement = ImprovementPass(self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks))
+        self._improvement = ImprovementPass(
+            self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks), fixed_micro_batch(self.config)
+        )
         say_epochs_mean_nothing(self.config, self.total_training_steps)
         # Keep verl's loop from ending at an epoch: a task sampler has none.
         self.steps_per_epoch = max(self.steps_per_epoch, self.total_training_steps, 1)
         if self.mt_grpo.improvement.granularity == "mini_batch":
-            stretch_learning_rate(
-                self.config, self.config.data.train_batch_size // actor_rollout.actor.ppo_mini_batch_size
-            )
+            full = actor_rollout.actor.ppo_mini_batch_size
+            stretch_learning_rate(self.config, updates_of(self.config.data.train_batch_size, full))
         logger.info("Tasks and rows: %s", {task: len(rows) for task, rows in rows_of.items()})
         if folder := resumed_folder(self.config):
             resume_early(folder, self.controller, self.train_dataloader)

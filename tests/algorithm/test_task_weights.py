@@ -8,6 +8,8 @@ import math
 import numpy as np
 import pytest
 
+from mt_grpo_recipe.algorithm.settings import SequentialSettings
+from mt_grpo_recipe.algorithm.settings.bounds import SettingError
 from mt_grpo_recipe.algorithm.task_weights import (
     FixedWeights,
     ImprovementAwareWeights,
@@ -166,6 +168,16 @@ def test_self_evolving_weights_by_hand():
     rule.update(np.zeros(2), np.array([0.0, 0.6]))
     # Q = (0.5 * 0 + 0.5 * 0.4, 0.5 * 0.6 + 0.5 * 0.2) = (0.2, 0.4): the other way round. A task not seen decays.
     assert rule.weights_K == pytest.approx([0.2689414, 0.7310586], abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [([["a"], ["c"]], r"names \['c'\]; the tasks"), ([["a", "b", "a"]], r"names \['a'\] twice")],
+)
+def test_a_stage_names_tasks_of_the_run_and_each_once(stages, words):
+    with pytest.raises(SettingError, match=words):
+        SequentialSettings(stages=stages, stage_steps=2).stages_of(["a", "b"])
+    assert SequentialSettings(stages=[["a"], ["b", "a"]], stage_steps=2).stages_of(["a", "b"]) == [[0], [1, 0]]
 
 
 def test_sequential_weights_move_on_and_stay_at_the_last_stage():

@@ -148,6 +148,9 @@ def test_a_fresh_start_with_other_settings_in_the_same_folder_leaves_nothing_of_
     write_steps(tmp_path, 3, {"sampler": {"schedule": "rounds", "oversample": 2}})
     run = read_history(tmp_path)
     assert len(run.steps) == 3 and run.sampler["oversample"] == 2
+    write_steps(tmp_path, 4, start=3)
+    with pytest.raises(HistoryError, match="were changed when the run was resumed after step 3"):
+        read_history(tmp_path)
 
 
 def test_a_run_that_has_only_begun_is_refused(tmp_path):

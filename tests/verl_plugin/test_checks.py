@@ -8,6 +8,7 @@ import pkgutil
 import pytest
 from omegaconf import OmegaConf
 
+import reward_fns
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin import checks
@@ -118,6 +119,15 @@ EIGHT = "trainer.n_gpus_per_node=8"
             ],
             8,
         ),
+        (
+            [
+                EIGHT,
+                "actor_rollout_ref.actor.use_kl_loss=True",
+                "actor_rollout_ref.ref.log_prob_use_dynamic_bsz=False",
+                "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu=16",
+            ],
+            8,
+        ),
     ],
 )
 def test_micro_batches_must_divide_what_a_rank_has_of_a_mini_batch(overrides, rows):
@@ -209,7 +219,6 @@ def test_checking_changes_nothing():
         ("data.shuffle=False", "data.shuffle=False has no effect: every task goes through its rows in a seeded"),
         ("data.seed=3", "data.seed=3 has no effect: the rows and their order are drawn from mt_grpo.seed"),
         ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
-        ("trainer.total_epochs=2", "trainer.total_epochs=2 has no effect: a task sampler has no epochs"),
         ("skip.rollout.enable=True", "stored rollouts are not replayed"),
     ],
 )
@@ -218,6 +227,15 @@ def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(overr
     assert not caplog.records
     options.warn_of_options_without_effect(compose_config([override]), MTGRPOConfig())
     assert [words in record.message for record in caplog.records] == [True]
+
+
+def test_epochs_have_no_effect_where_steps_are_given(caplog):
+    options.warn_of_options_without_effect(compose_config(["trainer.total_epochs=2"]), MTGRPOConfig())
+    assert not caplog.records
+    options.warn_of_options_without_effect(
+        compose_config(["trainer.total_epochs=2", "trainer.total_training_steps=9"]), MTGRPOConfig()
+    )
+    assert "trainer.total_epochs=2 has no effect: a task sampler has no epochs" in caplog.text
 
 
 @pytest.mark.parametrize("override", ["trainer.use_v1=False", "trainer.v1.trainer_mode=sync"])
@@ -284,7 +302,12 @@ def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
         checks.check_data(check(), 100, ["countdown-mini-train", "sudoku-easy-train"])
     with pytest.raises(ConfigError, match=r"(?s)3 things are wrong:.*1\. .*\(31 rows\).*2\. .*chess.*3\. .*sudoku"):
         checks.check_data(check(), 31, ["countdown-mini-train", "sudoku-easy-train", "chess"])
-    checks.check_data(check("reward.custom_reward_function.path=my_rewards.py"), 100, ["sudoku-easy-train"])
+    for own in ("my_rewards.py", "my_reward_fns.py", "null"):
+        checks.check_data(check(f"reward.custom_reward_function.path={own}"), 100, ["sudoku-easy-train"])
+    with pytest.raises(ConfigError, match="sudoku"):
+        checks.check_data(
+            check(f"reward.custom_reward_function.path={reward_fns.__file__}"), 100, ["sudoku-easy-train"]
+        )
 
 
 def test_engines_may_be_of_any_size_that_fills_the_gpus():

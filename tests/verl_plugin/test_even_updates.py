@@ -17,13 +17,18 @@ def batch_of(rows):
     return KVBatchMeta(partition_id="train", keys=[f"u_{i}_0" for i in range(rows)], tags=[{}] * rows)
 
 
-def make_trainer(mini_batch=12, n=8, ranks=1, dynamic=True, critic=False):
+def make_trainer(mini_batch=12, n=8, ranks=1, dynamic=True, critic=False, kl_loss=False, ref_dynamic=True, lora=0):
     trainer = object.__new__(MTGRPOTrainer)
-    actor = {"ppo_mini_batch_size": mini_batch, "use_dynamic_bsz": dynamic}
+    actor = {"ppo_mini_batch_size": mini_batch, "use_dynamic_bsz": dynamic, "use_kl_loss": kl_loss}
     rollout = {"n": n, "log_prob_use_dynamic_bsz": dynamic}
+    others = {
+        "ref": {"log_prob_use_dynamic_bsz": ref_dynamic},
+        "model": {"lora_rank": lora, "lora_adapter_path": None},
+    }
     trainer.config = OmegaConf.create(
         {
-            "actor_rollout_ref": {"actor": actor, "rollout": rollout},
+            "actor_rollout_ref": {"actor": actor, "rollout": rollout, **others},
+            "algorithm": {"use_kl_in_reward": False},
             "critic": {"ppo_mini_batch_size": mini_batch},
             "trainer": {"critic_warmup": 0},
         }
@@ -76,11 +81,16 @@ def test_no_update_more_than_verl_makes_and_never_more_rows(rows, ranks, n, mini
     assert made % updates == 0 and (made // updates) % math.lcm(ranks, n) == 0 and made // updates <= full
 
 
-@pytest.mark.parametrize("other", [{"dynamic": False}, {"critic": True}])
+@pytest.mark.parametrize("other", [{"dynamic": False}, {"critic": True}, {"kl_loss": True, "ref_dynamic": False}])
 def test_fixed_micro_batches_and_a_critic_get_whole_mini_batches(padded, other):
     trainer = make_trainer(**other)
     assert padded(trainer, 48) == 96
     assert [len(part) for part in trainer._mini_batches(batch_of(96))] == [96]
+
+
+@pytest.mark.parametrize("other", [{"ref_dynamic": False}, {"kl_loss": True, "ref_dynamic": False, "lora": 8}])
+def test_micro_batches_of_a_reference_that_is_not_run_do_not_matter(padded, other):
+    assert padded(make_trainer(**other), 48) == 48
 
 
 def test_verl_is_told_the_size_for_this_update_alone(monkeypatch):

@@ -58,7 +58,7 @@ def test_the_first_failure_of_each_task_is_found_whatever_failed(monkeypatch):
     }
     monkeypatch.setattr(failures, "tq", rollout)
     errors = first_errors(step_of((0, FAILED), (0, FAILED), (1, FAILED), (1, GOOD)), ["u0", "u1", "u2", "u3"])
-    assert errors == {0: TRACEBACK, 1: "a reward or an `acc` of it is not a finite number"}
+    assert errors == {0: TRACEBACK, 1: "it has no output, or a reward or an `acc` of it is not a finite number"}
     rollout.items = {"u0": {"status": "failure"}, "u1": {"status": "running"}}
     errors = first_errors(step_of((0, FAILED), (1, FAILED)), ["u0", "u1"])
     assert errors[0].endswith("the log of the rollout workers has it, with uid=u0") and "stall_timeout_s" in errors[1]

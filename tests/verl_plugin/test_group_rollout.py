@@ -16,6 +16,7 @@ from vllm.sampling_params import RequestOutputKind, SamplingParams
 
 from mt_grpo_recipe.verl_plugin.failures import ERROR
 from mt_grpo_recipe.verl_plugin.group_rollout import GroupRolloutWorker, whole_answers
+from mt_grpo_recipe.verl_plugin.reward_workers import RewardWorker
 
 ANSWERS = [[5, 6, 7], [8], [9, 10, 11, 12, 13, 14]]
 """Tokens of three rollouts; the last is longer than a response may be."""
@@ -88,16 +89,20 @@ class Rewards:
         self.batches = []
         tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: "x" * len(ids))
         self.manager = NaiveRewardManager(OmegaConf.create({}), tokenizer, score)
+        self.worker = object.__new__(RewardWorker)
+        self.worker.reward_manager = self.manager
+        self.worker.config = OmegaConf.create({"reward": {"custom_reward_function": {"path": "reward.py"}}})
         self.compute_score_batch = Remote(self._compute_score_batch)
         self.compute_score = Remote(self._score)
 
     async def _score(self, data):
         self.manager.loop = asyncio.get_running_loop()
-        return await self.manager.run_single(data)
+        return await self.worker.compute_score(data)
 
     async def _compute_score_batch(self, data):
         self.batches.append(data)
-        return [await self._score(data[i : i + 1]) for i in range(len(data))]
+        self.manager.loop = asyncio.get_running_loop()
+        return await self.worker.compute_score_batch(data)
 
 
 def equip(worker, server, rewards):
@@ -253,6 +258,21 @@ def test_a_reward_function_that_returns_no_reward_fails_its_group(stored, return
     rewards.manager.compute_score = lambda **_: returned
     asyncio.run(roll_out(Server(), rewards))
     assert stored.statuses == {"group": "failure"} and not stored.rows
+    reason = "KeyError: 'score'" if returned == {"points": 1.0} else "returned no number for data_source 'toy'"
+    assert reason in stored.errors["group"]
+
+
+def test_a_prompt_with_a_priority_is_left_to_verls_own_loop(monkeypatch):
+    given = []
+
+    async def run_prompt(self, prompt, sampling_params, trajectory, trace=False):
+        given.append(prompt)
+
+    monkeypatch.setattr(AgentLoopWorkerTQ.__ray_actor_class__, "_run_prompt", run_prompt)
+    worker = equip(object.__new__(GroupRolloutWorker), Server(), Rewards())
+    worker._loop, worker._default_loop = SimpleNamespace(), "single_turn_agent"
+    asyncio.run(worker._run_prompt({**prompt(), "priority": 3}, {}, TRAIN))
+    assert [own["priority"] for own in given] == [3]
 
 
 def test_an_aborted_group_ends_as_failed_without_noise(stored, caplog, monkeypatch):

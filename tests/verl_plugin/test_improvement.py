@@ -49,9 +49,9 @@ def workers(rows):
     return Workers(rows, ratios)
 
 
-def make_pass(num_tasks=3, seed=0, **improvement):
+def make_pass(num_tasks=3, seed=0, micro_batch=1, **improvement):
     config = load_config(OmegaConf.create({"seed": seed, "improvement": improvement}))
-    return ImprovementPass(config, CLIP, temperature=0.7, num_tasks=num_tasks)
+    return ImprovementPass(config, CLIP, temperature=0.7, num_tasks=num_tasks, micro_batch=micro_batch)
 
 
 @pytest.mark.parametrize(("reduction", "expected"), [("mean", [0.145, 0.0]), ("sum", [0.29, 0.0])])
@@ -82,7 +82,7 @@ def test_the_forward_pass_is_over_the_whole_batch_at_the_temperature_of_the_roll
     assert request.extra_info == {"calculate_entropy": False, "compute_loss": False, "temperature": 0.7}
 
 
-def probed_keys(rows, ranks=1, seed=0, step=1):
+def probed_keys(rows, ranks=1, seed=0, step=1, micro_batch=1):
     """Which of ten samples of task 0 and two of task 1 a probe of 0.3 takes, and what it measures."""
     ratios = {}
     task_of_row = {f"{task}_{i}_0": k for k, (task, count) in enumerate((("a", 10), ("b", 2))) for i in range(count)}
@@ -91,7 +91,7 @@ def probed_keys(rows, ranks=1, seed=0, step=1):
         ratios[key] = [(1.1, 0.9)[task]]
     workers = Workers(rows, ratios, ranks)
     batch = KVBatchMeta(partition_id="train", keys=list(task_of_row), tags=[{}] * len(task_of_row))
-    improvement_K = make_pass(2, seed, probe_fraction=0.3).measure(workers, batch, task_of_row, step)
+    improvement_K = make_pass(2, seed, micro_batch, probe_fraction=0.3).measure(workers, batch, task_of_row, step)
     return workers.requests[0].keys, improvement_K
 
 
@@ -104,6 +104,19 @@ def test_a_probe_takes_of_each_task_its_share_rounded_up(rows):
 
 def test_a_probe_divides_among_the_ranks(rows):
     assert len(probed_keys(rows, ranks=3)[0]) == 6
+
+
+def test_a_probe_divides_into_the_micro_batches_of_every_rank(rows):
+    assert [len(probed_keys(rows, ranks, micro_batch=2)[0]) for ranks in (1, 2, 3)] == [4, 4, 6]
+    assert len(probed_keys(rows, ranks=1, micro_batch=6)[0]) == 6
+
+
+def test_a_session_with_several_rows_is_measured_whole(batch, workers, rows):
+    rows.add("a_1_1", advantages=[-1.0], old_log_probs=[-0.25], response_mask=[1])
+    workers._ratios["a_1_1"] = [0.9]
+    batch = KVBatchMeta(partition_id="train", keys=[*batch.keys, "a_1_1"], tags=[{}] * 5)
+    make_pass(probe_fraction=0.1).measure(workers, batch, TASK_OF_ROW | {"a_1_1": 0}, step=1)
+    assert workers.requests[0].keys == batch.keys
 
 
 def test_a_probe_depends_on_seed_and_step_alone(rows):

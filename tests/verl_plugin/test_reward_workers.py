@@ -6,9 +6,9 @@ import pytest
 import ray
 from omegaconf import OmegaConf
 from verl.experimental.reward_loop import reward_loop
-from verl.experimental.reward_loop.reward_loop import RewardLoopManager, RewardLoopWorker
+from verl.experimental.reward_loop.reward_loop import RewardLoopManager
 
-from mt_grpo_recipe.verl_plugin.reward_workers import restarting_reward_workers
+from mt_grpo_recipe.verl_plugin.reward_workers import RewardWorker, restarting_reward_workers
 
 NODES = [
     {"NodeID": "aa" * 28, "Alive": True, "Resources": {"CPU": 4}},
@@ -51,7 +51,7 @@ def test_verls_manager_has_as_many_workers_as_were_asked_for_and_all_restart(sta
         trainer.reward_loop_manager = RewardLoopManager(trainer.config)
         assert not started
     assert trainer.config.reward.num_workers == 3
-    assert [cls for cls, _, _ in started] == [RewardLoopWorker] * 3
+    assert [cls for cls, _, _ in started] == [RewardWorker] * 3
     assert [options["name"] for _, options, _ in started] == [f"reward_loop_worker_{i}" for i in range(3)]
     assert all((o["max_restarts"], o["max_task_retries"]) == (-1, 1) for _, o, _ in started)
     assert [o["scheduling_strategy"].node_id[:2] for _, o, _ in started] == ["aa", "cc", "aa"]
@@ -74,5 +74,5 @@ def test_a_set_up_that_fails_starts_no_workers_and_leaves_the_config_as_it_was(s
 
 
 def test_ray_takes_the_options():
-    worker = ray.remote(max_restarts=-1, max_task_retries=1)(RewardLoopWorker).options(name="reward_loop_worker_0")
+    worker = ray.remote(max_restarts=-1, max_task_retries=1)(RewardWorker).options(name="reward_loop_worker_0")
     assert worker is not None

@@ -46,6 +46,15 @@ def test_only_the_tasks_that_are_trained_have_a_digest_to_resume_with():
     assert data.rows_of.keys() == data.train_digest_of.keys() == {"b"}
 
 
+def test_rows_of_tasks_that_are_not_trained_need_no_reward():
+    train = OwnDataset(["b", "a", "b", "a"], {1: {"data_source": "chess"}, 3: {"data_source": None}})
+    assert read_task_data(config_of(), MTGRPOConfig(tasks=["b"]), train, OwnDataset(["b"])).rows_of.keys() == {"b"}
+    for row, words in ((1, "chess"), (3, "1 of 4 rows have no data_source")):
+        other = OwnDataset(["b", "a", "b", "a"], {row: train._change[row]})
+        with pytest.raises(ConfigError, match=words):
+            read_task_data(config_of(), MTGRPOConfig(), other, OwnDataset(["b"]))
+
+
 @pytest.mark.parametrize(
     ("train", "validation", "words"),
     [

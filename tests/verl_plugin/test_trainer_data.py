@@ -120,14 +120,14 @@ def test_validation_rows_without_a_task_are_refused_at_start_with_file_and_row(s
 
 
 @pytest.mark.parametrize(
-    ("granularity", "steps", "warm_up"),
-    [("step", 3, 2), ("mini_batch", 6, 4)],
+    ("granularity", "mini_batch", "steps", "warm_up"),
+    [("step", 2, 3, 2), ("mini_batch", 2, 6, 4), ("mini_batch", 3, 6, 4)],  # batch 4: with 3, the last one is short
 )
-def test_the_learning_rate_takes_the_steps_it_was_given(start, granularity, steps, warm_up):
+def test_the_learning_rate_takes_the_steps_it_was_given(start, granularity, mini_batch, steps, warm_up):
     # Batches of 4 in mini-batches of 2: two calls of verl's update per step, and its schedule advances once per call.
     trainer = start(
         f"mt_grpo.improvement.granularity={granularity}",
-        "actor_rollout_ref.actor.ppo_mini_batch_size=2",
+        f"actor_rollout_ref.actor.ppo_mini_batch_size={mini_batch}",
         "actor_rollout_ref.actor.optim.lr_warmup_steps=2",
     )
     optim = trainer.config.actor_rollout_ref.actor.optim

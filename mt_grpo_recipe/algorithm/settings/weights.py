@@ -138,11 +138,13 @@ class SequentialSettings(CommonRuleSettings):
         """Task numbers of each stage.
 
         Raises:
-            SettingError: a stage names a task that is not among `tasks`.
+            SettingError: a stage names a task that is not among `tasks`, or one twice.
         """
         unknown = sorted({task for stage in self.stages for task in stage} - set(tasks))
         if unknown:
             raise SettingError("weights.stages", f" names {unknown}; the tasks of this run are {list(tasks)}.")
+        if twice := sorted({task for stage in self.stages for task in stage if stage.count(task) > 1}):
+            raise SettingError("weights.stages", f" names {twice} twice in one stage; name each task of a stage once.")
         return [[tasks.index(task) for task in stage] for stage in self.stages]
 
 

@@ -6,6 +6,7 @@ What is set rather than refused is in `defaults.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -14,7 +15,7 @@ from mt_grpo_recipe.verl_plugin.checks import beside_training, datasets, devices
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
-REWARD_MODULE = "reward_fns"
+OWN_REWARD = "pkg://reward_fns"
 
 Rule = Callable[[DictConfig, MTGRPOConfig], str | None]
 """(verl's whole training config, the checked section `mt_grpo`) -> what is wrong, as a sentence, or None."""
@@ -55,7 +56,7 @@ def check_data(config: DictConfig, num_rows: int, data_sources: Iterable[str]) -
     Args:
         config: verl's whole training config.
         num_rows: rows of the tasks to train.
-        data_sources: every distinct `data_source` of training and validation data.
+        data_sources: every distinct `data_source` of the tasks to train and of the validation data.
 
     Raises:
         ConfigError: lists everything that is wrong.
@@ -67,9 +68,18 @@ def check_data(config: DictConfig, num_rows: int, data_sources: Iterable[str]) -
             f"data.train_batch_size={batch_size} is larger than the training data ({num_rows} rows): a batch would "
             f"hold a prompt twice. Use a batch of at most {num_rows}, or more data."
         )
-    if REWARD_MODULE in str(config.reward.custom_reward_function.path):
+    if _is_own_reward(config.reward.custom_reward_function.path):
         refusals += [refusal for source in sorted(set(data_sources)) if (refusal := _unknown_source(source))]
     _refuse(refusals)
+
+
+def _is_own_reward(path: str | None) -> bool:
+    """Whether verl loads this package's reward function from there."""
+    import reward_fns
+
+    return path is not None and (
+        path == OWN_REWARD or Path(path).resolve().is_relative_to(Path(reward_fns.__file__).parent)
+    )
 
 
 def _unknown_source(data_source: str) -> str | None:

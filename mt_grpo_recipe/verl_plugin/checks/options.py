@@ -35,6 +35,7 @@ NOT_DONE = {
 }
 """Option -> why a value that asks for something cannot be had, and what to do."""
 
+EPOCHS = "trainer.total_epochs"
 NO_EFFECT = {
     "data.shuffle": (
         True,
@@ -53,7 +54,7 @@ NO_EFFECT = {
         False,
         "a group that fails is replaced in any case, as far as the budget of the step goes",
     ),
-    "trainer.total_epochs": (30, "a task sampler has no epochs; trainer.total_training_steps says how long to train"),
+    EPOCHS: (30, "a task sampler has no epochs; the run lasts trainer.total_training_steps"),
     "skip.rollout.enable": (False, "stored rollouts are not replayed, since they cannot be asked for by task"),
     "skip.async_rollout.enable": (
         False,
@@ -118,6 +119,8 @@ def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) ->
         logger.info(unread)
     for name, (default, instead) in NO_EFFECT.items():
         value = OmegaConf.select(config, name)
+        if name == EPOCHS and config.trainer.total_training_steps is None:
+            continue  # then it does say how long to train, which the trainer logs
         if value != default:
             logger.warning("%s=%s has no effect: %s.", name, value, instead)
 

@@ -89,10 +89,41 @@ def _log_prob_micro_batches(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | 
     return _micro_batches_divide(name, rollout.log_prob_use_dynamic_bsz, micro_batch, config)
 
 
+def _reference_micro_batches(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    if not has_reference(config):
+        return None
+    ref = config.actor_rollout_ref.ref
+    name, micro_batch = "ref.log_prob_micro_batch_size_per_gpu", ref.log_prob_micro_batch_size_per_gpu
+    return _micro_batches_divide(name, ref.log_prob_use_dynamic_bsz, micro_batch, config)
+
+
+def has_reference(config: DictConfig) -> bool:
+    """Whether a reference model of its own is run; with LoRA it is the actor without its adapter."""
+    model = config.actor_rollout_ref.model
+    lora = max(model.lora_rank, model.get("lora", {}).get("rank", 0)) > 0 or model.lora_adapter_path is not None
+    return (config.algorithm.use_kl_in_reward or config.actor_rollout_ref.actor.use_kl_loss) and not lora
+
+
+def cuts_fixed_micro_batches(config: DictConfig) -> bool:
+    """Whether a rank's rows have to be a multiple of some micro-batch, which whole mini-batches are known to be."""
+    parts = config.actor_rollout_ref
+    dynamic = [parts.actor.use_dynamic_bsz, parts.rollout.log_prob_use_dynamic_bsz]
+    if has_reference(config):
+        dynamic.append(parts.ref.log_prob_use_dynamic_bsz)
+    return not all(dynamic)
+
+
+def fixed_micro_batch(config: DictConfig) -> int:
+    """Rows that a rank takes at a time to compute log-probabilities; one where that is up to their length."""
+    rollout = config.actor_rollout_ref.rollout
+    return 1 if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu or 1
+
+
 RULES = (
     _one_epoch_per_mini_batch,
     _a_mini_batch_fits_the_batch,
     _ranks_share_a_mini_batch,
     _actor_micro_batches,
     _log_prob_micro_batches,
+    _reference_micro_batches,
 )
