@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.gold import NoSolution, golds
+from data_prep.puzzle import asked
 from data_prep.sources import UnreadableFile, open_parquet, parquet_rows, shown
 from reward_fns import compute_score
 from reward_fns.registry import Task, task_for
@@ -26,8 +26,6 @@ _NO_ANSWER = (
     ". Correct the check, or the target. If the target is not meant to be an answer, give that field another name, and "
     "the task a reader: @register(name, truth=...)"
 )
-
-_NUMBERING = re.compile(r"^\s*\d+[.)]\s+")
 
 
 @dataclass(frozen=True)
@@ -225,7 +223,7 @@ def _prompt_fault(prompt: Any) -> str | None:
 
 
 def _question(row: dict[str, Any]) -> Hashable:
-    """Equal for rows that ask the same, with or without a frame around it, whatever the order of its lines.
+    """Equal for rows that ask the same, with or without a frame around it, whatever numbers or orders its lines.
 
     Countdown goes by its numbers, so that neither wording nor their order hides a repeated question.
     """
@@ -237,8 +235,7 @@ def _question(row: dict[str, Any]) -> Hashable:
     text = "\n".join(message["content"] for message in row["prompt"] if message["role"] == "user")
     if "Assistant:" in text:
         text = text[: text.rindex("Assistant:")].partition("User:")[2] or text
-    lines = (" ".join(_NUMBERING.sub("", line).split()) for line in text.splitlines())
-    return tuple(sorted(line for line in lines if line))
+    return asked(text)
 
 
 def _manifest_faults(path: Path) -> Iterator[Fault]:

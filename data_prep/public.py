@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
 from data_prep.fields import LeftOut, Tally, answer_of, require, text_of
-from data_prep.puzzle import Puzzle, framed
+from data_prep.puzzle import Puzzle, asked, framed
 from data_prep.science import science_puzzle, type_of
 from data_prep.sources import Row, load
 from reward_fns.scoring.extraction import extract_answer
@@ -109,7 +109,7 @@ def _puzzles(
     seen: set[Hashable],
     tally: Tally,
 ) -> dict[str, list[Puzzle]]:
-    """Puzzles of `tasks`, by task, whose question is not yet in `seen`; they are added to it."""
+    """Puzzles of `tasks`, by task, whose question is not yet in `seen`, where they are added as `asked` gives them."""
     puzzles: dict[str, list[Puzzle]] = {task: [] for task in tasks}
     for row in rows:
         try:
@@ -130,12 +130,13 @@ def _made(task: str, make: Callable[[], Puzzle], seen: set[Hashable], kind: str,
         if not task:
             raise LeftOut(f"its domain is none of {', '.join(DOMAINS)}")
         puzzle = make()
-        if (task, puzzle.key) in seen:
+        question = asked(str(puzzle.key))
+        if question in seen:
             raise LeftOut("its question is another row's")
     except LeftOut as reason:
         tally.left_out[kind, str(reason)] += 1
         return None
-    seen.add((task, puzzle.key))
+    seen.add(question)
     tally.usable[kind] += 1
     return puzzle
 

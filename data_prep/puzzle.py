@@ -1,5 +1,6 @@
 """What every puzzle family provides, and the frame around a question."""
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -12,6 +13,15 @@ _FRAME = (
     "User: {question}\n"
     "Assistant: Let us go step by step."
 )
+
+
+_NUMBERING = re.compile(r"^\s*(?:\d+|[A-Z])[.)]\s+")
+
+
+def asked(text: str) -> tuple[str, ...]:
+    """Equal for questions that ask the same: blanks, the order of lines and what numbers them do not count."""
+    lines = (" ".join(_NUMBERING.sub("", line).split()) for line in text.splitlines())
+    return tuple(sorted(line for line in lines if line))
 
 
 @dataclass(frozen=True)

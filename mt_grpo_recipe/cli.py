@@ -23,6 +23,9 @@ COMMANDS = {
 }
 """Command -> the module with its `add_arguments(parser)` and `run(args) -> int | None`, and what the command does."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 def main(argv: list[str] | None = None) -> None:
     """Run the `mt-grpo` command line; on bad input, exit with status 1 and one sentence."""
@@ -41,6 +44,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     try:
         status = importlib.import_module(COMMANDS[args.command][0]).run(args)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"mt-grpo {args.command}: {error}") from error
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
     raise SystemExit(status or 0)

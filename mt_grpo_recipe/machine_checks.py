@@ -114,6 +114,12 @@ def check_cluster() -> str:
 
     from mt_grpo_recipe.verl_plugin.nodes import check_nodes
 
-    ray.init(address=address, log_to_driver=False)
+    try:
+        ray.init(address=address, log_to_driver=False)
+    except (ConnectionError, RuntimeError) as error:
+        raise Problem(
+            f"no Ray cluster answers at RAY_ADDRESS={address}: {str(error).splitlines()[0]}",
+            "start Ray there (ray start --head), or unset RAY_ADDRESS to train on this machine",
+        ) from error
     check_nodes()
     return f"{len(ray.nodes())} node(s) at {address} have the plugin"

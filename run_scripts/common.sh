@@ -43,7 +43,9 @@ use_cpu() {
 # sockets of the same name in /tmp, and both would hang. Start the run with 9>&-, or the processes it leaves behind hold
 # the lock.
 wait_for_turn() {
-  exec 9>/tmp/mt-grpo-training.lock
+  # Other users of the machine wait for it, too: they cannot write into it, and need not.
+  (umask 0 && : >>/tmp/mt-grpo-training.lock) 2>/dev/null || true
+  exec 9</tmp/mt-grpo-training.lock
   flock --nonblock 9 || {
     echo "Another training run is active on this machine; waiting for it to end."
     flock 9

@@ -9,10 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import ray
 import verl
 
 from mt_grpo_recipe import doctor
 from mt_grpo_recipe.cli import main
+from mt_grpo_recipe.machine_checks import Problem, check_cluster
 
 GOOD = [
     *("actor_rollout_ref.rollout.n=8", "data.train_batch_size=2", "actor_rollout_ref.actor.ppo_mini_batch_size=2"),
@@ -100,6 +102,30 @@ def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
         f"  2. {tmp_path / 'none.parquet'} does not exist.",
         "        to fix it: correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR",
     ]
+
+
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(diagnose, train_file, tmp_path):
+    for name, content, words in (
+        ("half.jsonl", '{"a": 1}\n{"a": 2', "half.jsonl cannot be read: JSON parse error"),
+        ("blank.jsonl", "\n", "blank.jsonl cannot be read: it has no row"),
+        ("cut.parquet", "PAR1abc", "cut.parquet cannot be read: "),
+    ):
+        (tmp_path / name).write_text(content)
+        _, lines = diagnose(*GOOD, f"data.train_files={tmp_path / name}", f"data.val_files={train_file}")
+        assert words in "".join(lines)
+    none = write(tmp_path / "none.parquet", data_source=pa.array([], pa.string()))
+    _, lines = diagnose(*GOOD, f"data.train_files={none}", f"data.val_files={train_file}")
+    assert "none.parquet cannot be read: it has no row" in "".join(lines)
+
+
+def test_a_cluster_that_does_not_answer_is_a_problem(monkeypatch):
+    def init(**_):
+        raise ConnectionError("ray.init() could not connect")
+
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(Problem, match=r"no Ray cluster answers at RAY_ADDRESS=10\.0\.0\.1:6379"):
+        check_cluster()
 
 
 def test_brackets_in_a_message_are_printed(diagnose, tmp_path):

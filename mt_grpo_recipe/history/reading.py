@@ -80,6 +80,11 @@ def _settings(folder: Path, headers: list[dict[str, Any]]) -> dict[str, Any]:
                 f"{FORMAT}: use the version that wrote it"
             )
     given = [{name: value for name, value in row.items() if name not in ("step", "format")} for row in headers]
+    if not headers:
+        raise HistoryError(
+            f"{folder / OUTCOMES} does not begin with the settings of the run, which its first line has: a copy that "
+            "was cut, or a disk that was full"
+        )
     fresh = max((place for place, row in enumerate(headers) if row["step"] == 0), default=0)
     later = zip(headers[fresh:], given[fresh:], strict=True)
     changed = next((row["step"] for row, now in later if now != given[fresh]), 0)
@@ -106,5 +111,9 @@ def _check_steps(folder: Path, decided: list[int], recorded: list[int]) -> None:
 
 
 def _step(decision: dict[str, Any], outcome: dict[str, Any]) -> RecordedStep:
-    groups = [RecordedGroup(*values) for values in zip(*(outcome[name] for name in RecordedGroup._fields), strict=True)]
-    return RecordedStep(decision["weights"], decision["quota"], decision["chosen"], groups)
+    try:
+        columns = [outcome[name] for name in RecordedGroup._fields]
+        groups = [RecordedGroup(*values) for values in zip(*columns, strict=True)]
+        return RecordedStep(decision["weights"], decision["quota"], decision["chosen"], groups)
+    except (KeyError, ValueError) as error:
+        raise HistoryError(f"step {decision['step']} of the history is not whole: {error}") from error

@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
         RunLogError: there is no run, it has no log that can be read, or there are several.
     """
     shown = read_run(find_run(Path(args.run)))
-    picture = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
     console = Console(highlight=False)
     if not console.is_terminal:
         # A file or a pipe has no width, so no task's name may be cut to fit.
@@ -47,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     # Paths stay on one line however narrow the terminal, so that they can be copied and parsed.
     for file in shown.files:
         console.print(f"metrics: {file.resolve()}", soft_wrap=True, markup=False)
+    picture = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
     console.print(f"picture: {picture.resolve()}", soft_wrap=True, markup=False)
     return 0
 

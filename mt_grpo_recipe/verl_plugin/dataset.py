@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
@@ -38,12 +39,26 @@ def read_file(name: str) -> datasets.Dataset:
     """The rows of one data file.
 
     Raises:
-        ValueError: its kind is not one of `FILE_KINDS`.
+        ValueError: its kind is not one of `FILE_KINDS`, or it cannot be read; the message names the file.
     """
     kind = FILE_KINDS.get(Path(name).suffix)
     if kind is None:
         raise ValueError(f"{name} cannot be read: data files end in {', '.join(FILE_KINDS)}")
-    return datasets.load_dataset(kind, data_files=name, split="train")  # pyright: ignore[reportReturnType]
+    try:
+        if _is_empty(Path(name), kind):
+            raise ValueError("it has no row")
+        return datasets.load_dataset(kind, data_files=name, split="train")  # pyright: ignore[reportReturnType]
+    except Exception as error:  # whatever the library makes of a broken file
+        cause = str(error.__cause__ or error) or type(error).__name__
+        raise ValueError(f"{name} cannot be read: {cause.splitlines()[0]}") from error
+
+
+def _is_empty(file: Path, kind: str) -> bool:
+    """Whether a file has no row; `datasets` fails over such a file without saying so."""
+    if kind == "parquet":
+        return pq.read_metadata(file).num_rows == 0
+    with file.open(encoding="utf-8") as lines:
+        return not any(map(str.strip, lines))
 
 
 def rows_of_file(table: datasets.Dataset, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:

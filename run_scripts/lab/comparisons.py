@@ -215,6 +215,7 @@ SETTINGS = {
         batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_1.2"), 9) | {"grpo_iwu": 18},
         grid=dict.fromkeys(("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_lean"), (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
+        rates={"gdro": 1e-4},
         choice_seeds=(100,),
         model=MINI / "warm_model_nine",
         validate_groups=480,

@@ -102,6 +102,28 @@ def test_what_was_left_out_is_printed_by_type_with_the_count(tmp_path, sources, 
     assert "3  open-ended-qa: left out: no rule can judge its answer" in printed
 
 
+def test_a_question_that_only_looks_different_is_another_rows(tmp_path):
+    def left_out(read, name, rows, *arguments):
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+        _, tally = read(str(tmp_path / name), *arguments, 4, 1, 0)
+        return sum(n for (_, why), n in tally.left_out.items() if why == "its question is another row's")
+
+    blanks = {**math_row(2), "problem": "What  is 2 +  1? "}
+    assert left_out(read_math, "math.jsonl", [*map(math_row, range(6)), blanks]) == 1
+    rows = [science_row(number, "Physics") for number in range(6)]
+    turned = {"text": ["four", "two", "three", "one"], "label": LABELS}
+    again = [
+        {**rows[0], "domain": "Biology"},
+        {**rows[0], "choices": turned, "answerKey": "D"},
+        {**rows[1], "choices": {"text": ["one", "two", "three", "five"], "label": LABELS}},
+    ]
+    assert left_out(read_science, "science.jsonl", [*rows, *again], ["physics"]) == 1
+    with pytest.raises(
+        ValueError, match=r"no question of 'sciknoweval-biology' .*2  mcq-4-choices: left out: its question is"
+    ):
+        left_out(read_science, "science.jsonl", [*rows, *again], ["physics", "biology"])
+
+
 def test_the_same_seed_splits_alike_and_another_differently(sources):
     _, science = sources
     first, again, other = (read_science(science, ["physics"], 5, 3, seed) for seed in (0, 0, 1))

@@ -119,6 +119,18 @@ def test_a_run_of_an_earlier_version_or_beside_training_is_refused(tmp_path):
         read_history(tmp_path)
 
 
+def test_a_history_without_its_first_line_or_a_column_is_refused(tmp_path):
+    write_steps(tmp_path, 3)
+    path = tmp_path / "outcomes.jsonl"
+    header, *steps = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(steps))
+    with pytest.raises(HistoryError, match="does not begin with the settings"):
+        read_history(tmp_path)
+    path.write_text(header + steps[0] + json.dumps({"step": 2}) + "\n" + steps[2])
+    with pytest.raises(HistoryError, match="step 2 of the history is not whole: 'task'"):
+        read_history(tmp_path)
+
+
 def test_another_format_is_refused(tmp_path):
     write_steps(tmp_path, 2)
     path = tmp_path / OUTCOMES

@@ -66,6 +66,34 @@ def test_a_broken_last_line_is_skipped_and_named(tmp_path, tail):
     assert "unfinished: it stops at step 2, last validated at step 0" in run.problems
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([validation(0, a=0.1), train(1), {**validation(1, a=0.2)}], None),  # an older log says nothing of its end
+        ([train(1, **{"mt_grpo/steps_left": 0}), validation(1, a=0.2)], None),
+        (
+            [train(1, **{"mt_grpo/steps_left": 60}), validation(1, a=0.2)],
+            "stops at step 1 of 61, last validated at step 1",
+        ),
+        ([train(1, **{"mt_grpo/steps_left": 3})], "unfinished: it stops at step 1 of 4"),
+    ],
+)
+def test_a_run_that_was_killed_just_after_a_validation_is_unfinished(tmp_path, lines, said):
+    problems = "; ".join(read_run(write_log(tmp_path / "log.jsonl", lines)).problems)
+    assert (said in problems) if said else ("unfinished" not in problems)
+
+
+def test_the_history_of_decisions_beside_a_log_is_no_log(tmp_path):
+    run = write_run(tmp_path / "run", steps=5)
+    for name in ("decisions.jsonl", "outcomes.jsonl"):
+        (run / name).write_text('{"step": 1}\n', encoding="utf-8")
+    assert read_run(run).problems == ()
+    (tmp_path / "bare").mkdir()
+    (run / "decisions.jsonl").rename(tmp_path / "bare" / "decisions.jsonl")
+    with pytest.raises(RunLogError, match=r"trainer\.logger"):
+        read_run(tmp_path / "bare")
+
+
 def test_a_broken_line_within_is_skipped_and_the_gap_named(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join([json.dumps(train(1)), "oops", json.dumps(train(3))]), encoding="utf-8")

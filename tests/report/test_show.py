@@ -8,6 +8,7 @@ import pytest
 from synthetic import synthetic_lines, with_costs, write_log, write_run
 
 from mt_grpo_recipe.cli import main
+from mt_grpo_recipe.report import show_cli
 
 
 @pytest.fixture
@@ -102,6 +103,24 @@ def test_a_folder_of_one_run_shows_it_and_of_several_names_one(tmp_path, show):
     write_run(tmp_path / "runs" / "b", seed=2, steps=3)
     first = tmp_path / "runs" / "a"
     assert f"holds 2 runs: name one of them, such as {first}, or compare all" in str(refusal(tmp_path / "runs"))
+
+
+def test_the_table_is_there_even_where_the_picture_cannot_be(tmp_path, capsys):
+    run = write_run(tmp_path / "run", steps=5)
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=r"mt-grpo show: .*file"):
+        main(["show", str(run), "-o", str(tmp_path / "file" / "x.png")])
+    assert "worst task" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(monkeypatch, tmp_path):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(show_cli, "find_run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(["show", str(tmp_path)])
+    assert ended.value.code == 130
 
 
 @pytest.mark.parametrize("kept", [1, 2, 4])

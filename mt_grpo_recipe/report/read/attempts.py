@@ -9,6 +9,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from mt_grpo_recipe.history.files import DECISIONS, OUTCOMES
+
 Records = dict[int, dict[str, float]]
 """Step -> metric -> number."""
 
@@ -29,8 +31,9 @@ class Attempt:
 
 
 def log_files(directory: Path) -> list[Path]:
-    """The logs right in a directory: `*.jsonl`, and the same packed with gzip."""
-    return [*directory.glob("*.jsonl"), *directory.glob("*.jsonl.gz")]
+    """The logs right in a directory: `*.jsonl`, but for the history of decisions, and the same packed with gzip."""
+    found = [*directory.glob("*.jsonl"), *directory.glob("*.jsonl.gz")]
+    return [file for file in found if file.name not in (DECISIONS, OUTCOMES)]
 
 
 def read_attempt(path: Path) -> Attempt:

@@ -14,7 +14,7 @@ TAIL = 1 << 20
 
 
 def last_decided_step(run: Path) -> int | None:
-    """The last step that the log of decisions has; None where there is no such log, or no whole line in it.
+    """The last step that the log of decisions has; None where there is no such log, or its last line is no whole step.
 
     Args:
         run: a run's directory, or a log file in it.
@@ -26,5 +26,13 @@ def last_decided_step(run: Path) -> int | None:
             with file.open("rb") as log:
                 log.seek(max(0, file.stat().st_size - TAIL))
                 whole = log.read().split(b"\n")[:-1]
-            return json.loads(whole[-1])["step"] if whole else None
+            return _step_of(whole[-1]) if whole else None
     return None
+
+
+def _step_of(line: bytes) -> int | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row.get("step") if isinstance(row, dict) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, TASK_ACCURACY, WORST_TASK_ACCURACY, is_step_metric
+from mt_grpo_recipe.metrics import AVERAGE_ACCURACY, STEPS_LEFT, TASK_ACCURACY, WORST_TASK_ACCURACY, is_step_metric
 from mt_grpo_recipe.report.read.attempts import Attempt, Records
 
 STEP_SECONDS = "timing_s/step"
@@ -58,11 +58,16 @@ def unfinished(records: Records) -> list[str]:
     if missing:
         problems.append(f"steps not logged: {_span(missing)}")
     validated = [step for step, data in records.items() if is_validation(data)]
+    last, left = trained[-1], int(records[trained[-1]].get(STEPS_LEFT.name, 0))
+    # verl validates on the last step, so a log that ends without a validation belongs to a run that did not finish.
+    if left or (validated and validated[-1] < last):
+        problems.append(
+            f"unfinished: it stops at step {last}"
+            + (f" of {last + left}" if left else "")
+            + (f", last validated at step {validated[-1]}" if validated else "")
+        )
     if not validated:
         problems.append("no validation is logged")
-    elif validated[-1] < trained[-1]:
-        # verl validates on the last step, so a log that ends without a validation belongs to a run that did not finish.
-        problems.append(f"unfinished: it stops at step {trained[-1]}, last validated at step {validated[-1]}")
     return problems
 
 
