@@ -78,8 +78,10 @@ if [ "${ONLY:-lab}" = lab ]; then
     for purpose in choose rates report; do
       python run_scripts/lab/compare.py $purpose $setting --jobs "$JOBS" -o outputs/lab/$purpose-$setting
       if [ -e outputs/lab/$purpose-$setting ]; then # rare and again have nothing to choose
+        kept=("${KEPT[@]}")
+        if [ $purpose != report ]; then kept=(mt_grpo/total_rollouts val-core/mt_grpo/); fi
         python run_scripts/mini/pack_logs.py outputs/lab/$purpose-$setting -o run_scripts/lab/compared/$purpose-$setting \
-          --keep "${KEPT[@]}" --digits 4
+          --keep "${kept[@]}" --digits 4
       fi
     done
   done
