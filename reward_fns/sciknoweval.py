@@ -3,9 +3,10 @@ r"""SciKnowEval: multiple choice, true or false, short answers, chemical equatio
     ground_truth {"target": "B", "type": "mcq-4-choices"}, answer "(b)"  ->  correct
 
 `type` is the data set's own field. Without it, a target that is one capital letter is a choice, and true or false is a
-judgement. A choice is the letter, alone or before its option ("B. Methane"), never one of several ("A or B"). Short
-answers are compared without regard to case and spacing, numbers by value, chemical formulas and equations by what is in
-them, and relations as a set. `target` may be a list of right answers. Open questions need a judge and are refused.
+judgement. A choice is the letter, alone or before its option ("B. Methane", "B. 12 V"), never one of several
+("A or B"). Short answers are compared without regard to case, spacing and LaTeX ("m/s^2" is `\text{m/s}^{2}`), numbers
+by value, chemical formulas and equations by what is in them, and relations as a set. `target` may be a list of right
+answers. Open questions need a judge and are refused.
 """
 
 import re
@@ -13,7 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from reward_fns.registry import register
-from reward_fns.scoring.chemistry import equation
+from reward_fns.scoring.chemistry import MAX_CHARS, equation
 from reward_fns.scoring.normalise import normalised, unwrapped
 from reward_fns.scoring.relations import relations
 from reward_fns.scoring.truth import read_target
@@ -21,12 +22,25 @@ from reward_fns.scoring.truth import read_target
 _CHOICE = re.compile(r"\(?\s?([A-Za-z])\s?(?:\)|(?P<mark>[.:)])\s*(?P<option>.*))?")
 _BRACKETED_CHOICE = re.compile(r"\(([A-Za-z])\)\s+(.*)")
 _ANOTHER_CHOICE = re.compile(
-    r"(?:^|[\s,;/&(])[A-Z](?:[).:](?:\s|$)|\s?$)|^\s*(?:and|or|,|&|/)|\b(?:and|or|maybe|perhaps|not)\s+\(?[A-Z](?![A-Za-z])"
+    r"^[A-Z](?:[):]|\.(?!\s[a-z]{3}))(?:\s|$)"  # but not "C. elegans"
+    r"|[\s,;/&(][A-Z][).:](?:\s|$)"
+    r"|(?:^|[,;(]\s?|\s[&-]\s|(?<![JVWN])/\s?)[A-Z]\s?$"  # but not "12 V", "Vitamin C", "R&D" and "J/K"
+    r"|^\s*(?:(?:and|or)\b|[,&/])"
+    r"|\b(?i:and|but|either|maybe|nor|not|or|perhaps|possibly|probably)\s+\(?[A-Z](?![A-Za-z])"
 )
+_ASIDE = re.compile(r"\(([^()]{2,})\)")
 _JUDGEMENTS = {"true": True, "t": True, "yes": True, "false": False, "f": False, "no": False}
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,50}(?:\.[0-9]{0,50})?|\.[0-9]{1,50})(?:[eE][+-]?[0-9]{1,3})?")
-_POWER_OF_TEN = re.compile(r"\s?(?:\\times|\\cdot|[x*])\s?10\s?\^\s?\{?\s?([+-]?[0-9]{1,3})\s?\}?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
+_POWER_OF_TEN = re.compile(r"([+-]?)10\^\{([+-]?[0-9]{1,3})\}")
+_ESCAPE = re.compile(r"\\(?=[%&#_])|\{(?=,\})|(?<=\{,)\}")
+_SPELLINGS = [
+    (re.compile(r"\s?([\^_])\s?\{\s?([^{}]*?)\s?\}"), r"\1{\2}"),
+    (re.compile(r"\s?([\^_])\s?([+-]?(?:[0-9]+|[a-z]+)|[A-Z][a-z]*|[+-]|\\[A-Za-z]+)"), r"\1{\2}"),
+    (re.compile(r"(?<=[0-9.])\s?(?:\\times|\\cdot|[x*])\s?10\^\{([+-]?[0-9]{1,3})\}"), r"e\1"),
+    (re.compile(r"\s?([-=/])\s?|\s(\+)\s|\s(?=[%,;:)\]])|(?<=[(\[])\s|(?<=\\circ\})\s"), r"\1\2"),
+]
+r"""What makes one text of `k_B T` and `k_{B} T`, of `50%` and `50\%`, of `\beta -sheet` and `\beta-sheet`."""
 _SHORT_TYPES = ("short", "filling", "relation_extraction")
 
 
@@ -85,19 +99,22 @@ class _Short(NamedTuple):
 
 def _canonical(kind: str, text: str, as_relations: bool) -> Any:
     """A letter, a bool, a Decimal, relations or a short answer; None for what cannot be an answer of this kind."""
-    text = unwrapped(normalised(text))
+    text = _ESCAPE.sub("", unwrapped(normalised(text)))
     if kind == "choice":
         return _chosen_letter(text)
     if as_relations:
         return relations(text)
-    folded = text.casefold()
     if kind == "judgement":
-        return _JUDGEMENTS.get(folded)
-    number = _POWER_OF_TEN.sub(r"e\1", text)
+        return _JUDGEMENTS.get(text.casefold())
+    spelled = text
+    for pattern, replacement in _SPELLINGS if len(text) <= MAX_CHARS else ():
+        spelled = pattern.sub(replacement, spelled)
+    power = _POWER_OF_TEN.fullmatch(spelled)
+    number = f"{power[1]}1e{power[2]}" if power else spelled
     number = number.replace(",", "") if _THOUSANDS.fullmatch(number) else number
     if _NUMBER.fullmatch(number):
         return Decimal(number)
-    return _Short(folded, equation(text)) if folded.strip(".,;: ") else None
+    return _Short(spelled.casefold(), equation(text)) if spelled.strip(".,;: ") else None
 
 
 def _chosen_letter(text: str) -> str | None:
@@ -105,7 +122,7 @@ def _chosen_letter(text: str) -> str | None:
     match = _BRACKETED_CHOICE.fullmatch(text) or _CHOICE.fullmatch(text)
     if not match:
         return None
-    option = match.groups()[-1] or ""
+    option = _ASIDE.sub(r" \1 ", match.groups()[-1] or "")  # "acid (vitamin C)" has no choice "C)"
     return None if _ANOTHER_CHOICE.search(option) else match[1].upper()
 
 

@@ -16,13 +16,13 @@ from reward_fns.scoring.signs import on_line
 _PLAIN = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+-*/()= ")
 """Text of these alone needs no change but for blanks and asterisks; most answers are such text."""
 
-_FENCE = re.compile(r"\s*```[A-Za-z]*\s(.*?)\s*```\s*", re.DOTALL)
+_FENCE = re.compile(r"\s*```[A-Za-z]*\s(.*)```\s*", re.DOTALL)
 _DOUBLED_BACKSLASH = re.compile(
     r"\\\\(?=(?:frac|dfrac|sqrt|text|times|cdot|pi|left|right|circ|infty|boxed|div)(?![A-Za-z]))"
 )
 _COMMAND = re.compile(
     r"(?P<row>\\\\(?:\[[^\[\]]{0,20}\])?)"
-    r"|(?<=,)\\!|\\\Z"
+    r"|(?<=,)\\!\s*|\\\Z"
     r"|(?P<space>\\[!/,;:> ()\[\]$]|~|\$|\\(?:left|right)(?![A-Za-z])\s*\.?|\\[bB]igg?[lrm]?(?![A-Za-z])"
     r"|\\(?:q?quad|(?:thin|med|thick|en)space|displaystyle|textstyle|limits|rm|bf)(?![A-Za-z])"
     r"|\\[hv]space\*?\s?\{[^{}]{0,20}\}|\\h?phantom\s?\{[^{}]{0,40}\})"
@@ -62,7 +62,7 @@ _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 
 _MAX_LAYERS = 8
 _WHOLE = re.compile(
-    r"\*\*(?P<bold>(?:[^*]|\*(?!\*))+)\*\*|\*(?P<italic>[^*]+)\*|__(?P<under>[^_]+)__|`+(?P<code>[^`]+)[`']+"
+    r"\*\*(?P<bold>(?:[^*]|\*(?!\*))+)\*\*|\*(?P<italic>[^*]+)\*|__(?P<under>[^_]+)__|`+(?P<code>[^`]*[^`'])[`']+"
     r'|"(?P<double>[^"]+)"|\'(?P<single>[^\']+)\'|\'\'(?P<twice>[^\']+)\'\'|\\text\{(?P<text>[^{}]*)\}|\{(?P<group>[^{}]*)\}'
 )
 _FINAL = re.compile(r"(?<!\s)\s*(?:[,;:]|(?<!\.\.)\.)$")  # not an ellipsis
@@ -73,7 +73,7 @@ def normalised(text: str) -> str:
     if _PLAIN.issuperset(text) and "**" not in text and "  " not in text and text == text.strip(" *"):
         return text
     fence = _FENCE.fullmatch(text)
-    text = fence[1] if fence else text
+    text = fence[1].rstrip() if fence else text
     if not text.isascii():
         text = on_line(text)
     if "\\" in text or "$" in text or "~" in text:

@@ -14,7 +14,7 @@ _TUPLE = re.compile(r"\(((?:[^()]|\([^()]*\))*)\)")
 _LIST_OF_LISTS = re.compile(r"\s*\[\s*\[")
 _INNER_LIST = re.compile(r"\[([^\[\]]*)\]")
 _BETWEEN_TUPLES = re.compile(r"[\s,;.\[\]\"'`-]*|\s*(?:and|END)\s*")
-_END = re.compile(r"[\s.]*\bEND\W*\Z")
+_END = re.compile(r"(?<![\s.])[\s.]*\bEND\W*\Z")
 _SENTENCE_END = re.compile(r"\.(?:['\"\s\],;]+|\Z)|\"\s*,\s*\"")
 _ROUND = "\"'`[]().,; "
 

@@ -3,15 +3,19 @@ r"""One value of a mathematical answer: its expression and, separately, its unit
     read_value(r"12\text{ cm}^2")  ->  Value("12", unit=("cm^2",))
     read_value("43_5")             ->  Value("43", base="5")
     read_value(r"2 \frac{1}{2}")   ->  Value(r"(2+\frac{1}{2})")
+    read_value(r"5\text{ million}") ->  Value("5000000")
+    read_value(r"0.\overline{3}")   ->  Value(r"\frac{1}{3}")
     read_value(r"\text{even}")     ->  Value("even", words=True)
 
-A unit may be left out, as in the data sets' own answers, but must not be wrong: two known units must agree.
+A unit may be left out, as in the data sets' own answers, but must not be wrong: two known units must agree. A word that
+is part of the number ("million", "dozen", "squared") is no unit.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import dropwhile, pairwise
+from math import prod
 
 PRINTED_DECIMALS = 12
 """A decimal this long was computed, and stands for the fraction that has this value in double precision."""
@@ -30,10 +34,21 @@ _UNITS = {
     for name in (canonical, *names.split())
 }  # fmt: skip
 _POWERS = {"square": "^2", "sq": "^2", "squared": "^2", "cubic": "^3", "cu": "^3", "cubed": "^3"}
+_SCALES = {
+    name: Fraction(scale)
+    for scale, names in {
+        "12": "dozen dozens", "1e2": "hundred hundreds", "1e3": "thousand thousands", "1e6": "million millions",
+        "1e9": "billion billions", "1e12": "trillion trillions", "1/2": "halves", "1/3": "thirds", "1/4": "fourths",
+        "1/5": "fifths", "1/6": "sixths", "1/7": "sevenths", "1/8": "eighths", "1/9": "ninths", "1/10": "tenths",
+        "1e-2": "hundredths", "1e-3": "thousandths", "1e-6": "millionths",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
 _SENTENCE = frozenset(
     re.findall(
         r"\w+",
-        "is are was be the answer value equals equal or and not maybe if then so because either neither x",
+        "is are was be the answer value equals equal or and not maybe if then so because either neither x plus minus "
+        "factorial infinity pi theta sqrt log",
     )
 )
 _MAX_UNIT_WORDS = 4
@@ -133,14 +148,29 @@ def _without_unit(text: str) -> tuple[str, tuple[str, ...] | None]:
     bare = r"\text" not in tail[0]
     tokens = [token.casefold().replace(".", "") for token in _UNIT_TOKEN.findall(tail[0].replace(r"\text", " "))]
     words = [token for token in tokens if token not in ("\\circ", "%", "/") and token[0] != "^"]
-    if set(words) & _SENTENCE or len(words) > _MAX_UNIT_WORDS:
+    if set(words) & _SENTENCE or len(words) > _MAX_UNIT_WORDS or (words and set(words) <= _POWERS.keys()):
         return text, ()
+    if tokens[0] in _SCALES:
+        return _scaled(value, tokens)
     known = all(_singular(word) in _UNITS or word in _POWERS or word == "per" for word in words)
     if bare and not known and not (value[-1].isdigit() and all(len(word) >= 3 or not word.isascii() for word in words)):
         return text, ()
     if bare and words and all(len(word) == 1 for word in words):
         return text, ()  # 5m is a product
     return value, _canonical_unit(tokens) if known else None
+
+
+def _scaled(value: str, tokens: list[str]) -> tuple[str, tuple[str, ...] | None]:
+    """The value times the words that begin its unit, and the rest of the unit."""
+    rest = list(dropwhile(_SCALES.__contains__, tokens))
+    scale = prod((_SCALES[token] for token in tokens[: len(tokens) - len(rest)]), start=Fraction(1))
+    number = Value(canonical(value)).number
+    factor = rf"\frac{{{scale.numerator}}}{{{scale.denominator}}}"
+    text = rf"({value})\cdot{factor}" if number is None else str(number * scale)
+    try:
+        return text, _canonical_unit(rest)
+    except KeyError:
+        return text, None
 
 
 def _canonical_unit(tokens: list[str]) -> tuple[str, ...]:
@@ -169,6 +199,13 @@ def _singular(word: str) -> str:
 
 _REWRITES = [
     (re.compile(r"\\text\{\s*([^{}]*?)\s*\}"), r"\1"),
+    (
+        re.compile(
+            r"(?<![0-9.])([0-9]{0,99})\.([0-9]{0,99})\\(?:overline|bar)\s?"
+            r"(?:\{\s?([0-9]{1,99})\s?\}|([0-9]))(?!\s?[\^_0-9])"
+        ),
+        lambda match: _repeating(match),
+    ),
     (re.compile(r"(?<=[0-9])\{,\}(?=[0-9]{3})"), ""),
     (re.compile(r"(?<![0-9.,])([0-9]{1,3})((?:[ ,][0-9]{3})+)(?![0-9])"), lambda m: m[1] + re.sub("[ ,]", "", m[2])),
     (re.compile(r"\*\*"), "^"),
@@ -197,6 +234,14 @@ def canonical(text: str) -> str:
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     return _braces_for_brackets(text)
+
+
+def _repeating(match: re.Match[str]) -> str:
+    """A decimal whose last digits repeat, as a fraction."""
+    whole, fixed, several, one = match.groups(default="")
+    period = several or one
+    value = int(whole + fixed + period) - int(whole + fixed or 0)
+    return rf"\frac{{{value}}}{{{10 ** len(fixed) * (10 ** len(period) - 1)}}}"
 
 
 def _braced(match: re.Match[str]) -> str:

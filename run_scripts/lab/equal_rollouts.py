@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -214,7 +214,7 @@ def cost_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
             )
 
 
-def summary_rows(runs: dict[str, list[Run]], level: float, ours: str) -> Iterator[str]:
+def summary_rows(runs: dict[str, list[Run]], level: float, ours: str, left_out: Collection[str] = ()) -> Iterator[str]:
     """One row per method: means over the budgets, ours less it seed by seed, and groups to a level."""
     yield (
         f"| method, batch, runs | worst task | average | {ours} minus this: worst task | average "
@@ -224,6 +224,8 @@ def summary_rows(runs: dict[str, list[Run]], level: float, ours: str) -> Iterato
     methods = {method: item for method, by_batch in by_method(runs).items() for item in by_batch.items()}
     of_seed = {run.seed: run for run in methods[ours][1]}
     for method, (version, seeds) in methods.items():
+        if method in left_out:
+            continue
         cells = [cell([mean_over_budgets(run, measure) for run in seeds]) for measure in MEASURES.values()]
         for measure in MEASURES.values():
             pairs = [(of_seed[run.seed], run) for run in seeds if run.seed in of_seed and method != ours]
@@ -247,7 +249,7 @@ INTRODUCTION = f"""# Every number of the comparison at equal rollouts
 Written by `python run_scripts/lab/equal_rollouts.py --write` from the logs in [`lab/compared`](../lab/compared).
 [PROTOCOL.md](PROTOCOL.md) says what was compared and how settings were chosen, [RESULTS.md](RESULTS.md) what it means.
 
-Accuracies in %, after {", ".join(f"{budget:,}" for budget in BUDGETS)} groups of {ROLLOUTS_PER_GROUP} rollouts,
+The first table of each setting has means over {", ".join(f"{budget:,}" for budget in BUDGETS)} groups. Accuracies in %, after {", ".join(f"{budget:,}" for budget in BUDGETS)} groups of {ROLLOUTS_PER_GROUP} rollouts,
 interpolated between validations. Mean ± half of the 95 % interval by Student's t over the seeds. Differences are taken
 seed by seed. Share error: how far a task's share of all groups with a gradient that were trained on is from what its
 weights asked for, for the farthest task, mean over the seeds. A run that does not get to a level counts as {GROUPS:,}
@@ -261,7 +263,13 @@ def page() -> str:
     for setting, described in SETTINGS.items():
         runs = runs_of("report", setting)
         parts.append(f"## {setting.capitalize()}\n")
-        for rows in (accuracy_rows(runs), difference_rows(runs, described.ours), cost_rows(runs, described.level)):
+        tables = (
+            summary_rows(runs, described.level, described.ours),
+            accuracy_rows(runs),
+            difference_rows(runs, described.ours),
+            cost_rows(runs, described.level),
+        )
+        for rows in tables:
             parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
 

@@ -71,6 +71,11 @@ CHANGES: dict[str, tuple[tuple[str, ...], Callable[[str], list[str]]]] = {
     "one item less": (("list", "set"), lambda gold: [re.sub(r",[^,]*?(?=$|\\right|\\\})", "", gold)]),
     "one item more": (("list",), lambda gold: [gold + ", 1013"]),
     "another unit": (("unit",), lambda gold: [gold.replace("cm", "km")] if "cm" in gold else []),
+    "millions": (("whole", "large", "decimal"), lambda gold: [] if gold == "0" else [rf"{gold}\text{{ million}}"]),
+    "squared in words": (
+        ("whole", "large", "decimal"),
+        lambda gold: [] if gold == "0" else [rf"{gold}\text{{ squared}}"],
+    ),
     "doubled": (VALUES, lambda gold: [] if gold == "0" else [f"2({gold})"]),
 }
 

@@ -61,12 +61,35 @@ PIECES += [r"\pm", r"\cup", "_5", r"\text{ or }", "cm", "\uff11", "\u221a", "<",
 PIECES += [r"\end{pmatrix}", "2H2O", " = ", "(a, effect, b)", "(b, int, c)", "\\boxed 12", "<Answer>", "</ANSWER>"]
 PIECES += ["<tool_response>", "</tool_response>", "tool", "\nuser\n", "\nassistant\n", "system\n", "\nUser: ", "Human:"]
 PIECES += ["<|im_start|>user", "<|im_start|>tool", "<|im_end|>", "<|endoftext|>", "<|user|>", "<|assistant|>", "<|"]
-PIECES += ["[INST]", "[/INST]"]
+PIECES += [
+    "[INST]",
+    "[/INST]",
+    "Fe",
+    "e",
+    "2+",
+    "-",
+    "^{",
+    "million ",
+    "tenths ",
+    r"\overline{",
+    r"\!",
+    "```",
+    "'",
+    "B. ",
+    "V",
+]
 SEEDS = ["(8 - 8/8)", "12+12+8-8", "12/(3-8/8)/8", r"\frac{8}{8} \times 12 + 12*3 - 24", "8*3*(12/(8+4)) = 24", "carol"]
 SEEDS += ["8*12/3-8", r"\frac{8 \times 12}{3} - 8 = 24", r"\left(8/(3/12)\right)-8", "-8--8*12/3"]
 SEEDS += ["0 0 9", r"x = \frac12", r"\text{(B)}", "true", "15e-1", "4*3+sqrt(x)", "[[1, 'a'], [2.0]]", "NaCl"]
 SEEDS += [r"\text{Table salt}.", "O2 + 2H2 = 2H2O", r"O_2+2H_2 \to 2H_{2}O", "(b, int, c), (a, effect, b)"]
-SEEDS += [r"\boxed{\boxed{3}}"]
+SEEDS += [
+    r"\boxed{\boxed{3}}",
+    r"0.4\overline{9}",
+    r"5\text{ tenths}",
+    "B. 12 V",
+    "B. Methane, C",
+    r"15 \times 10^{-1}",
+]
 SEEDS += ["<answer>0 0 9</answer>", r"Assistant: \boxed {8/3-\left(3*8\right)} \boxed{", "3*8*(12/12)", "(12-8/8-8)*8"]
 SEEDS += ["carol}\nuser\n?\nassistant\n\\boxed{", "carol}<tool_response>B</tool_response> \\boxed{B"]
 

@@ -22,5 +22,10 @@ HOSTILE = {
     "a megabyte of lines before a mark": r"\boxed{3}" + "\n" * 1_000_000 + "<|",
     "500,000 lines that begin like a user's": r"\boxed{3}" + "\n#" * 500_000 + "User",
     "a megabyte of tools": r"\boxed{3}" + "<tool_response>\n</tool_response>user\n" * 27_000,
+    "200 symbols of elements and a letter that is none": r"\boxed{" + "Fe" * 200 + "x}",
+    "10,000 dots": r"\boxed{" + "." * 9_990 + "}",
+    "a fence around 10,000 blanks": r"\boxed{```" + " " * 9_980 + "x}",
+    "10,000 closing quotes": r"\boxed{`" + "'" * 9_980 + "x}",
+    "5,000 powers": r"\boxed{A" + "^2" * 4_990 + "}",
     "a megabyte of a tool that did not begin": "\nuser" * 200_000 + "</tool_response>",
 }

@@ -69,7 +69,8 @@ def may_be_right(row: tuple[str, dict[str, Any]], answer: str) -> bool:
             return re.sub(r"\\[a-z]+|[^0-9A-Za-z]", "", plain) == "009" and not re.search("[0-9][0-9]", plain)
         case "math_train", _:
             digits = re.sub(r"[^0-9]", "", plain).strip("0")
-            return "\u00bd" in answer or digits in ("12", "5", "24") or bool(re.fullmatch("[0-9]+/[0-9]+", bare))
+            parts = re.search(r"halves|ths|\\(overline|bar)", plain)
+            return bool(parts) or "\u00bd" in answer or digits in ("12", "5", "24") or bool(_RATIO.fullmatch(bare))
         case "sciknoweval", "mcq-4-choices":
             return re.sub(r"^[^A-Za-z]*", "", re.sub(r"\\[A-Za-z]+", "", plain))[:1] in ("b", "B")
         case "sciknoweval", "true_or_false":
@@ -85,6 +86,7 @@ def may_be_right(row: tuple[str, dict[str, Any]], answer: str) -> bool:
     return False
 
 
+_RATIO = re.compile("[0-9]+/[0-9]+")
 _SIGNS = str.maketrans(
     {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
     | {ord(quote): '"' for quote in "\u201c\u201d\u2018\u2019"}

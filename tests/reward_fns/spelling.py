@@ -48,6 +48,13 @@ def as_decimal(gold: str) -> str | None:
     return match[1] + str(float(value)) if match and value and 10**6 % value.denominator == 0 else None
 
 
+def as_repeating_decimal(gold: str) -> str | None:
+    """A fraction of ninths or thirds as a decimal that does not end."""
+    match = re.fullmatch(r"(-?)\\d?frac\{(\d+)\}\{([39])\}", gold)
+    whole, rest = divmod(int(match[2]), int(match[3])) if match else (0, 0)
+    return rf"{match[1]}{whole}.\overline{{{rest * 9 // int(match[3])}}}" if match and rest else None
+
+
 def items(gold: str) -> list[str]:
     """What the commas outside brackets separate."""
     return [item.strip() for item in re.split(r",(?![^({\[]*[)}\]])", gold)]

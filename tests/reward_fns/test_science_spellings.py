@@ -1,4 +1,4 @@
-"""SciKnowEval: equations and relations in the notation of its public files, in every spelling that people may use."""
+"""SciKnowEval: equations, relations and short texts as its public files write them, in other spellings of the same."""
 
 import json
 import re
@@ -85,6 +85,92 @@ RELATION_CHANGES = {
 }
 
 
+SAME_TEXTS = [
+    ("9.8 m/s^2", r"9.8 \text{ m/s}^{2}"),
+    ("9.8 m/s\N{SUPERSCRIPT TWO}", r"9.8 \text{ m/s}^2"),
+    ("9.8 m/s\N{SUPERSCRIPT TWO}", "9.8 m/s^2"),
+    ("10^8 m/s", r"10^{8}\text{ m/s}"),
+    ("3.0 x 10^8 m/s", r"3.0 \times 10^{8} \text{ m/s}"),
+    ("1600 cm^-1", r"1600\ \mathrm{cm^{-1}}"),
+    ("25 \N{DEGREE SIGN}C", r"25^{\circ}\text{C}"),
+    ("x^2", "x^{2}"),
+    ("e^-kt", "e^{-kt}"),
+    ("k_B T", "k_{B} T"),
+    ("V_max", r"V_{\text{max}}"),
+    ("50%", r"50\%"),
+    ("50 %", r"\text{50}\%"),
+    ("R&D", r"R\&D"),
+    ("\N{GREEK SMALL LETTER BETA}-sheet", r"\beta\text{-sheet}"),
+    ("Na, K", r"\text{Na}, \text{K}"),
+    ("F=ma", r"\text{F} = \text{ma}"),
+    ("x + y", "x+y"),
+    ("0.001", "10^{-3}"),
+    ("0.001", "10^-3"),
+    ("1000", "10^3"),
+    ("-1000", "-10^{3}"),
+    ("1000", "1{,}000"),
+]
+OTHER_TEXTS = [
+    ("10^3", "103"),
+    ("1000", "10^{-3}"),
+    ("1000", "10^{2}"),
+    ("10^3 m", "103 m"),
+    ("x^2", "x2"),
+    ("x^2y", "x^{2y}"),
+    ("x^12", "x^{1}2"),
+    ("k_B", "kB"),
+    ("k_cat", "k_{c}at"),
+    ("cm^-1", "cm^{1}"),
+    ("50%", "50"),
+    ("50%", "0.5"),
+    ("x+y", "x-y"),
+    ("R&D", "RD"),
+]
+SAME_SPECIES = [
+    ("Na+", "Na^+"),
+    ("Na+", r"\text{Na}^+"),
+    ("Ca2+", r"\text{Ca}^{2+}"),
+    ("Fe3+", "Fe^{+3}"),
+    ("Fe+3", "Fe^{3+}"),
+    ("Fe^{3+}", "Fe3+"),
+    ("OH-", r"\text{OH}^-"),
+    ("NH4+", "NH_4^+"),
+    ("NH4+", "NH_4+"),
+    ("NO3-", "NO_3^-"),
+    ("SO42-", "SO_4^{2-}"),
+    ("SO4 2-", r"\mathrm{SO_4^{2-}}"),
+    ("Cr2O72-", "Cr_2O_7^{2-}"),
+    ("Hg22+", "Hg_2^{2+}"),
+    ("I3-", "I_3^-"),
+    ("C6H11-", "C_6H_{11}^-"),
+    ("[Fe(CN)6]3-", "[Fe(CN)_6]^{3-}"),
+    ("Cu(NH3)42+", "Cu(NH_3)_4^{2+}"),
+    ("Fe3+ + 3OH- = Fe(OH)3", r"\text{Fe}^{3+} + 3\text{OH}^- \rightarrow \text{Fe(OH)}_3"),
+    ("Fe3++3OH-=Fe(OH)3", r"Fe^{3+} + 3OH^- = Fe(OH)_3"),
+    ("Na+(aq) + Cl-(aq) = NaCl(s)", "Na^+ + Cl^- -> NaCl"),
+    ("Fe3+ + e- = Fe2+", "Fe^{3+} + e^- = Fe^{2+}"),
+    ("2H2+O2=2H2O", r"O_2 + 2H_2 \to 2H_2O"),
+    ("H2 + 1/2 O2 = H2O", r"H_2 + \frac{1}{2}O_2 \to H_2O"),
+    ("CeO2", "CeO_2"),
+]
+OTHER_SPECIES = [
+    ("H2O", "H20"),
+    ("CO", "Co"),
+    ("Fe2+", "Fe^{3+}"),
+    ("Fe2+", "Fe_2^+"),
+    ("Na+", "Na"),
+    ("Na+", "Na^-"),
+    ("NO3-", "NO^{3-}"),
+    ("NH4+", "NH^{4+}"),
+    ("SO42-", "SO_{42}^-"),
+    ("O2-", "O_2^-"),
+    ("2Fe3+", "Fe^{3+}"),
+    ("2H2+O2", "2H2+"),
+    ("Na+ + Cl- = NaCl", "Na + Cl = NaCl"),
+    ("Fe3+ + 3OH- = Fe(OH)3", "Fe2+ + 3OH- = Fe(OH)3"),
+]
+
+
 def score(target, kind, answer):
     return compute_score("sciknoweval", rf"So \boxed{{{answer}}}", {"target": target, "type": kind})["score"]
 
@@ -113,3 +199,17 @@ def test_relations_are_right_in_every_spelling(spelling):
 @pytest.mark.parametrize("change", RELATION_CHANGES)
 def test_changed_relations_are_wrong(change):
     assert with_another_score(0.1, RELATIONS, "relation_extraction", RELATION_CHANGES[change]) == []
+
+
+@pytest.mark.parametrize(("target", "answer"), SAME_TEXTS + SAME_SPECIES)
+def test_a_short_answer_is_right_as_plain_text_and_as_latex(target, answer):
+    assert score(target, "filling", answer) == 1.0
+
+
+@pytest.mark.parametrize(("target", "answer"), OTHER_TEXTS + OTHER_SPECIES)
+def test_what_looks_like_a_short_answer_is_wrong(target, answer):
+    assert score(target, "filling", answer) == 0.1
+
+
+def test_escaped_signs_are_read_in_relations_too():
+    assert score("(gene_1, int, R&D)", "relation_extraction", r"(gene\_1, int, R\&D)") == 1.0
