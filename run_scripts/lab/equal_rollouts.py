@@ -250,10 +250,10 @@ Written by `python run_scripts/lab/equal_rollouts.py --write` from the logs in [
 [PROTOCOL.md](PROTOCOL.md) says what was compared and how settings were chosen, [RESULTS.md](RESULTS.md) what it means.
 
 Accuracies in %, after {", ".join(f"{budget:,}" for budget in BUDGETS)} groups of {ROLLOUTS_PER_GROUP} rollouts,
-interpolated between validations; in the first table of each setting the mean of these four. Mean ± half of the 95 % interval by Student's t over the seeds. Differences are taken
-seed by seed. Share error: how far a task's share of all groups with a gradient that were trained on is from what its
-weights asked for, for the farthest task, mean over the seeds. A run that does not get to a level counts as {GROUPS:,}
-groups, which makes the mean a lower bound (≥).
+interpolated between validations; in the first table of each setting the mean of these four. Mean ± half of the 95 %
+interval by Student's t over the seeds. Differences are taken seed by seed. Share error: how far a task's share of all
+groups with a gradient that were trained on is from what its weights asked for, for the farthest task, mean over the
+seeds. A run that does not get to a level counts as {GROUPS:,} groups, which makes the mean a lower bound (≥).
 """
 
 
