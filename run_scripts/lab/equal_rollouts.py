@@ -39,6 +39,8 @@ BUDGETS = (960, 1440, 1920, 2400)
 COMPARED = Path(__file__).resolve().parent / "compared"
 PAGE = MINI / "EQUAL_ROLLOUTS.md"
 MEASURES: dict[str, Callable[[Run], Series]] = {"worst task": worst_accuracy, "average": mean_accuracy}
+BELOW_GRPO = ("sec_grpo", "dump", "dapo", "dapo_proportional", "sec_dapo", "grpo_rps", "mt_grpo_0.1", "mt_grpo_reg")
+"""Methods that RESULTS.md leaves to `PAGE`; what it says of them together is tested."""
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 """Quantile of Student's t for 1, 2, ... degrees of freedom."""
 
