@@ -44,6 +44,7 @@ METHODS: dict[str, tuple[str, list[str]]] = {
     "mt_grpo_stream": ("mt_grpo_stream", []),
     "mt_grpo_lean": ("mt_grpo_lean", []),
     "mt_grpo_lean_0.1": ("mt_grpo_lean", ["mt_grpo.weights.trade_off=0.1"]),
+    "mt_grpo_lean_0.4": ("mt_grpo_lean", ["mt_grpo.weights.trade_off=0.4"]),
     "mt_grpo_lean_1.2": ("mt_grpo_lean", ["mt_grpo.weights.trade_off=1.2"]),
     "mt_grpo_targets": ("mt_grpo_targets", []),
 }
@@ -212,7 +213,8 @@ SETTINGS = {
     "nine": Setting(
         rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
         data=DATA / "data-nine",
-        batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_1.2"), 9) | {"grpo_iwu": 18},
+        batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2"), 9)
+        | {"grpo_iwu": 18},
         grid=dict.fromkeys(("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_lean"), (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
         rates={"gdro": 1e-4},
