@@ -87,16 +87,17 @@ def main() -> int:
     args = parser.parse_args()
     setting = SETTINGS[args.setting]
     runs = [run for run in setting.runs(args.purpose) if run.name in args.methods]
+    left = [run for run in runs if not (args.out / run.folder / "finished").exists()]
     if args.count:
-        print(sum(not (args.out / run.folder / "finished").exists() for run in runs))
+        print(len(left))
         return 0
     if not runs:
-        print(f"{args.setting} has no runs to {args.purpose}")
+        print(f"{args.setting} has no runs for {args.purpose!r}")
         return 0
     data, seed = setting.puzzles(args.purpose)
     prepare(data, seed, setting.rows)
     validate_groups = setting.validate_groups if args.purpose == "report" else VALIDATE_GROUPS
-    return train_all(runs, args.out, data, validate_groups, args.jobs)
+    return train_all(left, args.out, data, validate_groups, args.jobs)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from statistics import fmean
 
 import compare
 import comparisons
@@ -116,6 +117,19 @@ def test_the_results_show_a_table_of_each_setting(setting):
     runs = equal_rollouts.runs_of("report", setting)
     table = equal_rollouts.summary_rows(runs, described.level, described.ours, equal_rollouts.BELOW_GRPO)
     assert "\n".join(table) in (comparisons.MINI / "RESULTS.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("setting", comparisons.SETTINGS)
+def test_the_methods_that_the_results_leave_out_are_below_grpo(setting):
+    runs = equal_rollouts.by_method(equal_rollouts.runs_of("report", setting))
+    worst_of = {
+        method: fmean(equal_rollouts.mean_over_budgets(run, equal_rollouts.worst_accuracy) for run in own)
+        for method, versions in runs.items()
+        for own in versions.values()
+    }
+    left_out = worst_of.keys() & set(equal_rollouts.BELOW_GRPO)
+    assert all(worst_of[method] < worst_of["grpo"] for method in left_out)
+    assert left_out or setting in ("equal", "rare", "again")
 
 
 @pytest.mark.parametrize("setting", [name for name, described in comparisons.SETTINGS.items() if described.grid])
