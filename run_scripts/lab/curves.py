@@ -30,6 +30,7 @@ MARKS = METHOD_MARKS | {
     "grpo_proportional": SPARE_MARKS[3],
     "static_mix": SPARE_MARKS[1],
     "gdro": SPARE_MARKS[0],
+    "mt_grpo_targets": METHOD_MARKS["mt_grpo_stream"],
     "dapo_stream": METHOD_MARKS["dapo"],
     "dapo_stream_proportional": METHOD_MARKS["dapo"],
 }
@@ -43,6 +44,7 @@ SHOWN = (
     "grpo_iwu",
     "mt_grpo",
     "mt_grpo_lean",
+    "mt_grpo_targets",
 )
 """Methods that are drawn, in the order of the legend; the tables have all of them."""
 TITLES = {"equal": "three tasks", "nine": "nine tasks", "unequal": "three tasks in shares of 45, 5, 50 %"}
