@@ -273,7 +273,7 @@ def page() -> str:
         )
         for rows in tables:
             parts.append("\n".join(rows) + "\n")
-    parts.append("## Replaced\n\n`gdro` with nine tasks at 3e-4, seeds 0 to 9 of both settings; PROTOCOL.md says why.\n")
+    parts.append("## Replaced\n\n`gdro` with nine tasks at 3e-4, all ten seeds; PROTOCOL.md says why.\n")
     parts.append("\n".join(accuracy_rows(runs_by_method(COMPARED / "replaced"))) + "\n")
     return "\n".join(parts)
 
