@@ -104,6 +104,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "verl.experimental.agent_loop.single_turn_agent_loop": {"SingleTurnAgentLoop": ()},
     "verl.experimental.reward_loop.reward_loop": {
+        "RewardLoopWorker.compute_score": ("data",),
         "RewardLoopWorker.compute_score_batch": ("data",),
         "RewardLoopWorker.__init__": ("config", "reward_router_address"),
     },
@@ -236,6 +237,7 @@ REQUIRED_ATTRIBUTES: dict[str, dict[str, tuple[str, ...]]] = {
     "verl.utils.dataset.rl_dataset": {
         "RLHFDataset": ("config", "data_files", "original_data_files", "dataframe", "max_samples", "prompt_key"),
     },
+    "verl.protocol": {"DataProto": ("non_tensor_batch",)},
     "transfer_queue": {"KVBatchMeta": ("keys", "tags", "partition_id")},
 }
 """Module -> class -> attributes of its objects that the plugin reads or sets, which the class assigns to `self` or

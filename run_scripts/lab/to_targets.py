@@ -46,7 +46,7 @@ CHOICE_SEEDS, REPORT_SEEDS = (100,), tuple(range(5))
 def static(mix: tuple[int, int, int], seed: int) -> Training:
     """GRPO at fixed shares."""
     initial = f"mt_grpo.weights.initial=[{','.join(map(str, mix))}]"
-    return Training("mix_" + "_".join(map(str, mix)), "grpo", BATCH, seed, [initial])
+    return Training("mix_" + "_".join(map(str, mix)), "grpo", BATCH, seed, others=[initial])
 
 
 def choice() -> Iterator[Training]:
@@ -61,13 +61,13 @@ def report() -> Iterator[Training]:
     targets = "mt_grpo.weights.targets={" + ",".join(f"{task}:{value}" for task, value in TARGETS.items()) + "}"
     floors = "mt_grpo.weights.floors={" + ",".join(f"{task}:'start - {lost}'" for task, lost in MAY_LOSE.items()) + "}"
     for seed in REPORT_SEEDS:
-        yield Training("mt_grpo_targets", "mt_grpo_targets", BATCH, seed, [targets, floors])
+        yield Training("mt_grpo_targets", "mt_grpo_targets", BATCH, seed, others=[targets, floors])
         yield static(CHOSEN, seed)
         yield static((2, 2, 2), seed)
         yield Training("gdro", "gdro", BATCH, seed)
         for trade_off in (0.1, 0.2, 0.4):
             setting = [f"mt_grpo.weights.trade_off={trade_off}"]
-            yield Training(f"mt_grpo_lean_{trade_off}", "mt_grpo_lean", BATCH, seed, setting)
+            yield Training(f"mt_grpo_lean_{trade_off}", "mt_grpo_lean", BATCH, seed, others=setting)
 
 
 def validations(run: Run) -> tuple[FloatArray, dict[str, FloatArray]]:
