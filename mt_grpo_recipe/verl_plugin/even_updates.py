@@ -21,7 +21,7 @@ from mt_grpo_recipe.verl_plugin.queue_rows import mini_batches
 
 
 def updates_of(rows: int, full: int) -> int:
-    """The fewest mini-batches of at most `full` rows that hold a batch of this many (rows, or groups for both)."""
+    """The fewest mini-batches of at most `full` rows that hold this many; also in groups, if both are given in them."""
     return max(1, math.ceil(rows / full))
 
 

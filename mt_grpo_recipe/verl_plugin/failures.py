@@ -24,11 +24,12 @@ ERROR_LENGTH = 2000
 """Characters of a traceback that the queue keeps."""
 FAILING_STEPS_LIMIT = 3
 """Steps in a row after which a failing task is warned of, and after which a run without any finished group stops."""
+_STALLED = "it did not end within mt_grpo.sampler.stall_timeout_s"
 REASONS = {
     "finished": "it has no output, or a reward or an `acc` of it is not a finite number",
     "failure": "its exception was not passed on; the log of the rollout workers has it, with uid={uid}",
-    "pending": "it did not end within mt_grpo.sampler.stall_timeout_s",
-    "running": "it did not end within mt_grpo.sampler.stall_timeout_s",
+    "pending": _STALLED,
+    "running": _STALLED,
 }
 """Why a group without the tag `ERROR` failed, by its status in verl."""
 

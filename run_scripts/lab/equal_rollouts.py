@@ -193,26 +193,18 @@ def difference_rows(runs: dict[str, list[Run]], ours: str) -> Iterator[str]:
             yield f"| {method}, {len(pairs)} | {name} | {' | '.join(cell(values, '+') for values in apart)} |"
 
 
-def cost_rows(runs: dict[str, list[Run]], level: float) -> Iterator[str]:
+def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
     """What each method made of its groups."""
-    yield (
-        f"| method, batch | steps | with a gradient, % of generated | trained, % of those | share error, points "
-        f"| groups to {level:.0f} % worst task | reached by |"
-    )
-    yield f"| --- |{' ---: |' * 6}"
+    yield "| method, batch | steps | with a gradient, % of generated | trained, % of those | share error, points |"
+    yield f"| --- |{' ---: |' * 4}"
     for method, by_batch in by_method(runs).items():
         for version, seeds in by_batch.items():
             counts = [gradient_counts(run)[0].sum() for run in seeds]
             spent = [groups_by_validation(run, worst_accuracy)[0][-1] for run in seeds]
             informative = fmean(100 * count / all_ for count, all_ in zip(counts, spent, strict=True))
-            to_level = [groups_to(run, level) for run in seeds]
-            within = [min(groups, float(GROUPS)) for groups in to_level]
-            late = sum(map(math.isinf, to_level))
-            reach = f"{'≥ ' if late else ''}{fmean(within):,.0f}"
             yield (
                 f"| {named(method, *version)} | {fmean(len(run.train_steps) for run in seeds):.0f} | {informative:.0f} "
-                f"| {fmean(map(trained_over_informative, seeds)):.0f} | {fmean(map(share_error, seeds)):.1f} "
-                f"| {reach} | {len(seeds) - late} of {len(seeds)} |"
+                f"| {fmean(map(trained_over_informative, seeds)):.0f} | {fmean(map(share_error, seeds)):.1f} |"
             )
 
 
@@ -269,7 +261,7 @@ def page() -> str:
             summary_rows(runs, described.level, described.ours),
             accuracy_rows(runs),
             difference_rows(runs, described.ours),
-            cost_rows(runs, described.level),
+            cost_rows(runs),
         )
         for rows in tables:
             parts.append("\n".join(rows) + "\n")
