@@ -80,6 +80,7 @@ class TaskTrainer(EvenUpdates):
         set_defaults(config)
         warn_of_options_without_effect(config, self.mt_grpo)
         checks.check_training_config(config, self.mt_grpo)
+        checks.devices.check_platform(config)
         checks.devices.check_attention(config)
         check_nodes()
         self._early_end = EarlyEnd()

@@ -2,30 +2,17 @@
 
 import importlib
 import inspect
-import logging
 import pkgutil
 
 import pytest
-from omegaconf import OmegaConf
+from commands import BATCH_OF_32, GROUP_OF_8, MINI_BATCH_OF_8, check
 
 import reward_fns
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config
+from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin import checks
-from mt_grpo_recipe.verl_plugin.checks import options
-from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
-GROUP_OF_8 = "actor_rollout_ref.rollout.n=8"
-BATCH_OF_32 = "data.train_batch_size=32"
-MINI_BATCH_OF_8 = "actor_rollout_ref.actor.ppo_mini_batch_size=8"
 PER_MINI_BATCH = "mt_grpo.improvement.granularity=mini_batch"
-
-
-def check(*overrides):
-    config = compose_config([GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, *overrides])
-    set_defaults(config)
-    checks.check_training_config(config, load_config(config.mt_grpo))
-    return config
 
 
 @pytest.mark.parametrize(
@@ -210,79 +197,9 @@ def test_checking_changes_nothing():
     assert config == before
 
 
-# ---------------------------------------------------------------------- what has no effect
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("data.shuffle=False", "data.shuffle=False has no effect: every task goes through its rows in a seeded"),
-        ("data.seed=3", "data.seed=3 has no effect: the rows and their order are drawn from mt_grpo.seed"),
-        ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
-        ("skip.rollout.enable=True", "stored rollouts are not replayed"),
-    ],
-)
-def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(override, words, caplog):
-    options.warn_of_options_without_effect(compose_config([]), MTGRPOConfig())
-    assert not caplog.records
-    options.warn_of_options_without_effect(compose_config([override]), MTGRPOConfig())
-    assert [words in record.message for record in caplog.records] == [True]
-
-
-def test_epochs_have_no_effect_where_steps_are_given(caplog):
-    options.warn_of_options_without_effect(compose_config(["trainer.total_epochs=2"]), MTGRPOConfig())
-    assert not caplog.records
-    options.warn_of_options_without_effect(
-        compose_config(["trainer.total_epochs=2", "trainer.total_training_steps=9"]), MTGRPOConfig()
-    )
-    assert "trainer.total_epochs=2 has no effect: a task sampler has no epochs" in caplog.text
-
-
-@pytest.mark.parametrize("override", ["trainer.use_v1=False", "trainer.v1.trainer_mode=sync"])
-def test_a_trainer_of_verls_own_is_refused_where_it_reads_the_data(override):
-    with pytest.raises(ConfigError, match=r"only the plugin's trainers read the section mt_grpo"):
-        options.refuse_another_trainer(compose_config([override]).data)
-    options.refuse_another_trainer(compose_config([]).data)
-    alone = compose_config([override])
-    del alone.mt_grpo
-    options.refuse_another_trainer(alone.data)
-    options.refuse_another_trainer(OmegaConf.create({}))
-
-
-# ---------------------------------------------------------------------- what is set
-
-
-def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given(caplog):
-    with caplog.at_level(logging.INFO):
-        config = check("+mt_grpo=mt_grpo_async")
-    assert config.trainer.v1.separate_async.parameter_sync_step == 4
-    assert "trainer.v1.separate_async.parameter_sync_step is set to 4: data.train_batch_size over" in caplog.text
-
-
 def test_a_mini_batch_larger_than_the_batch_is_refused():
     with pytest.raises(ConfigError, match=r"train_batch_size=32 .*parameter_sync_step \(1\) mini-batches .*\(64\)"):
         check("+mt_grpo=mt_grpo_async", "actor_rollout_ref.actor.ppo_mini_batch_size=64")
-
-
-def test_what_was_given_is_replaced_with_a_warning(caplog):
-    with caplog.at_level(logging.WARNING):
-        config = check("data.dataloader_num_workers=4", "data.gen_batch_size=16")
-    assert (config.data.dataloader_num_workers, config.data.gen_batch_size) == (0, 1)
-    assert "data.dataloader_num_workers=4 is set to 0: workers prefetch prompts" in caplog.text
-    assert "data.gen_batch_size=16 is set to 1: " in caplog.text
-
-
-def test_what_was_left_open_is_set_with_a_line_at_info(caplog):
-    with caplog.at_level(logging.INFO):
-        config = check()
-    assert config.data.gen_batch_size == 1
-    assert [(r.levelname, r.message) for r in caplog.records if "gen_batch_size" in r.message] == [
-        ("INFO", "data.gen_batch_size is set to 1: each prompt is asked for by its task, one at a time.")
-    ]
-    caplog.clear()
-    with caplog.at_level(logging.INFO):
-        set_defaults(config)
-    assert not caplog.records
 
 
 def test_no_section_is_refused_with_the_flag_that_adds_it():
@@ -308,32 +225,3 @@ def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
         checks.check_data(
             check(f"reward.custom_reward_function.path={reward_fns.__file__}"), 100, ["sudoku-easy-train"]
         )
-
-
-def test_engines_may_be_of_any_size_that_fills_the_gpus():
-    sizes = ("tensor_model_parallel_size=2", "pipeline_model_parallel_size=2")
-    engine = [f"actor_rollout_ref.rollout.{size}" for size in sizes]
-    check("trainer.n_gpus_per_node=2", "trainer.nnodes=2", *engine)
-    with pytest.raises(ConfigError, match=r"takes 4 GPUs \(.*=2, pipeline_model.*=2\), and there are 2 "):
-        check("trainer.n_gpus_per_node=2", *engine)
-    check("trainer.n_gpus_per_node=1", "actor_rollout_ref.rollout.tensor_model_parallel_size=1")
-
-
-@pytest.mark.parametrize(
-    ("overrides", "installed", "refused"),
-    [
-        ([], (), True),
-        ([], ("flash_attn",), False),
-        ([], ("torch_npu",), False),
-        (["+actor_rollout_ref.model.override_config.attn_implementation=sdpa"], (), False),
-        (["+actor_rollout_ref.model.override_config.attn_implementation=flash_attention_2"], (), True),
-    ],
-)
-def test_an_attention_whose_package_is_missing_is_refused(monkeypatch, overrides, installed, refused):
-    monkeypatch.setattr(checks.devices, "find_spec", lambda name: name if name in installed else None)
-    config = compose_config([GROUP_OF_8, *overrides])
-    if not refused:
-        checks.devices.check_attention(config)
-        return
-    with pytest.raises(ConfigError, match=r"needs flash-attn, and that is not installed\. Install it: .*=sdpa"):
-        checks.devices.check_attention(config)

@@ -7,11 +7,35 @@ from importlib.util import find_spec
 from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.cpu import requested as cpu_requested
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
 FLASH_ATTENTION = "flash_attention_2"
 """The attention that verl loads a policy with if the config names none."""
 ENGINE_SIZES = ("tensor_model_parallel_size", "data_parallel_size", "pipeline_model_parallel_size")
+
+
+def check_platform(config: DictConfig) -> None:
+    """Refuse a config for the CPU without the environment variables that go with it, and these with another config.
+
+    Args:
+        config: verl's whole training config.
+
+    Raises:
+        ConfigError: says what to run, or to add.
+    """
+    device = config.trainer.device
+    if (device == "cpu") == cpu_requested():
+        return
+    if device == "cpu":
+        raise ConfigError(
+            "trainer.device=cpu (+platform=cpu) also needs environment variables that are not set. Run first: source "
+            "run_scripts/common.sh && use_cpu"
+        )
+    raise ConfigError(
+        f"the environment has VERL_PLATFORM=cpu, but trainer.device={device}. To train on the CPU, add +platform=cpu; "
+        "to train on GPUs, use a shell in which use_cpu of run_scripts/common.sh was not run"
+    )
 
 
 def check_attention(config: DictConfig) -> None:

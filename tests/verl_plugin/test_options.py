@@ -1,0 +1,81 @@
+"""Options that have no effect are said, and what the plugin sets is logged."""
+
+import logging
+
+import pytest
+from commands import check
+from omegaconf import OmegaConf
+
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
+from mt_grpo_recipe.doctor import compose_config
+from mt_grpo_recipe.verl_plugin.checks import options
+from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+
+# ---------------------------------------------------------------------- what has no effect
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.shuffle=False", "data.shuffle=False has no effect: every task goes through its rows in a seeded"),
+        ("data.seed=3", "data.seed=3 has no effect: the rows and their order are drawn from mt_grpo.seed"),
+        ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
+        ("skip.rollout.enable=True", "stored rollouts are not replayed"),
+    ],
+)
+def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(override, words, caplog):
+    options.warn_of_options_without_effect(compose_config([]), MTGRPOConfig())
+    assert not caplog.records
+    options.warn_of_options_without_effect(compose_config([override]), MTGRPOConfig())
+    assert [words in record.message for record in caplog.records] == [True]
+
+
+def test_epochs_have_no_effect_where_steps_are_given(caplog):
+    options.warn_of_options_without_effect(compose_config(["trainer.total_epochs=2"]), MTGRPOConfig())
+    assert not caplog.records
+    options.warn_of_options_without_effect(
+        compose_config(["trainer.total_epochs=2", "trainer.total_training_steps=9"]), MTGRPOConfig()
+    )
+    assert "trainer.total_epochs=2 has no effect: a task sampler has no epochs" in caplog.text
+
+
+@pytest.mark.parametrize("override", ["trainer.use_v1=False", "trainer.v1.trainer_mode=sync"])
+def test_a_trainer_of_verls_own_is_refused_where_it_reads_the_data(override):
+    with pytest.raises(ConfigError, match=r"only the plugin's trainers read the section mt_grpo"):
+        options.refuse_another_trainer(compose_config([override]).data)
+    options.refuse_another_trainer(compose_config([]).data)
+    alone = compose_config([override])
+    del alone.mt_grpo
+    options.refuse_another_trainer(alone.data)
+    options.refuse_another_trainer(OmegaConf.create({}))
+
+
+# ---------------------------------------------------------------------- what is set
+
+
+def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_not_given(caplog):
+    with caplog.at_level(logging.INFO):
+        config = check("+mt_grpo=mt_grpo_async")
+    assert config.trainer.v1.separate_async.parameter_sync_step == 4
+    assert "trainer.v1.separate_async.parameter_sync_step is set to 4: data.train_batch_size over" in caplog.text
+
+
+def test_what_was_given_is_replaced_with_a_warning(caplog):
+    with caplog.at_level(logging.WARNING):
+        config = check("data.dataloader_num_workers=4", "data.gen_batch_size=16")
+    assert (config.data.dataloader_num_workers, config.data.gen_batch_size) == (0, 1)
+    assert "data.dataloader_num_workers=4 is set to 0: workers prefetch prompts" in caplog.text
+    assert "data.gen_batch_size=16 is set to 1: " in caplog.text
+
+
+def test_what_was_left_open_is_set_with_a_line_at_info(caplog):
+    with caplog.at_level(logging.INFO):
+        config = check()
+    assert config.data.gen_batch_size == 1
+    assert [(r.levelname, r.message) for r in caplog.records if "gen_batch_size" in r.message] == [
+        ("INFO", "data.gen_batch_size is set to 1: each prompt is asked for by its task, one at a time.")
+    ]
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        set_defaults(config)
+    assert not caplog.records
