@@ -30,6 +30,7 @@ __all__ = [
     "MTGRPOConfig",
     "load_config",
     "naming_the_option",
+    "unread_improvement",
     "unread_settings",
     "validates_as_it_trains",
 ]
@@ -109,6 +110,19 @@ def unread_settings(config: MTGRPOConfig) -> str | None:
         return None
     names = ", ".join(f"mt_grpo.sampler.{name}" for name in UNREAD[schedule])
     return f"mt_grpo.sampler.schedule={schedule} does not read {names}: their values have no effect."
+
+
+def unread_improvement(config: MTGRPOConfig) -> str | None:
+    """A sentence naming what was set of `improvement` for a rule that does not read it; None where that is nothing."""
+    default = ImprovementSettings()
+    values = {name: getattr(config.improvement, name) for name in ("reduction", "probe_fraction")}
+    given = [f"mt_grpo.improvement.{name}={value}" for name, value in values.items() if value != getattr(default, name)]
+    if config.weights.reads_improvement or not given:
+        return None
+    return (
+        f"{' and '.join(given)} {'has' if len(given) == 1 else 'have'} no effect: mt_grpo.weights.rule="
+        f"{config.weights.rule} does not read the improvement."
+    )
 
 
 def validates_as_it_trains(rollout: DictConfig) -> bool:

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from rule_examples import example_settings
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.settings import (
@@ -132,11 +133,10 @@ def test_the_least_share_by_hand():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_keeps_the_least_share(rule):
-    needed = {"sequential": {"stages": [["a"]]}, "targets": {"targets": {"a": 0.9}}}.get(rule, {})
-    settings = RULES[rule](min_share=0.2, **needed)
+    settings = example_settings(rule, ["a", "b", "c"], min_share=0.2)
     controller = TaskController(["a", "b", "c"], 8, MTGRPOConfig(weights=settings), rows_K=[98, 1, 1])
     assert min(controller.weights_K) >= 0.2 - 1e-12 and sum(controller.weights_K) == pytest.approx(1)
-    assert RULES[rule](**needed).min_share == 0
+    assert example_settings(rule, ["a", "b", "c"]).min_share == 0
 
 
 def test_the_batch_is_drawn_with_the_least_share():

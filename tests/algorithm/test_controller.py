@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from rule_examples import example_settings
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch, TaskController
 from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
@@ -32,15 +33,6 @@ KEEPS = [0.3, 0.7, 0.55]
 def make(tasks=None, batch_size=8, **settings):
     tasks = tasks or TASKS
     return TaskController(tasks, batch_size, MTGRPOConfig(**settings), rows_K=[100] * len(tasks))
-
-
-def rule_settings(rule):
-    """Settings of a rule at their defaults, plus those that have none."""
-    needed = {
-        "sequential": {"stages": [[task] for task in TASKS], "stage_steps": 3},
-        "targets": {"targets": {"arc": 0.6}, "floors": {"zebra": "start"}, "tolerance": 0.1},
-    }
-    return RULES[rule](**needed.get(rule, {}))
 
 
 def result(kept, accuracy=0.5):
@@ -191,7 +183,7 @@ def test_initial_weights_of_another_number_of_tasks_are_refused():
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("rule", RULES)
 def test_a_resumed_run_decides_exactly_alike(rule, schedule, drive):
-    settings = {"weights": rule_settings(rule), "sampler": SCHEDULES[schedule](), "seed": 7}
+    settings = {"weights": example_settings(rule, TASKS), "sampler": SCHEDULES[schedule](), "seed": 7}
     controller = make(**settings)
     train(controller, drive, np.random.default_rng(1), steps=5)
     saved = json.dumps(controller.state_dict())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
+from rule_examples import example_settings
 
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
@@ -22,7 +24,7 @@ ARC = 2
 
 
 def make(weights):
-    return TaskController(TASKS, 12, MTGRPOConfig(weights=weights))
+    return TaskController(TASKS, 12, MTGRPOConfig(weights=weights), rows_K=[100] * 3)
 
 
 def step(controller, drive, failing=(), accuracy_K=(0.5, 0.5, 0.5), signal_K=(0.1, 0.1, 0.1)):
@@ -54,6 +56,16 @@ def test_the_weight_of_a_task_whose_groups_all_fail_stays_where_it_was(rule, fir
     else:
         assert controller.weights_K == pytest.approx(expected_K, abs=1e-6)
     assert controller.metrics()["failing_steps"] == {"countdown": 0, "zebra": 0, "arc": 200 - first}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_under_every_rule_a_failing_task_leaves_weights_that_can_be_drawn_from(rule, drive):
+    controller = make(example_settings(rule, TASKS))
+    for number in range(60):
+        step(controller, drive, failing=[ARC] if number % 30 < 20 else [])
+        assert np.isfinite(controller.weights_K).all() and min(controller.weights_K) >= 0
+        assert sum(controller.weights_K) == pytest.approx(1)
+        json.dumps(controller.state_dict(), allow_nan=False)
 
 
 def test_a_failing_task_has_no_part_in_the_pull_between_the_others(drive):

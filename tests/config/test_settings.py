@@ -6,18 +6,21 @@ import math
 
 import pytest
 from omegaconf import OmegaConf
+from rule_examples import needed_settings
 
 from mt_grpo_recipe.algorithm.settings import RULES, SCHEDULES, RoundsSettings
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, load_config, unread_settings, validates_as_it_trains
+from mt_grpo_recipe.config import (
+    ConfigError,
+    MTGRPOConfig,
+    load_config,
+    unread_improvement,
+    unread_settings,
+    validates_as_it_trains,
+)
 
 
 def load(**section):
     return load_config(OmegaConf.create(section))
-
-
-def rule_settings(rule):
-    """Settings that a rule requires."""
-    return {"sequential": {"stages": [["a"]]}, "targets": {"targets": {"a": 0.5}}}.get(rule, {})
 
 
 def test_an_empty_section_is_the_papers_three_task_setting():
@@ -167,7 +170,7 @@ def test_loss_weighting_by_task_goes_with_unweighted_sampling():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_is_loaded_with_its_own_fields(rule):
-    needed = rule_settings(rule)
+    needed = needed_settings(rule, ["a", "b"])
     every_field = {name: None for settings in RULES.values() for name in settings.__dataclass_fields__}
     assert load(weights={**every_field, "rule": rule, **needed}).weights == RULES[rule](**needed)
 
@@ -182,6 +185,15 @@ def test_what_a_schedule_does_not_read_is_said():
     assert unread_settings(load()) is None
     sentence = unread_settings(load(sampler={"schedule": "budget", "max_resample_rounds": 2}))
     assert "schedule=budget does not read mt_grpo.sampler.quota, mt_grpo.sampler.oversample, " in sentence
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_set_of_an_improvement_that_no_rule_reads_is_said(rule):
+    weights = {"rule": rule, **needed_settings(rule, ["a", "b"])}
+    assert unread_improvement(load(weights=weights)) is None
+    sentence = unread_improvement(load(weights=weights, improvement={"reduction": "sum"}))
+    expected = f"mt_grpo.improvement.reduction=sum has no effect: mt_grpo.weights.rule={rule} does not read the "
+    assert sentence is None if rule == "improvement_aware" else sentence.startswith(expected)
 
 
 def test_whole_numbers_become_what_the_field_holds():

@@ -33,7 +33,7 @@ PER_MINI_BATCH = "mt_grpo.improvement.granularity=mini_batch"
         ),
         (
             ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo"],
-            r"loss_mode=gspo trains another loss .* measures the change\. Use mt_grpo or vanilla, or a rule",
+            r"loss_mode=gspo trains another loss .* reads the change\. Use mt_grpo or vanilla, or a rule",
         ),
         (
             ["algorithm.adv_estimator=reinforce_plus_plus"],

@@ -58,10 +58,6 @@ __all__ = [
 ]
 
 
-ONCE_PER_STEP = ("sec", "sequential", "targets", "dump", "gdro")
-"""Rules that move once per step and read no improvement."""
-
-
 @dataclass
 class ImprovementSettings:
     """How I_k is measured."""
@@ -126,16 +122,16 @@ class MTGRPOConfig(GeneralSettings):
             self._check_tasks(self.tasks)
         rule, granularity = self.weights.rule, self.improvement.granularity
         require(
-            not (rule == "improvement_aware" and granularity == "off"),
+            not (self.weights.reads_improvement and granularity == "off"),
             "improvement.granularity",
             "off",
-            "step or mini_batch with weights.rule=improvement_aware, which reads the improvement",
+            f"step or mini_batch with weights.rule={rule}, which reads the improvement",
         )
         require(
-            not (rule in ONCE_PER_STEP and granularity == "mini_batch"),
+            not (self.weights.once_per_step and granularity == "mini_batch"),
             "improvement.granularity",
             "mini_batch",
-            f"step with weights.rule={rule}, which moves once per step and reads no improvement",
+            f"step with weights.rule={rule}, which moves once per step, or not at all",
         )
         require(
             not (self.loss_weighting == "task" and self.sampler.ratio),

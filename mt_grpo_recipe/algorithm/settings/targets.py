@@ -54,6 +54,7 @@ class TargetsSettings(CommonRuleSettings):
     """
 
     rule: ClassVar[str] = "targets"
+    once_per_step: ClassVar[bool] = True
 
     targets: dict[str, float] = field(default_factory=dict)
     """Task -> accuracy to reach."""

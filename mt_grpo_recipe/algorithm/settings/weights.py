@@ -14,7 +14,7 @@ from mt_grpo_recipe.algorithm.settings.bounds import (
     require_decay,
     require_positive,
 )
-from mt_grpo_recipe.algorithm.settings.rule import CommonRuleSettings
+from mt_grpo_recipe.algorithm.settings.rule import AveragedAccuracySettings, CommonRuleSettings
 from mt_grpo_recipe.algorithm.settings.targets import TargetsSettings
 
 
@@ -23,6 +23,7 @@ class FixedSettings(CommonRuleSettings):
     """Rule `fixed`: the weights never move."""
 
     rule: ClassVar[str] = "fixed"
+    once_per_step: ClassVar[bool] = True
 
     initial: list[float] | None = None
     """z, one number per task, in the order of mt_grpo.tasks; normalised. Unless set: uniform."""
@@ -49,16 +50,13 @@ class FixedSettings(CommonRuleSettings):
 
 
 @dataclass
-class _AdamWSettings(CommonRuleSettings):
+class _AdamWSettings(AveragedAccuracySettings):
     learning_rate: float = 0.025
     """beta: step size of AdamW on the logits."""
-    accuracy_decay: float = 0.0
-    """Weight of the past in the moving average of J_k; 0 takes the step's accuracy alone."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive("learning_rate", self.learning_rate)
-        require_decay("accuracy_decay", self.accuracy_decay)
 
 
 @dataclass
@@ -66,6 +64,7 @@ class ImprovementAwareSettings(_AdamWSettings):
     """Rule `improvement_aware`: Subroutine 1 of MT-GRPO, from improvement and accuracy."""
 
     rule: ClassVar[str] = "improvement_aware"
+    reads_improvement: ClassVar[bool] = True
 
     weight_decay: float = 1e-5
     """AdamW's decay of the logits."""
@@ -105,6 +104,7 @@ class CurriculumSettings(CommonRuleSettings):
     """Rule `sec`: self-evolving curriculum (arXiv 2505.14970)."""
 
     rule: ClassVar[str] = "sec"
+    once_per_step: ClassVar[bool] = True
 
     alpha: float = 0.5
     """alpha: weight of the newest value in the moving average Q."""
@@ -122,6 +122,7 @@ class SequentialSettings(CommonRuleSettings):
     """Rule `sequential`: one stage of tasks after another."""
 
     rule: ClassVar[str] = "sequential"
+    once_per_step: ClassVar[bool] = True
 
     stages: list[list[str]] = field(default_factory=list)
     """The tasks of each stage; required."""
@@ -153,6 +154,7 @@ class ProportionalSettings(CommonRuleSettings):
     """Rule `proportional`: each task weighs its share of the data rows, as where verl trains on joined files."""
 
     rule: ClassVar[str] = "proportional"
+    once_per_step: ClassVar[bool] = True
 
 
 @dataclass
@@ -160,6 +162,7 @@ class DumpSettings(CommonRuleSettings):
     """Rule `dump`: a bandit on the mean absolute advantage (arXiv 2504.09710)."""
 
     rule: ClassVar[str] = "dump"
+    once_per_step: ClassVar[bool] = True
 
     temperature: float = 0.1
     """tau: temperature of the softmax over the upper confidence bounds."""
@@ -177,6 +180,7 @@ class RobustSettings(CommonRuleSettings):
     """Rule `gdro`: multiplicative weights on averaged losses (arXiv 2601.19280)."""
 
     rule: ClassVar[str] = "gdro"
+    once_per_step: ClassVar[bool] = True
 
     sharpness: float = 0.65
     """eta_q: factor of the average losses in the softmax."""

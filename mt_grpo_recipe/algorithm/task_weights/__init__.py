@@ -66,14 +66,20 @@ def make_rule(
         SettingError: the settings do not fit the tasks.
         ValueError: the rule reads the rows, and they are not given.
     """
+    settings.check_min_share(len(tasks))
+    if isinstance(settings, ProportionalSettings) and rows_K is None:
+        raise ValueError("weights.rule=proportional needs the rows of data of each task")
+    return _rule_of(settings, tasks, tracked, rows_K)
+
+
+def _rule_of(
+    settings: RuleSettings, tasks: Sequence[str], tracked: AccuracyTracker, rows_K: Sequence[int] | None
+) -> WeightRule:
     num_tasks = len(tasks)
-    settings.check_min_share(num_tasks)
     match settings:
         case FixedSettings():
             return FixedWeights(as_vector(settings.initial_of(num_tasks)))
         case ProportionalSettings():
-            if rows_K is None:
-                raise ValueError("weights.rule=proportional needs the rows of data of each task")
             return FixedWeights(np.asarray(rows_K, dtype=np.float64))
         case SequentialSettings():
             return SequentialWeights(num_tasks, settings.stages_of(tasks), settings.stage_steps)

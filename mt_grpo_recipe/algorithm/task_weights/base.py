@@ -77,8 +77,9 @@ class WeightRule:
         """Move z after one policy update.
 
         Args:
-            accuracy_K: J_k, as last seen or averaged, shape (K,); NaN for a task that was not measured, which exerts no
-                pull on z.
+            accuracy_K: J_k, as last seen, or its moving average for a rule with `accuracy_decay`, shape (K,). A task
+                without a finished group in this step keeps its number. NaN: never seen, or all its groups failed
+                when it was last sampled; such a task should exert no pull on z.
             signal_K: what `reads` says, or unused, shape (K,); 0 for a task that the batch did not hold.
         """
 

@@ -47,11 +47,11 @@ def _flat_groups_have_no_gradient(config: DictConfig, mt_grpo: MTGRPOConfig) -> 
 
 def _improvement_of_the_loss(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
-    if mt_grpo.weights.rule != "improvement_aware" or loss_mode in TOKEN_SURROGATES:
+    if not mt_grpo.weights.reads_improvement or loss_mode in TOKEN_SURROGATES:
         return None
     return (
         f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} trains another loss than the clipped surrogate per "
-        "token, of which mt_grpo.weights.rule=improvement_aware measures the change. Use "
+        f"token, of which mt_grpo.weights.rule={mt_grpo.weights.rule} reads the change. Use "
         f"{' or '.join(TOKEN_SURROGATES)}, or a rule that does not read "
         "the improvement, such as mt_grpo.weights.rule=regularized, targets or fixed."
     )

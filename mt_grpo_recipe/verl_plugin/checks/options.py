@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, unread_settings
+from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, unread_improvement, unread_settings
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
 logger = logging.getLogger(__name__)
@@ -117,6 +117,8 @@ def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) ->
     """
     if unread := unread_settings(mt_grpo):
         logger.info(unread)
+    if unread := unread_improvement(mt_grpo):
+        logger.warning(unread)
     for name, (default, instead) in NO_EFFECT.items():
         value = OmegaConf.select(config, name)
         if name == EPOCHS and config.trainer.total_training_steps is None:
