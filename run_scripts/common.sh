@@ -55,9 +55,20 @@ wait_for_turn() {
 # start_run DIR METHOD SEED: make the run's directory, name it for the report, and give this attempt a log of its own
 # (verl's file logger overwrites its file at every start, which would wipe the log of the part before a resume).
 start_run() {
+  if ! [[ $3 =~ ^(0|[1-9][0-9]*)$ && $2 != *[\"\\]* ]]; then
+    echo "error: method '$2', seed '$3': a seed is a whole number such as 0 or 12, and a name has no quotes or backslashes." >&2
+    return 2
+  fi
   mkdir -p "$1"
   printf '{"method": "%s", "seed": %s}\n' "$2" "$3" >"$1/run.json"
-  export VERL_FILE_LOGGER_PATH="$1/metrics-$(date +%Y%m%d-%H%M%S).jsonl"
+  # In UTC, since attempts are joined in the order of their names, and local time goes back once a year.
+  export VERL_FILE_LOGGER_PATH="$1/metrics-$(date -u +%Y%m%d-%H%M%S).jsonl"
+}
+
+# hydra_text TEXT: the text as one value of a Hydra override, whatever characters are in it.
+hydra_text() {
+  # Within quotes Hydra reads backslashes as they are, but for those in front of a quote.
+  printf "'%s'" "$(sed -E "s/(\\\\*)'/\1\1\\\\'/g; s/(\\\\+)\$/\1\1/" <<<"$1")"
 }
 
 # watch_training DIR PID: show the run in DIR until the training run PID has ended; if it failed, say why, and exit. The
@@ -65,7 +76,10 @@ start_run() {
 watch_training() {
   # shellcheck disable=SC2064
   trap "kill $2 2>/dev/null || true" EXIT
-  mt-grpo watch "$1" --pid "$2"
+  mt-grpo watch "$1" --pid "$2" || {
+    if [ $? = 130 ]; then exit 130; fi
+    echo "The view has ended; training goes on, logged in $1/train.log" >&2
+  }
   wait "$2" || fail_with_log "$1/train.log"
   trap - EXIT
 }
@@ -73,7 +87,8 @@ watch_training() {
 # fail_with_log FILE: show why a training run stopped, and exit.
 fail_with_log() {
   echo "error: training stopped; the end of $1:" >&2
-  grep -v -e WARNING -e UserWarning "$1" | tail -n 40 >&2
+  # As text: what a model wrote may hold any byte.
+  grep --text -v -e WARNING -e UserWarning "$1" | tail -n 40 >&2
   exit 1
 }
 
@@ -93,7 +108,7 @@ run_paper() {
   experiment=${row[0]}
   out=$(realpath -m "${OUT_DIR:-outputs/$experiment/$name}")
   data=$(realpath -m "${DATA_DIR:-data/$experiment}")
-  if [[ " $* " != *" --cfg "* ]]; then
+  if [[ " $*" != *" --cfg"* && " $* " != *" -c "* ]]; then
     if [ "${N_NODES:-1}" -gt 1 ] && [ -z "${RAY_ADDRESS:-}" ]; then
       echo "error: N_NODES=$N_NODES, but RAY_ADDRESS is not set. Start Ray on every machine first: 'ray start --head" \
         "--port=6379' on one, 'ray start --address=HEAD:6379' on the others; then RAY_ADDRESS=HEAD:6379 bash $0" >&2
@@ -102,13 +117,13 @@ run_paper() {
     start_run "$out" "$name" 42
   fi
   python -m verl.trainer.main_ppo "${row[@]:1}" \
-    ${MODEL:+actor_rollout_ref.model.path="$MODEL"} \
-    data.train_files="$data/train.parquet" \
-    data.val_files="$data/test.parquet" \
+    ${MODEL:+actor_rollout_ref.model.path="$(hydra_text "$MODEL")"} \
+    data.train_files="$(hydra_text "$data/train.parquet")" \
+    data.val_files="$(hydra_text "$data/test.parquet")" \
     trainer.n_gpus_per_node="${N_GPUS:-2}" \
     trainer.nnodes="${N_NODES:-1}" \
     trainer.project_name="mt-grpo-$experiment" \
     trainer.experiment_name="$name" \
-    trainer.default_local_dir="$out/checkpoints" \
+    trainer.default_local_dir="$(hydra_text "$out/checkpoints")" \
     "$@"
 }

@@ -5,6 +5,7 @@
 #   bash run_scripts/demo_cpu.sh [VERL OVERRIDES...]      e.g.  trainer.total_training_steps=60 +mt_grpo=dapo
 #   MT_GRPO_DEMO_DIR=DIR    where everything goes (default: outputs/demo-<date>)
 set -euo pipefail
+out=$(realpath -m "${MT_GRPO_DEMO_DIR:-$(dirname "${BASH_SOURCE[0]}")/../outputs/demo-$(date +%Y%m%d-%H%M%S)}")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source run_scripts/common.sh
 show_help run_scripts/demo_cpu.sh "$@"
@@ -12,7 +13,6 @@ bash run_scripts/setup.sh cpu
 use_environment
 use_cpu
 
-out=$(realpath -m "${MT_GRPO_DEMO_DIR:-outputs/demo-$(date +%Y%m%d-%H%M%S)}")
 method=mt_grpo
 overrides=()
 for override in "$@"; do
@@ -26,14 +26,14 @@ mt-grpo prepare --tasks countdown:mini,arc:mini,zebra:mini --train 1000 --test 6
 wait_for_turn
 start_run "$out" "$method" 0
 python -m verl.trainer.main_ppo +platform=cpu "+mt_grpo=$method" +experiment=mini \
-  data.train_files="$out/data/train.parquet" \
-  data.val_files="$out/data/test.parquet" \
-  actor_rollout_ref.model.path="$PWD/run_scripts/tiny_model/checkpoint" \
+  data.train_files="$(hydra_text "$out/data/train.parquet")" \
+  data.val_files="$(hydra_text "$out/data/test.parquet")" \
+  actor_rollout_ref.model.path="$(hydra_text "$PWD/run_scripts/tiny_model/checkpoint")" \
   trainer.total_training_steps=20 \
   trainer.save_freq=20 \
   trainer.resume_mode=disable \
-  trainer.default_local_dir="$out/checkpoints" \
-  hydra.run.dir="$out/hydra" \
+  trainer.default_local_dir="$(hydra_text "$out/checkpoints")" \
+  hydra.run.dir="$(hydra_text "$out/hydra")" \
   "${overrides[@]}" >"$out/train.log" 2>&1 9>&- &
 watch_training "$out" $!
 mt-grpo show "$out" -o "$out/demo.png"

@@ -1,9 +1,14 @@
-"""The shell scripts say how they are used, and start nothing when they are asked."""
+"""The shell scripts: how they say they are used, and what their functions do in ordinary and in odd cases."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,3 +33,82 @@ def test_a_run_of_the_comparison_needs_a_method_and_a_seed(arguments):
     done = run("mini/run.sh", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "usage: bash run_scripts/mini/run.sh METHOD SEED [VERL OVERRIDES...]\n"
+
+
+def shell(commands, *arguments, path=()):
+    """Run commands that may use common.sh, with these directories in front of the search path."""
+    script = f"set -euo pipefail; source {ROOT}/run_scripts/common.sh; {commands}"
+    env = {"PATH": ":".join([*map(str, path), "/usr/bin:/bin"])}
+    return subprocess.run(
+        ["/bin/bash", "-c", script, "bash", *map(str, arguments)],
+        env=env,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=20,
+    )
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\n"), min_size=1, max_size=12))
+@settings(max_examples=25, deadline=None)
+def test_a_path_of_any_characters_reaches_hydra_as_it_is(text):
+    done = shell('printf "key=%s" "$(hydra_text "$1")"', f"/data/{text}/train.parquet")
+    override = OverridesParser.create().parse_override(done.stdout)
+    assert (done.returncode, str(override.value()), override.is_sweep_override()) == (
+        0,
+        f"/data/{text}/train.parquet",
+        False,
+    )
+
+
+def viewer_that(tmp_path, ends):
+    command = tmp_path / "mt-grpo"
+    command.write_text(f"#!/bin/bash\n{ends}\n")
+    command.chmod(0o755)
+    return [tmp_path]
+
+
+@pytest.mark.parametrize(
+    ("ends", "trains_on"), [("exit 0", True), ("exit 1", True), ("exit 2", True), ("exit 130", False)]
+)
+def test_only_ctrl_c_in_the_view_stops_the_training_run(tmp_path, ends, trains_on):
+    """The training run is a process that leaves a file when it is left alone for a second."""
+    run = '(sleep 1; touch "$1/trained") & watch_training "$1" $!; echo over'
+    done = shell(run, tmp_path, path=viewer_that(tmp_path, ends))
+    assert ((tmp_path / "trained").exists(), done.returncode) == (trains_on, 0 if trains_on else 130)
+    assert ("training goes on" in done.stderr) == (ends in ("exit 1", "exit 2"))
+
+
+def test_the_end_of_a_log_is_shown_whatever_bytes_are_in_it(tmp_path):
+    (tmp_path / "train.log").write_bytes(b"a WARNING\nprompt \0 \xff\nValueError: why\n")
+    done = shell('fail_with_log "$1/train.log"', tmp_path)
+    assert done.returncode == 1 and "ValueError: why" in done.stderr and "WARNING" not in done.stderr
+
+
+@pytest.mark.parametrize(("name", "seed"), [("a b", "12"), ("grpo", "0")])
+def test_a_run_is_named_for_the_report(tmp_path, name, seed):
+    done = shell('start_run "$1/run" "$2" "$3"; echo "$VERL_FILE_LOGGER_PATH"', tmp_path, name, seed)
+    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"method": name, "seed": int(seed)}
+    assert re.fullmatch(r".*/run/metrics-\d{8}-\d{6}\.jsonl\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "seed"), [('a"b', "1"), ("a\\b", "1"), ("a", "01"), ("a", "-1"), ("a", "one"), ("a", "")]
+)
+def test_a_name_or_seed_that_no_json_holds_is_refused(tmp_path, name, seed):
+    done = shell('start_run "$1/run" "$2" "$3"', tmp_path, name, seed)
+    assert done.returncode == 2 and "a seed is a whole number such as 0 or 12" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_run_is_not_taken_for_one_of_other_settings(tmp_path):
+    (tmp_path / "finished").write_text("equal mt_grpo mt_grpo 0 80 \n")
+    env = {"PATH": "/usr/bin:/bin", "OUT_DIR": str(tmp_path), "VIRTUAL_ENV": "any"}
+
+    def again(*overrides, **more):
+        command = ["/bin/bash", "run_scripts/mini/run.sh", "mt_grpo", "0", *overrides]
+        return subprocess.run(command, cwd=ROOT, env=env | more, capture_output=True, text=True, timeout=20)
+
+    assert (again().returncode, "finished already" in again().stdout) == (0, True)
+    for other in (again("mt_grpo.weights.trade_off=0.1"), again(STEPS="160"), again(SETTING="nine")):
+        assert other.returncode == 2 and "a finished run of other settings" in other.stderr

@@ -25,13 +25,14 @@ KEPT=(mt_grpo/weight/ mt_grpo/trained/ mt_grpo/generated/ mt_grpo/zero_grad_rate
 
 # SETTING NAME METHOD SEED [OVERRIDES...]
 with_verl() {
-  local seed method setting
+  local seed method steps="trainer.total_training_steps"
   for seed in 0 1 2; do
-    for setting in equal nine; do
-      for method in mt_grpo grpo mt_grpo_lean; do echo "$setting $method $method $seed"; done
-      echo "$setting dapo_stream dapo $seed mt_grpo.sampler.schedule=streaming"
-    done
-    for method in dapo mt_grpo_stream; do echo "equal $method $method $seed"; done
+    for method in mt_grpo grpo mt_grpo_lean dapo mt_grpo_stream; do echo "equal $method $method $seed"; done
+    echo "equal dapo_stream dapo $seed mt_grpo.sampler.schedule=streaming"
+    # With nine tasks each trains until it has generated what GRPO does in 80 steps, or a little more.
+    for method in grpo mt_grpo_lean; do echo "nine $method $method $seed trainer.test_freq=20"; done
+    echo "nine mt_grpo mt_grpo $seed $steps=20 trainer.test_freq=5"
+    echo "nine dapo_stream dapo $seed mt_grpo.sampler.schedule=streaming $steps=50"
   done
   for method in sec_grpo sec_dapo grpo_iwu grpo_rps mt_grpo_reg; do echo "equal $method $method 0"; done
   echo "equal mt_grpo_0.1 mt_grpo 0 mt_grpo.weights.trade_off=0.1"

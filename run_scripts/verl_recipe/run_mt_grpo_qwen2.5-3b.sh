@@ -10,9 +10,9 @@ out=$(realpath -m "${OUT_DIR:-outputs/mt_grpo}")
 if [ ! -e "$data/test.parquet" ]; then mt-grpo prepare exp1 -o "$data"; fi
 mkdir -p "$out"
 # A log per attempt: verl's file logger empties its file at every start.
-export VERL_FILE_LOGGER_PATH=$out/metrics-$(date +%Y%m%d-%H%M%S).jsonl
+export VERL_FILE_LOGGER_PATH=$out/metrics-$(date -u +%Y%m%d-%H%M%S).jsonl
 python -m verl.trainer.main_ppo --config-path "$recipe/config" --config-name mt_grpo_trainer \
-  data.train_files="$data/train.parquet" \
-  data.val_files="$data/test.parquet" \
-  trainer.default_local_dir="$out/checkpoints" \
+  data.train_files="'$data/train.parquet'" \
+  data.val_files="'$data/test.parquet'" \
+  trainer.default_local_dir="'$out/checkpoints'" \
   "$@"

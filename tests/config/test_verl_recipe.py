@@ -55,8 +55,8 @@ def test_the_script_makes_the_data_once_and_trains_with_the_config(tmp_path):
     prepare = ["mt-grpo", "prepare", "exp1", "-o", str(data)]
     train = [
         *("python", "-m", "verl.trainer.main_ppo", "--config-path", str(RECIPE / "config")),
-        *("--config-name", "mt_grpo_trainer", f"data.train_files={data}/train.parquet"),
-        *(f"data.val_files={data}/test.parquet", f"trainer.default_local_dir={out}/checkpoints", "data.seed=7"),
+        *("--config-name", "mt_grpo_trainer", f"data.train_files='{data}/train.parquet'"),
+        *(f"data.val_files='{data}/test.parquet'", f"trainer.default_local_dir='{out}/checkpoints'", "data.seed=7"),
     ]
     assert (tmp_path / "called").read_text().split("\0")[:-1] == prepare + train
     data.mkdir()
