@@ -8,7 +8,11 @@ from typing import Any
 from mt_grpo_recipe.algorithm.settings import RewardSettings
 
 TOLERANCE = 1e-6
-"""A number this close to a bound is at the bound."""
+"""A number this close to a bound is at the bound, relative to bounds above 1: verl keeps rewards in 32 bits."""
+
+
+def _slack(bound: float) -> float:
+    return TOLERANCE * max(1.0, abs(bound))
 
 
 def judged_number(reward: float, acc: Any) -> float:
@@ -37,7 +41,7 @@ def accuracy_of(number: float, settings: RewardSettings) -> float:
     if not math.isfinite(number):
         return math.nan
     if settings.range is None:
-        return float(number >= settings.correct_at - TOLERANCE)
+        return float(number >= settings.correct_at - _slack(settings.correct_at))
     worst, best = settings.range
     return min(max((number - worst) / (best - worst), 0.0), 1.0)
 
@@ -50,4 +54,4 @@ def off_scale(number: float, settings: RewardSettings) -> bool:
     if settings.range is None:
         return settings.correct_at == 1.0 and number > 1.0 + TOLERANCE
     worst, best = settings.range
-    return not worst - TOLERANCE <= number <= best + TOLERANCE
+    return not worst - _slack(worst) <= number <= best + _slack(best)

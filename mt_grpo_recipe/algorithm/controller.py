@@ -14,7 +14,7 @@ from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.cost import CostTotals, step_costs
 from mt_grpo_recipe.algorithm.groups import Group
 from mt_grpo_recipe.algorithm.objective import residual_weights
-from mt_grpo_recipe.algorithm.quotas import stratified_counts
+from mt_grpo_recipe.algorithm.quotas import check_rounding, stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
@@ -66,6 +66,7 @@ class TaskController:
         self._carries_over = carries_over
         self._tracked = AccuracyTracker(len(tasks))
         self._rule = make_rule(config.weights, self.tasks, self._tracked, rows_K)
+        check_rounding(config, self.tasks, batch_size, self.weights_K)
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
@@ -270,6 +271,7 @@ class TaskController:
             "tracked": self._tracked.state_dict(),
             "accuracy": [None if math.isnan(a) else a for a in self._accuracy_K.tolist()],
             "owed": self._owed_K.tolist(),
+            "failing_steps": self._streaks.failing_K.tolist(),
             "totals": self._totals.state_dict(),
             "held": [group.state() for group in self._held],
             "launched_ahead": self._launched_ahead_K.tolist(),
@@ -289,6 +291,8 @@ class TaskController:
         self._tracked.load_state_dict(state["tracked"])
         self._accuracy_K = np.asarray([math.nan if a is None else a for a in state["accuracy"]], dtype=np.float64)
         self._owed_K = np.asarray(state["owed"], dtype=np.float64)
+        # Checkpoints of before this was saved count from zero.
+        self._streaks.failing_K = np.asarray(state.get("failing_steps", [0] * len(self.tasks)), dtype=np.int64)
         self._totals.load_state_dict(state["totals"])
         if self._carries_over:  # A mode that carries nothing over has no use for held groups.
             self._held = [Group.from_state(group) for group in state["held"]]

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.settings import (
+    BatchSettings,
+    FixedSettings,
+    MTGRPOConfig,
+    ProportionalSettings,
+    SettingError,
+)
 
 
 def stratified_counts(shares_K: FloatArray, total: int, rng: np.random.Generator) -> IntArray:
@@ -35,6 +44,33 @@ def rounded_counts(shares_K: FloatArray, total: int) -> IntArray:
     largest = np.argsort(counts_K - exact_K, kind="stable")
     counts_K[largest[: total - int(counts_K.sum())]] += 1
     return counts_K
+
+
+def check_rounding(config: MTGRPOConfig, tasks: Sequence[str], batch_size: int, weights_K: FloatArray) -> None:
+    """Refuse rounded quotas that leave a task out of every batch.
+
+    Args:
+        config: checked settings.
+        tasks: names of the K tasks.
+        batch_size: B.
+        weights_K: z before the first step, shape (K,), which the rules `fixed` and `proportional` keep.
+
+    Raises:
+        SettingError: B z_k is rounded to zero for a task with a weight, in every step alike.
+    """
+    settings = config.sampler
+    if not isinstance(settings, BatchSettings) or settings.quota != "rounded":
+        return
+    if not isinstance(config.weights, FixedSettings | ProportionalSettings):
+        return
+    left_out_K = (rounded_counts(weights_K / weights_K.sum(), batch_size) == 0) & (weights_K > 0)
+    if left_out_K.any():
+        names = ", ".join(task for task, left_out in zip(tasks, left_out_K, strict=True) if left_out)
+        raise SettingError(
+            "sampler.quota",
+            f"=rounded gives no group of a batch of {batch_size} to {names}, in any step, since these weights never "
+            "move. Use stratified or multinomial, or a larger batch.",
+        )
 
 
 def draw_quotas(weights_K: FloatArray, batch_size: int, quota: str, rng: np.random.Generator) -> IntArray:

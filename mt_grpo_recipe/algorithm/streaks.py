@@ -1,4 +1,4 @@
-"""Steps in a row in which something is amiss with a task's groups; none of it is saved."""
+"""Steps in a row in which something is amiss with a task's groups."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from mt_grpo_recipe.algorithm.selection import Selection
 
 
 class Streaks:
-    """Counts steps in a row, per task and over all tasks, since the process began: a resumed run starts from zero.
+    """Counts steps in a row, per task and over all tasks.
+
+    Only `failing_K`, which has a part in how the weights move, is saved; a resumed run counts the others from zero.
 
     A step in which no group of a task ended leaves the task's counts as they are.
 

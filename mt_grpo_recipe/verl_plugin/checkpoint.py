@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def read_state(folder: Path) -> dict[str, Any]:
         FileNotFoundError: the checkpoint holds no such state; the message says what to do.
     """
     path = folder / STATE_FILE
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder} to resume from: correct trainer.resume_from_path.")
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing: the checkpoint was not written by trainer mode mt_grpo, so task weights cannot be "
@@ -55,7 +58,7 @@ def repair_marker(folder: Path) -> None:
     marker = folder / MARKER
     if not marker.exists() or marker.read_text(encoding="utf-8").strip():
         return
-    steps = [int(path.parent.name.removeprefix("global_step_")) for path in folder.glob(f"global_step_*/{STATE_FILE}")]
+    steps = [int(path.parent.name.removeprefix("global_step_")) for path in folder.glob(f"global_step_*/{DATA_FILE}")]
     if not steps:
         marker.unlink()
         return
@@ -78,6 +81,12 @@ def resumed_folder(config: DictConfig) -> Path | None:
                 "trainer.resume_mode=resume_path needs trainer.resume_from_path; it is "
                 f"{config.trainer.resume_from_path!r}. Name the folder of a checkpoint, such as "
                 "checkpoints/global_step_40."
+            )
+        if not re.fullmatch(r"(.*/)?global_step_\d+", str(config.trainer.resume_from_path)):
+            raise ValueError(
+                f"trainer.resume_from_path={config.trainer.resume_from_path} does not end in global_step_<number>, "
+                "from which verl reads the step. Name the folder of a checkpoint, such as checkpoints/global_step_40, "
+                "without a slash at the end."
             )
         return Path.cwd() / config.trainer.resume_from_path
     if config.trainer.resume_mode != "auto":

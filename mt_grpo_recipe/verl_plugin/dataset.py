@@ -9,7 +9,9 @@ the same columns in all rows: a column that a file lacks gets the value that ver
 from __future__ import annotations
 
 import copy
+import logging
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +25,8 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer, whole_config
 from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows, task_names
+
+logger = logging.getLogger(__name__)
 
 FILE_KINDS = {".parquet": "parquet", ".json": "json", ".jsonl": "json"}
 GIVEN_OR_NOT = {"extra_info": {}, "priority": 0, "__do_sample__": True}
@@ -141,9 +145,11 @@ class TaskDataset(RLHFDataset):
         tables = [read_file(name) for name in self.data_files]
         self._refuse_gaps(tables)
         tables = self._drawn(tables)
+        kept = [self.maybe_filter_out_long_prompts(table) for table in tables]
+        self._tell_of_long_prompts(tables, kept)
         default_loop = OmegaConf.select(whole_config(self.config), "actor_rollout_ref.rollout.agent.default_agent_loop")
         self.dataframe = FileRows(
-            [self.maybe_filter_out_long_prompts(table) for table in tables],
+            kept,
             GIVEN_OR_NOT | {"agent_name": default_loop},
         )
 
@@ -161,18 +167,44 @@ class TaskDataset(RLHFDataset):
                     "of every row. Add it, or leave the file out."
                 )
 
+    def _tell_of_long_prompts(self, tables: Sequence[datasets.Dataset], kept: Sequence[datasets.Dataset]) -> None:
+        """Refuse to lose a task because all its prompts are too long, and say which lose more than half of theirs."""
+        section = whole_config(self.config).get("mt_grpo")
+        if section is None or sum(map(len, tables)) == sum(map(len, kept)):
+            return
+        before, after = (Counter(self._task_names(files, load_config(section).task_key)) for files in (tables, kept))
+        option = f"data.max_prompt_length={self.max_prompt_length}"
+        if gone := [f"{task} ({before[task]})" for task in before if not after[task]]:
+            raise ConfigError(
+                f"every prompt of {', '.join(gone)} is longer than {option} and filtered out. Allow longer prompts, or "
+                "leave the data of these tasks out."
+            )
+        for task in before:
+            if after[task] < before[task] / 2:
+                logger.warning(
+                    "Task %s loses %d of its %d prompts: they are longer than %s.",
+                    task,
+                    before[task] - after[task],
+                    before[task],
+                    option,
+                )
+
+    def _task_names(self, tables: Sequence[datasets.Dataset], task_key: Sequence[str]) -> list[str]:
+        """The task of every row of these files."""
+        columns = sorted({path.split(".")[0] for path in task_key})
+        return [
+            name
+            for file, table in zip(self.original_data_files, tables, strict=True)
+            for name in task_names(rows_of_file(table, columns), task_key, file)
+        ]
+
     def _drawn(self, tables: list[datasets.Dataset]) -> list[datasets.Dataset]:
         """The files with the rows that `max_samples` keeps; every row has its task."""
         section = whole_config(self.config).get("mt_grpo")
         if section is None and self.max_samples <= 0:
             return tables
         mt_grpo = load_config(section)
-        columns = sorted({path.split(".")[0] for path in mt_grpo.task_key})
-        names = [
-            name
-            for file, table in zip(self.original_data_files, tables, strict=True)
-            for name in task_names(rows_of_file(table, columns), mt_grpo.task_key, file)
-        ]
+        names = self._task_names(tables, mt_grpo.task_key)
         kept = drawn_rows(names, self.max_samples, mt_grpo.seed)
         if len(kept) == len(names):
             return tables

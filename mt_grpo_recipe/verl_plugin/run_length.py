@@ -11,20 +11,25 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 logger = logging.getLogger(__name__)
 
 
-def say_epochs_mean_nothing(config: DictConfig, steps: int) -> None:
-    """Log how long a run lasts whose length was given in epochs.
+def steps_of_the_run(config: DictConfig, rows: int) -> int:
+    """How many steps a run has, with a line in the log where its length was given in epochs.
 
     Args:
         config: verl's whole training config.
-        steps: what verl makes of it.
+        rows: of the tasks that are trained; verl counts those of all tasks in the data.
     """
-    if config.trainer.total_training_steps is None:
-        logger.warning(
-            "trainer.total_epochs=%s is taken as %d steps (rows / batch size), since a task sampler has no epochs. Set "
-            "trainer.total_training_steps to say how long to train.",
-            config.trainer.total_epochs,
-            steps,
-        )
+    trainer = config.trainer
+    if trainer.total_training_steps is not None:
+        return trainer.total_training_steps
+    steps = rows // config.data.train_batch_size * trainer.total_epochs
+    logger.warning(
+        "trainer.total_epochs=%s is taken as %d steps (%d rows of the trained tasks / batch size), since a task "
+        "sampler has no epochs. Set trainer.total_training_steps to say how long to train.",
+        trainer.total_epochs,
+        steps,
+        rows,
+    )
+    return steps
 
 
 class EarlyEnd:

@@ -42,7 +42,7 @@ from mt_grpo_recipe.verl_plugin.policy_loss import clip_bounds
 from mt_grpo_recipe.verl_plugin.queue_rows import put_loss_weights, task_of_rows
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, TaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.reward_workers import restarting_reward_workers
-from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd, say_epochs_mean_nothing
+from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd, steps_of_the_run
 from mt_grpo_recipe.verl_plugin.skipped_step import (
     is_skipped,
     put_placeholder,
@@ -119,7 +119,8 @@ class TaskTrainer(EvenUpdates):
         self._improvement = ImprovementPass(
             self.mt_grpo, clip, actor_rollout.rollout.temperature, len(self.tasks), fixed_micro_batch(self.config)
         )
-        say_epochs_mean_nothing(self.config, self.total_training_steps)
+        self.total_training_steps = steps_of_the_run(self.config, sum(map(len, rows_of.values())))
+        actor_rollout.actor.optim.total_training_steps = self.total_training_steps * self.parameter_sync_step
         # Keep verl's loop from ending at an epoch: a task sampler has none.
         self.steps_per_epoch = max(self.steps_per_epoch, self.total_training_steps, 1)
         if self.mt_grpo.improvement.granularity == "mini_batch":

@@ -20,6 +20,8 @@ numbers = st.floats(-1e6, 1e6)
         *((PAPER, number, accuracy) for number, accuracy in ((1.0, 1), (1 - 1e-7, 1), (0.999, 0), (0.1, 0), (0, 0))),
         *((PAPER, number, accuracy) for number, accuracy in ((-1, 0), (True, 1), (False, 0), (np.float32(1), 1))),
         *((RewardSettings(correct_at=8), number, accuracy) for number, accuracy in ((10, 1), (8, 1), (7.9, 0))),
+        *((RewardSettings(correct_at=bound), float(np.float32(bound)), 1) for bound in (66.6, 100.1, 1000.1, 12345.6)),
+        *((RewardSettings(correct_at=-99.9), number, accuracy) for number, accuracy in ((-99.9, 1), (-100, 0))),
         *((RewardSettings(correct_at=0), number, accuracy) for number, accuracy in ((0, 1), (-1, 0))),
         *((RewardSettings(range=[0, 10]), number, accuracy) for number, accuracy in ((7, 0.7), (12, 1), (-3, 0))),
         *((RewardSettings(range=[-1, 1]), number, accuracy) for number, accuracy in ((-1, 0), (0, 0.5), (1, 1))),
@@ -54,6 +56,7 @@ def test_an_accuracy_lies_between_zero_and_one_and_rises_with_the_number(first, 
         (PAPER, [1.0, 0.1, 0.0, -1.0], [1.1, 10.0]),
         (RewardSettings(correct_at=8), [-1, 8, 10], []),
         (RewardSettings(range=[0, 10]), [0, 3, 10], [-0.1, 11]),
+        (RewardSettings(range=[0, 100.1]), [float(np.float32(100.1))], [100.2]),
     ],
 )
 def test_a_number_that_the_settings_cannot_be_meant_for_is_off_the_scale(settings, inside, outside):

@@ -229,3 +229,11 @@ def test_invariants_over_steps(raw, budget, seed, ratio, failed, keeps):
         assert np.abs(owed_K).max() <= budget / 2
         if not ratio:
             assert not owed_K.any()
+
+
+def test_a_task_without_weight_is_not_generated_to_pay_a_debt_and_then_owes_none():
+    sampler = make(weights=(0.0, 1.0), owed=(6.0, -6.0), ratio=True)
+    assert set(sampler.ask()) == {1}
+    for launch_id in range(12):
+        sampler.tell(launch_id, KEPT)
+    assert sampler.select().owed_K.tolist() == [0.0, -6.0]

@@ -10,7 +10,7 @@ import pytest
 from rule_examples import example_settings
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch, TaskController
-from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.samplers.rounds import RoundsSampler
 from mt_grpo_recipe.algorithm.samplers.streaming import StreamingSampler
 from mt_grpo_recipe.algorithm.selection import Selection
@@ -205,6 +205,31 @@ def test_loading_into_a_run_that_went_on_takes_it_back(drive):
 def test_seeds_draw_differently():
     quotas = {tuple(make(batch_size=64, seed=seed).begin_step().quota_K) for seed in range(8)}
     assert len(quotas) > 1
+
+
+def test_rounded_quotas_that_always_leave_a_task_out_are_refused():
+    nine, rounded = [f"t{k}" for k in range(9)], RoundsSettings(quota="rounded")
+    with pytest.raises(SettingError, match=r"=rounded gives no group of a batch of 8 to t8, in any step"):
+        make(nine, batch_size=8, weights=FixedSettings(), sampler=rounded)
+    make(nine, batch_size=9, weights=FixedSettings(), sampler=rounded)
+    make(nine, batch_size=8, weights=FixedSettings(initial=[1.0] * 8 + [0.0]), sampler=rounded)
+    make(nine, batch_size=8, sampler=rounded)
+
+
+def test_a_resumed_run_knows_which_task_was_failing(drive):
+    def answer(_, task):
+        return FAILED_GROUP if task == 0 else GroupResult(Outcome.INFORMATIVE, 0.5, True)
+
+    controller = make(batch_size=12, weights=RegularizedSettings())
+    for _ in range(3):
+        controller.observe(drive(controller.begin_step(), answer, np.random.default_rng(0)).selection)
+    resumed = make(batch_size=12, weights=RegularizedSettings())
+    resumed.load_state_dict(json.loads(json.dumps(controller.state_dict())))
+    assert resumed.streaks.failing_K.tolist() == controller.streaks.failing_K.tolist() == [3, 0, 0]
+    older = controller.state_dict()
+    del older["failing_steps"]
+    resumed.load_state_dict(older)
+    assert resumed.streaks.failing_K.tolist() == [0, 0, 0]
 
 
 def test_stages_that_name_no_task_of_the_run_are_refused():

@@ -314,3 +314,13 @@ def test_a_validation_counts_as_the_start_until_the_first_step():
     controller.begin_step()
     controller.start({"a": 0.5, "b": 0.6})
     assert controller.state_dict()["weights"]["constraints"]["start"] == [0.3, None]
+
+
+def test_a_step_without_a_gradient_because_all_is_right_can_end_the_run():
+    run = Run(targets={"a": 0.5, "b": 0.5}, stop_when_met=True)
+    run.step(0.3, 0.3)
+    weights_K = run.rule.weights_K
+    for _ in range(30):
+        run.tracked.update(np.array([MANY, MANY]), np.array([MANY, MANY]), np.array([MANY, MANY]))
+        run.rule.skip()
+    assert run.rule.finished and run.rule.weights_K.tolist() == weights_K.tolist()

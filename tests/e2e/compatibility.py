@@ -212,7 +212,7 @@ CASES = (
     ),
     Case(
         "bypass",
-        "rollout correction, bypass mode",
+        "rollout correction, bypass mode, with `weights.rule=fixed`",
         (
             f"{CORRECTION}bypass_mode=True",
             f"{LOSS}bypass_mode",

@@ -41,11 +41,15 @@ def test_a_failed_write_leaves_the_old_state(tmp_path):
 def test_a_checkpoint_of_another_trainer_is_refused_in_words(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"was not written by trainer mode mt_grpo.*resume_mode=disable"):
         read_state(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no folder .*global_step_40 to resume from: correct trainer"):
+        read_state(tmp_path / "global_step_40")
 
 
 def test_a_marker_left_empty_by_a_kill_names_the_newest_checkpoint(tmp_path, caplog):
     for step in (2, 10, 9):
         write_state(tmp_path / f"global_step_{step}", {})
+        (tmp_path / f"global_step_{step}" / DATA_FILE).touch()
+    write_state(tmp_path / "global_step_12", {})  # it was killed before verl had written the rest
     (tmp_path / MARKER).write_text("")
     repair_marker(tmp_path)
     assert (tmp_path / MARKER).read_text() == "10"
@@ -76,6 +80,7 @@ def config_of(folder, mode="auto", path=None):
 def test_a_run_resumes_from_the_checkpoint_that_verl_takes(tmp_path, marker, saved):
     for step in saved:
         write_state(tmp_path / f"global_step_{step}", {})
+        (tmp_path / f"global_step_{step}" / DATA_FILE).touch()
     if marker is not None:
         (tmp_path / MARKER).write_text(marker)
     found = resumed_folder(config_of(tmp_path))
@@ -96,6 +101,9 @@ def test_a_checkpoint_is_named_or_none_is_asked_for(tmp_path, monkeypatch):
 def test_a_checkpoint_that_should_be_named_and_is_not_is_asked_for(tmp_path):
     with pytest.raises(ValueError, match=r"resume_path needs trainer\.resume_from_path; it is None\. Name the"):
         resumed_folder(config_of(tmp_path, "resume_path"))
+    for path in ("runs/global_step_40/", "runs/step_40", "runs/global_step_40/actor"):
+        with pytest.raises(ValueError, match=r"does not end in global_step_<number>"):
+            resumed_folder(config_of(tmp_path, "resume_path", path))
 
 
 def of_tasks(*tasks, digest="a"):

@@ -15,6 +15,9 @@ from mt_grpo_recipe.verl_plugin import checks
 PER_MINI_BATCH = "mt_grpo.improvement.granularity=mini_batch"
 
 
+UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio=false")
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
@@ -38,6 +41,14 @@ PER_MINI_BATCH = "mt_grpo.improvement.granularity=mini_batch"
         (
             ["algorithm.adv_estimator=reinforce_plus_plus"],
             r"adv_estimator=reinforce_plus_plus with .*drop_uninformative=true: .* Use one of mt_grpo, grpo,",
+        ),
+        (
+            ["+algorithm.rollout_correction.bypass_mode=True"],
+            r"bypass_mode=True takes the engine's .*=improvement_aware would read what engine and trainer differ by",
+        ),
+        (
+            ["algorithm.use_kl_in_reward=True", "mt_grpo.weights.rule=sec", *UNFILTERED],
+            r"use_kl_in_reward=True with mt_grpo\.weights\.rule=sec: groups whose rewards are equal .*use_kl_loss=True",
         ),
         (["algorithm.filter_groups.enable=True"], r"filter_groups\.enable=True: .*drop_uninformative=true"),
         (["custom_reward_function.path=a.py"], r"custom_reward_function\.path=a\.py: .*Use that"),

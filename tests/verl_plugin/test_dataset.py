@@ -277,3 +277,14 @@ def test_without_the_section_mt_grpo_all_rows_are_read_and_a_part_of_them_is_ref
     assert len(read(COUNTDOWN, ZEBRA, config=config)) == 5
     with pytest.raises(ConfigError, match="no section `mt_grpo`"):
         read(COUNTDOWN, ZEBRA, config=config, max_samples=2)
+
+
+def test_a_task_whose_prompts_are_all_too_long_is_refused_and_one_that_loses_most_is_named(read, caplog):
+    long = "word " * 200
+    config = whole_config(filter_overlong_prompts=True, max_prompt_length=100)
+    zebra = [row | {"prompt": [{"role": "user", "content": long}]} for row in ZEBRA]
+    with pytest.raises(ConfigError, match=r"every prompt of \S+ \(2\) is longer than data\.max_prompt_length=100"):
+        read(COUNTDOWN, zebra, config=config)
+    countdown = [row | {"prompt": [{"role": "user", "content": long}]} for row in COUNTDOWN[:2]] + COUNTDOWN[2:]
+    assert len(read(countdown, ZEBRA, config=config)) == 3
+    assert "loses 2 of its 3 prompts: they are longer than data.max_prompt_length=100" in caplog.text

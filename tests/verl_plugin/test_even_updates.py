@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
+from mt_grpo_recipe.verl_plugin.checks.updates import fixed_micro_batch
 from mt_grpo_recipe.verl_plugin.even_updates import EvenUpdates, rows_are_made_a_multiple_of, updates_of
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
@@ -19,7 +20,7 @@ def batch_of(rows):
 
 def make_trainer(mini_batch=12, n=8, ranks=1, dynamic=True, critic=False, kl_loss=False, ref_dynamic=True, lora=0):
     trainer = object.__new__(MTGRPOTrainer)
-    actor = {"ppo_mini_batch_size": mini_batch, "use_dynamic_bsz": dynamic, "use_kl_loss": kl_loss}
+    actor = {"ppo_mini_batch_size": mini_batch, "use_dynamic_bsz": dynamic, "use_kl_loss": kl_loss, "strategy": "fsdp2"}
     rollout = {"n": n, "log_prob_use_dynamic_bsz": dynamic}
     others = {
         "ref": {"log_prob_use_dynamic_bsz": ref_dynamic},
@@ -110,3 +111,15 @@ def test_verl_is_told_the_size_for_this_update_alone(monkeypatch):
         EvenUpdates._update_actor(trainer, batch_of(8), {})
     assert told == [6, 7, 12, 1]
     assert trainer.config.actor_rollout_ref.actor.ppo_mini_batch_size == 12
+
+
+@pytest.mark.parametrize(("given", "rows"), [({}, 4), ({"microbatch_group_size_per_vp_stage": 6}, 6)])
+def test_the_interleaved_pipeline_of_megatron_gets_whole_mini_batches_and_probes_it_can_cut(padded, given, rows):
+    trainer = make_trainer(mini_batch=8, ranks=4)
+    megatron = {"virtual_pipeline_model_parallel_size": 2, "pipeline_model_parallel_size": 4}
+    actor = trainer.config.actor_rollout_ref.actor
+    actor.strategy, actor.megatron = "megatron", megatron | {"override_transformer_config": given}
+    assert padded(trainer, 8) == 64, "verl raises if a rank has fewer rows than the pipeline takes at a time"
+    assert fixed_micro_batch(trainer.config) == rows
+    actor.megatron.virtual_pipeline_model_parallel_size = None
+    assert (padded(trainer, 8), fixed_micro_batch(trainer.config)) == (8, 1)

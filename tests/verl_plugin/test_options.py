@@ -6,6 +6,7 @@ import pytest
 from commands import check
 from omegaconf import OmegaConf
 
+from mt_grpo_recipe.algorithm.settings import RoundsSettings
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin.checks import options
@@ -79,3 +80,11 @@ def test_what_was_left_open_is_set_with_a_line_at_info(caplog):
     with caplog.at_level(logging.INFO):
         set_defaults(config)
     assert not caplog.records
+
+
+@pytest.mark.parametrize(("drops", "said"), [(True, False), (False, True)])
+def test_the_kl_term_in_groups_of_equal_rewards_is_said_where_they_are_trained_on(drops, said, caplog):
+    config = compose_config(["algorithm.use_kl_in_reward=True"])
+    settings = MTGRPOConfig(sampler=RoundsSettings(drop_uninformative=drops, ratio=drops))
+    options.warn_of_options_without_effect(config, settings)
+    assert ("groups whose rewards are equal are trained on the KL term alone" in caplog.text) == said

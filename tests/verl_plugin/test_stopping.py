@@ -12,7 +12,7 @@ from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 from mt_grpo_recipe.history.record import History
 from mt_grpo_recipe.verl_plugin import queue_rows
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
-from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
+from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd, steps_of_the_run
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
 TRACEBACK = "Traceback (most recent call last):\n  File 'reward.py', line 5\nKeyError: 'answer_key'"
@@ -83,3 +83,13 @@ def test_a_run_ends_with_a_checkpoint_one_step_after_all_is_met_and_is_not_resum
     resumed._reissue_inflight_prompts = lambda: None
     resumed.fit(None)
     assert resumed.saved == []
+
+
+def test_epochs_count_the_rows_of_the_tasks_that_are_trained(caplog):
+    trainer = {"total_training_steps": None, "total_epochs": 3}
+    config = OmegaConf.create({"trainer": trainer, "data": {"train_batch_size": 100}})
+    assert steps_of_the_run(config, 1050) == 30
+    assert "total_epochs=3 is taken as 30 steps (1050 rows of the trained tasks / batch size)" in caplog.text
+    caplog.clear()
+    config.trainer.total_training_steps = 7
+    assert steps_of_the_run(config, 1050) == 7 and not caplog.records

@@ -56,7 +56,9 @@ class BudgetSampler:
         self._weights_K = step.weights_K / step.weights_K.sum()
         keeps_shares = step.settings.ratio
         none_K = np.zeros(len(step.weights_K))
-        self._owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
+        # A task that is not to be trained any more, as after a stage of the rule `sequential`, has no debt to be paid.
+        owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
+        self._owed_K = np.where(self._weights_K > 0, owed_K, 0.0)
         self._idle_K = idle_tasks(step.tracker) if keeps_shares else none_K > 0
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False

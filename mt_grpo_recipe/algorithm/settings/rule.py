@@ -14,6 +14,8 @@ class CommonRuleSettings:
 
     reads_improvement: ClassVar[bool] = False
     """Whether it learns from I_k, which only then is measured."""
+    reads_advantage: ClassVar[bool] = False
+    """Whether it learns from the mean absolute advantage."""
     once_per_step: ClassVar[bool] = False
     """Whether a second update of z within a step would be wrong, or change nothing; improvement.granularity=mini_batch,
     which makes one after each mini-batch, is then refused."""

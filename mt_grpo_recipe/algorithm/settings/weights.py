@@ -104,6 +104,7 @@ class CurriculumSettings(CommonRuleSettings):
     """Rule `sec`: self-evolving curriculum (arXiv 2505.14970)."""
 
     rule: ClassVar[str] = "sec"
+    reads_advantage: ClassVar[bool] = True
     once_per_step: ClassVar[bool] = True
 
     alpha: float = 0.5
@@ -162,6 +163,7 @@ class DumpSettings(CommonRuleSettings):
     """Rule `dump`: a bandit on the mean absolute advantage (arXiv 2504.09710)."""
 
     rule: ClassVar[str] = "dump"
+    reads_advantage: ClassVar[bool] = True
     once_per_step: ClassVar[bool] = True
 
     temperature: float = 0.1

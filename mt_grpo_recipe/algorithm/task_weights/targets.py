@@ -92,9 +92,8 @@ class TargetWeights(WeightRule):
         """One step of the dual ascent, on the tracked accuracies."""
         measured_K = ~np.isnan(accuracy_K)
         before_K = self._watch.out_of_reach_K
-        self._constraints.update(self._tracked)
+        self._see_what_is_met()
         short_K, unmet_K = self._short_K, self._constraints.unmet_K
-        self._all_met |= not unmet_K.any()
         trained_K = measured_K & (self._weights_K >= 0.5 / len(self._tasks))
         self._watch.update(self._tracked, short_K, unmet_K, trained_K)
         open_K = unmet_K & ~self._watch.out_of_reach_K
@@ -107,8 +106,13 @@ class TargetWeights(WeightRule):
         self._notices = self._changes(before_K)
 
     def skip(self) -> None:
-        """Nothing was trained on: there is nothing new to say."""
+        """Nothing was trained on, perhaps because every answer is right: all may be met, and z stays."""
+        self._see_what_is_met()
         self._notices = []
+
+    def _see_what_is_met(self) -> None:
+        self._constraints.update(self._tracked)
+        self._all_met |= not self._constraints.unmet_K.any()
 
     def _changes(self, before_K: BoolArray) -> list[str]:
         """A sentence per task that the latest update found out of reach, or no longer."""

@@ -57,6 +57,34 @@ def _improvement_of_the_loss(config: DictConfig, mt_grpo: MTGRPOConfig) -> str |
     )
 
 
+def _improvement_from_the_same_model(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    correction = config.algorithm.get("rollout_correction") or {}
+    if not mt_grpo.weights.reads_improvement or not correction.get("bypass_mode"):
+        return None
+    return (
+        "algorithm.rollout_correction.bypass_mode=True takes the engine's log-probabilities for the old ones, so "
+        f"mt_grpo.weights.rule={mt_grpo.weights.rule} would read what engine and trainer differ by as a change of the "
+        "policy. Use bypass_mode=False, or a rule that does not read the improvement, such as "
+        "mt_grpo.weights.rule=regularized, targets or fixed."
+    )
+
+
+def flat_groups_have_kl_advantages(config: DictConfig, mt_grpo: MTGRPOConfig) -> bool:
+    """Whether groups of equal rewards are trained on, with the KL term's differences scaled up to full advantages."""
+    return config.algorithm.use_kl_in_reward and not mt_grpo.sampler.drop_uninformative
+
+
+def _advantage_of_the_reward(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    if not mt_grpo.weights.reads_advantage or not flat_groups_have_kl_advantages(config, mt_grpo):
+        return None
+    return (
+        f"algorithm.use_kl_in_reward=True with mt_grpo.weights.rule={mt_grpo.weights.rule}: groups whose rewards are "
+        "equal get full advantages from the KL term alone, and the rule would take tasks that are solved or hopeless "
+        "for those that learn most. Use actor_rollout_ref.actor.use_kl_loss=True instead, or "
+        "mt_grpo.sampler.drop_uninformative=true."
+    )
+
+
 def _loss_applies_weights(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     loss_mode = config.actor_rollout_ref.actor.policy_loss.loss_mode
     if mt_grpo.loss_weighting == "none" or loss_mode == "mt_grpo":
@@ -72,5 +100,7 @@ RULES = (
     _no_critic,
     _flat_groups_have_no_gradient,
     _improvement_of_the_loss,
+    _improvement_from_the_same_model,
+    _advantage_of_the_reward,
     _loss_applies_weights,
 )

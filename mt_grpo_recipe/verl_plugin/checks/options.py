@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, unread_improvement, unread_settings
+from mt_grpo_recipe.verl_plugin.checks.method import flat_groups_have_kl_advantages
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,11 @@ def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) ->
         logger.info(unread)
     if unread := unread_improvement(mt_grpo):
         logger.warning(unread)
+    if flat_groups_have_kl_advantages(config, mt_grpo):
+        logger.warning(
+            "algorithm.use_kl_in_reward=True: groups whose rewards are equal are trained on the KL term alone, as in "
+            "verl, and count in mt_grpo/zero_grad_rate all the same."
+        )
     for name, (default, instead) in NO_EFFECT.items():
         value = OmegaConf.select(config, name)
         if name == EPOCHS and config.trainer.total_training_steps is None:

@@ -104,9 +104,20 @@ def has_reference(config: DictConfig) -> bool:
     return (config.algorithm.use_kl_in_reward or config.actor_rollout_ref.actor.use_kl_loss) and not lora
 
 
+def virtual_pipeline_group(config: DictConfig) -> int:
+    """Micro-batches that Megatron's interleaved pipeline takes at a time, each of a row or more; one without it."""
+    actor = config.actor_rollout_ref.actor
+    if actor.strategy != "megatron" or not actor.megatron.virtual_pipeline_model_parallel_size:
+        return 1
+    given = actor.megatron.get("override_transformer_config") or {}
+    return given.get("microbatch_group_size_per_vp_stage") or actor.megatron.pipeline_model_parallel_size
+
+
 def cuts_fixed_micro_batches(config: DictConfig) -> bool:
     """Whether a rank's rows have to be a multiple of some micro-batch, which whole mini-batches are known to be."""
     parts = config.actor_rollout_ref
+    if virtual_pipeline_group(config) > 1:
+        return True
     dynamic = [parts.actor.use_dynamic_bsz, parts.rollout.log_prob_use_dynamic_bsz]
     if has_reference(config):
         dynamic.append(parts.ref.log_prob_use_dynamic_bsz)
@@ -114,9 +125,10 @@ def cuts_fixed_micro_batches(config: DictConfig) -> bool:
 
 
 def fixed_micro_batch(config: DictConfig) -> int:
-    """Rows that a rank takes at a time to compute log-probabilities; one where that is up to their length."""
+    """Rows that a rank takes at a time to compute log-probabilities; one where that is up to their length alone."""
     rollout = config.actor_rollout_ref.rollout
-    return 1 if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu or 1
+    rows = 1 if rollout.log_prob_use_dynamic_bsz else rollout.log_prob_micro_batch_size_per_gpu or 1
+    return rows * virtual_pipeline_group(config)
 
 
 RULES = (
