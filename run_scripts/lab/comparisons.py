@@ -114,8 +114,6 @@ class Setting:
         rates: the learning rates that were chosen, by method, where it is not `LEARNING_RATE`.
         mix: shares of `static_mix`, one number per task.
         seeds: those that are reported.
-        more_seeds: those that are reported besides, of the methods in `in_more_seeds`.
-        in_more_seeds: methods that are trained with all of both.
         choice_seeds: of the runs that settings are chosen on.
         model: to start from.
         validate_groups: groups from one validation to the next, in what is reported.
@@ -131,8 +129,6 @@ class Setting:
     mix: tuple[float, ...]
     rates: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    more_seeds: tuple[int, ...] = ()
-    in_more_seeds: tuple[str, ...] = ()
     choice_seeds: tuple[int, ...] = (100, 101)
     model: Path = MINI / "warm_model"
     validate_groups: int = 240
@@ -146,7 +142,7 @@ class Setting:
 
     def runs(self, purpose: Purpose) -> Iterator[Training]:
         """All of them, one seed after another."""
-        for seed in self.seeds + self.more_seeds if purpose == "report" else self.choice_seeds:
+        for seed in self.seeds if purpose == "report" else self.choice_seeds:
             if purpose == "choose":
                 for method, sizes in self.grid.items():
                     yield from (self.training(method, batch, seed) for batch in sizes)
@@ -156,12 +152,7 @@ class Setting:
                     yield from (self.training(method, self.batches[method], seed, rate) for rate in others)
             else:
                 for method, batch in self.batches.items():
-                    if seed in self.seeds_of(method):
-                        yield self.training(method, batch, seed, self.rates.get(method, LEARNING_RATE))
-
-    def seeds_of(self, method: str) -> tuple[int, ...]:
-        """Seeds of a method's reported runs."""
-        return self.seeds + self.more_seeds if method in self.in_more_seeds else self.seeds
+                    yield self.training(method, batch, seed, self.rates.get(method, LEARNING_RATE))
 
     def training(self, method: str, batch: int, seed: int, rate: float = LEARNING_RATE) -> Training:
         """The run of one method."""
@@ -210,8 +201,6 @@ SETTINGS = {
         batches=dict.fromkeys(_UNEQUAL_AT_6, 6) | dict.fromkeys(_UNEQUAL_AT_12, 12),
         grid=dict.fromkeys(_UNEQUAL_GRID, (6, 12)),
         mix=(1, 4, 1),
-        more_seeds=(5, 6, 7, 8, 9),
-        in_more_seeds=("grpo", "grpo_proportional", "static_mix", "gdro", "grpo_iwu", "mt_grpo_lean"),
     ),
     "rare": Setting(  # shares of 90, 1 and 9 %, and batches as in "unequal"
         rows={"countdown-mini": 9000, "arc-mini": 100, "zebra-mini": 900},
