@@ -238,6 +238,12 @@ def runs_of(purpose: Purpose, setting: str) -> dict[str, list[Run]]:
     return runs_by_method(COMPARED / f"{purpose}-{setting}")
 
 
+def joined(*settings: str) -> dict[str, list[Run]]:
+    """The runs of the methods that are reported in all of these settings, which differ in their seeds alone."""
+    runs = [runs_of("report", setting) for setting in settings]
+    return {label: [run for each in runs for run in each[label]] for label in runs[0] if all(label in r for r in runs)}
+
+
 INTRODUCTION = f"""# Every number of the comparison at equal rollouts
 
 Written by `python run_scripts/lab/equal_rollouts.py --write` from the logs in [`lab/compared`](../lab/compared).
@@ -265,6 +271,9 @@ def page() -> str:
         )
         for rows in tables:
             parts.append("\n".join(rows) + "\n")
+    parts.append("## Nine and again\n\nThe methods that have all ten seeds.\n")
+    nine = SETTINGS["nine"]
+    parts.append("\n".join(summary_rows(joined("nine", "again"), nine.level, nine.ours)) + "\n")
     parts.append("## Replaced\n\n`gdro` with nine tasks at 3e-4, all ten seeds; PROTOCOL.md says why.\n")
     parts.append("\n".join(accuracy_rows(runs_by_method(COMPARED / "replaced"))) + "\n")
     return "\n".join(parts)

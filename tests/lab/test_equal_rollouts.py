@@ -177,3 +177,10 @@ def test_a_label_says_method_batch_and_learning_rate():
 def test_one_value_has_no_interval():
     assert equal_rollouts.cell([12.34], "+") == "+12.3"
     assert equal_rollouts.cell([1.0, 2.0, 3.0]) == "2.0 ± 2.5"
+
+
+def test_joined_settings_have_each_seed_once():
+    runs = equal_rollouts.joined("nine", "again")
+    assert {comparisons.read_label(label)[0] for label in runs} == set(comparisons.SETTINGS["again"].batches)
+    seeds = [*comparisons.SETTINGS["nine"].seeds, *comparisons.SETTINGS["again"].seeds]
+    assert all(sorted(run.seed for run in own) == seeds for own in runs.values())
