@@ -26,7 +26,7 @@ LOGS = MINI / "logs" / "nine"
 
 
 def rows(runs: dict[str, list[Run]]) -> Iterator[str]:
-    """One row per method: what it has after `BUDGET` groups, ours less it, its steps and all the groups it generated."""
+    """One row per method: what it has after `BUDGET` groups, ours less it, its steps, and all groups it generated."""
     after = f"after {BUDGET:,} groups: worst task"
     yield f"| method, runs | {after} | average | {OURS} minus this: worst task | average | steps | groups in all |"
     yield f"| --- |{' ---: |' * 6}"
