@@ -144,6 +144,16 @@ def test_validation_rows_without_a_task_are_named_with_file_and_row(diagnose, tr
     assert lines[1].startswith(f"problem data: {file}: 1 of 2 rows name no task; the first is row 1, counted from 0.")
 
 
+def test_data_sources_that_are_not_text_are_named_with_file_and_value(diagnose, train_file, tmp_path):
+    tasks = [{"task": "countdown"}] * 2
+    number = write(tmp_path / "number.parquet", data_source=[1, 2], extra_info=tasks)
+    nested = write(tmp_path / "nested.parquet", data_source=[["countdown"]] * 2, extra_info=tasks)
+    status, lines = diagnose(*GOOD, f"data.train_files=[{train_file},{number}]", f"data.val_files={nested}")
+    assert status == 1
+    for line, file, value in zip(lines[2:4], (number, nested), ("1, of type int", "['countdown'], of type list")):
+        assert f"{file}: 2 of 2 rows have a data_source that is not text; the first is row 0" in line and value in line
+
+
 def test_rows_are_counted_as_the_run_will_draw_them(diagnose, tmp_path):
     tasks = 6 * ["countdown"] + 3 * ["zebra"]
     (tmp_path / "train.jsonl").write_text(
