@@ -110,6 +110,9 @@ def _run(args: argparse.Namespace) -> int:
         value = getattr(args, option)
         if value is not None and value < least:
             raise ValueError(f"--{option} {value}: it must be {least} or more")
+    if args.experiment and args.tasks is not None:
+        raise ValueError(f"give either {args.experiment} or --tasks, not both")
+    _refuse_unread(args)
     if (args.experiment or "").startswith("exp3"):
         return _prepare_public(args)
     return _prepare(args)
@@ -128,13 +131,24 @@ def _given(args: argparse.Namespace, but: str) -> list[str]:
     ]
 
 
+def _refuse_unread(args: argparse.Namespace) -> None:
+    """Refuse options that making these files does not read."""
+    if not (args.experiment or "").startswith("exp3"):
+        unread, why = ("--math", "--sciknoweval"), "only exp3 reads public benchmarks"
+    else:
+        unread, why = ("--settings", "--workers"), f"{args.experiment} has no rg task, and one process makes it"
+    given = _given(args, but="check")
+    if found := [option for option in given if option in unread]:
+        raise ValueError(f"{why}: leave out {', '.join(found)}")
+    if args.experiment == "exp3b" and "--math" in given:
+        raise ValueError("exp3b has no task of MATH: leave out --math")
+
+
 def _prepare_public(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from data_prep.experiment3 import PARTS, Sources, prepare_part
 
-    if args.tasks:
-        raise ValueError(f"give either {args.experiment} or --tasks, not both")
     console = Console(stderr=True)
     sources = Sources(args.math, args.sciknoweval)
     train, test = args.train if args.train is not None else 10_000, args.test if args.test is not None else 200
@@ -184,9 +198,8 @@ def _prepare(args: argparse.Namespace) -> int:
     from data_prep.prepare import Contents, prepare
     from data_prep.tasks import parse_tasks
 
-    if args.experiment and args.tasks:
-        raise ValueError(f"give either {args.experiment} or --tasks, not both")
-    names = parse_tasks(EXPERIMENTS[args.experiment] if args.experiment else args.tasks or DEFAULT_TASKS)
+    asked = DEFAULT_TASKS if args.tasks is None else args.tasks
+    names = parse_tasks(EXPERIMENTS[args.experiment] if args.experiment else asked)
     train = args.train if args.train is not None else 10_000 if args.experiment else 2000
     test = args.test if args.test is not None else 200 if args.experiment else 100
     contents = Contents(dict.fromkeys(names, train), test, args.seed, args.prompts, _settings(args.settings))
