@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 COMMANDS = {
     "prepare": ("data_prep.cli", "make training and test data"),
@@ -67,3 +68,15 @@ def _empty(arguments: list[str]) -> str | None:
             return before if before.startswith("-") else f"argument {place}"
         before = argument
     return None
+
+
+def picture(text: str) -> Path:
+    """Read the name of a picture to write, for `argparse`.
+
+    Raises:
+        ArgumentTypeError: its ending names no format.
+    """
+    path = Path(text)
+    if path.suffix not in (".png", ".svg", ".pdf") or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a .png, .svg or .pdf file")
+    return path

@@ -150,7 +150,7 @@ def test_data_sources_that_are_not_text_are_named_with_file_and_value(diagnose, 
     nested = write(tmp_path / "nested.parquet", data_source=[["countdown"]] * 2, extra_info=tasks)
     status, lines = diagnose(*GOOD, f"data.train_files=[{train_file},{number}]", f"data.val_files={nested}")
     assert status == 1
-    for line, file, value in zip(lines[2:4], (number, nested), ("1, of type int", "['countdown'], of type list")):
+    for line, file, value in ((lines[2], number, "1, of type int"), (lines[3], nested, "['countdown'], of type list")):
         assert f"{file}: 2 of 2 rows have a data_source that is not text; the first is row 0" in line and value in line
 
 
