@@ -149,14 +149,14 @@ def _prepare_public(args: argparse.Namespace) -> int:
 
     from data_prep.experiment3 import PARTS, Sources, prepare_part
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     sources = Sources(args.math, args.sciknoweval)
     train, test = args.train if args.train is not None else 10_000, args.test if args.test is not None else 200
     for part in PARTS if args.experiment == "exp3" else [args.experiment]:
         folder = args.out / part if args.experiment == "exp3" else args.out
         with console.status(f"{part}: loading"):
             made = prepare_part(part, folder, sources, train, test, args.seed, args.prompts)
-        console.print(f"{part}: {made.paths['train']}, {made.paths['test']}", soft_wrap=True)
+        console.print(f"{part}: {made.paths['train']}, {made.paths['test']}", soft_wrap=True, markup=False)
         for name, tally in made.tallies.items():
             console.print(f"{name}, rows by type:", *tally.as_lines(), sep="\n", soft_wrap=True, markup=False)
     return 0
@@ -168,7 +168,7 @@ def _check(paths: list[Path]) -> int:
 
     from data_prep.check import check, count_rows, report
 
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=Console(stderr=True, emoji=False)) as progress:
         bar = progress.add_task("checking", total=sum(map(count_rows, paths)))
         checked = check(paths, lambda: progress.advance(bar))
     for file in checked:
@@ -203,14 +203,14 @@ def _prepare(args: argparse.Namespace) -> int:
     train = args.train if args.train is not None else 10_000 if args.experiment else 2000
     test = args.test if args.test is not None else 200 if args.experiment else 100
     contents = Contents(dict.fromkeys(names, train), test, args.seed, args.prompts, _settings(args.settings))
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     begin = time.perf_counter()
     with Progress(console=console) as progress:
         bars = {name: progress.add_task(name, total=train + test) for name in names}
         made = prepare(contents, args.out, args.workers, lambda name, count: progress.advance(bars[name], count))
     for split, path in made.paths.items():
         count = len(names) * (train if split == "train" else test)
-        console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}", soft_wrap=True)
+        console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}", soft_wrap=True, markup=False)
     console.print(
         f"{time.perf_counter() - begin:.0f} s; making the puzzles took {made.cost.seconds:.0f} s of one core, "
         f"{made.cost.generator_share:.1%} of it in reasoning-gym",

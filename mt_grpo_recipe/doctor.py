@@ -210,7 +210,7 @@ def checks_of(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
 
 def run(args: argparse.Namespace) -> int:
     """Print one line per check; the exit status is 1 if there is a problem, else 0."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
     told = set()
     for name, check in checks_of(args):
         try:

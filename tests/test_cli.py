@@ -1,5 +1,8 @@
 """`mt-grpo`: what holds for the arguments of every command."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
 from mt_grpo_recipe.cli import COMMANDS, main
@@ -38,3 +41,20 @@ def test_an_empty_argument_is_refused_by_every_command(arguments, what, tmp_path
 def test_the_empty_arguments_above_are_of_all_commands():
     [cases] = [mark.args[1] for mark in test_an_empty_argument_is_refused_by_every_command.pytestmark]
     assert {arguments[0] for arguments, _ in cases} == COMMANDS.keys()
+
+
+def test_no_console_puts_emoji_in_the_place_of_names():
+    root = Path(__file__).parents[1]
+    calls = [
+        (file.name, node)
+        for package in ("mt_grpo_recipe", "data_prep", "reward_fns", "run_scripts")
+        for file in (root / package).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "Console"
+    ]
+    without = [
+        f"{name}, line {call.lineno}"
+        for name, call in calls
+        if not any(word.arg == "emoji" and ast.unparse(word.value) == "False" for word in call.keywords)
+    ]
+    assert len(calls) > 5 and without == []
