@@ -74,7 +74,7 @@ def _files_of_report(directory: Path) -> set[Path]:
     if not (page.is_file() and markdown.is_file()):
         return set()
     # The keys of other figures come from names of methods; the report's own links have them.
-    linked = re.findall(rf"\]\({FIGURES}/([^/)]+)\.png\)", markdown.read_text(encoding="utf-8"))
+    linked = re.findall(rf"\]\({FIGURES}/([^/)]+)\.png\)", markdown.read_text("utf-8", errors="replace"))
     tables = [key for _, _, keys, _ in SECTIONS for key in keys]
     return _paths(directory, tables, [*linked, *(key for _, _, _, keys in SECTIONS for key in keys)])
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from pathlib import Path
 
 import pytest
 from synthetic import synthetic_lines, write_log, write_run
@@ -68,11 +67,9 @@ def test_the_name_of_a_file_stays_short_whatever_a_group_is_called(letter):
     names = [letter * 300 + ending for ending in ("", "a", "b")]
     keys = shares_keys([*names, "short"])
     assert keys["short"] == "shares-short" and len(set(keys.values())) == 4
-    assert all(
-        len(f"{key}.png".encode()) < 160 and key.startswith(f"shares-{letter * 9}"[:16]) for key in keys.values()
-    )
+    assert all(len(f"{key}.png".encode()) < 160 for key in keys.values())
+    assert all(keys[name].startswith(f"shares-{letter * 50}") for name in names)
     assert keys == shares_keys([*names, "short"])
-    assert Path(keys[names[0]]).name == keys[names[0]]
 
 
 def test_a_group_of_300_letters_is_reported(tmp_path):
