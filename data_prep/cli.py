@@ -110,6 +110,9 @@ def _run(args: argparse.Namespace) -> int:
         value = getattr(args, option)
         if value is not None and value < least:
             raise ValueError(f"--{option} {value}: it must be {least} or more")
+    if args.experiment and args.tasks is not None:
+        raise ValueError(f"give either {args.experiment} or --tasks, not both")
+    _refuse_unread(args)
     if (args.experiment or "").startswith("exp3"):
         return _prepare_public(args)
     return _prepare(args)
@@ -128,21 +131,32 @@ def _given(args: argparse.Namespace, but: str) -> list[str]:
     ]
 
 
+def _refuse_unread(args: argparse.Namespace) -> None:
+    """Refuse options that making these files does not read."""
+    if not (args.experiment or "").startswith("exp3"):
+        unread, why = ("--math", "--sciknoweval"), "only exp3 reads public benchmarks"
+    else:
+        unread, why = ("--settings", "--workers"), f"{args.experiment} has no rg task, and one process makes it"
+    given = _given(args, but="check")
+    if found := [option for option in given if option in unread]:
+        raise ValueError(f"{why}: leave out {', '.join(found)}")
+    if args.experiment == "exp3b" and "--math" in given:
+        raise ValueError("exp3b has no task of MATH: leave out --math")
+
+
 def _prepare_public(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from data_prep.experiment3 import PARTS, Sources, prepare_part
 
-    if args.tasks:
-        raise ValueError(f"give either {args.experiment} or --tasks, not both")
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     sources = Sources(args.math, args.sciknoweval)
     train, test = args.train if args.train is not None else 10_000, args.test if args.test is not None else 200
     for part in PARTS if args.experiment == "exp3" else [args.experiment]:
         folder = args.out / part if args.experiment == "exp3" else args.out
         with console.status(f"{part}: loading"):
             made = prepare_part(part, folder, sources, train, test, args.seed, args.prompts)
-        console.print(f"{part}: {made.paths['train']}, {made.paths['test']}", soft_wrap=True)
+        console.print(f"{part}: {made.paths['train']}, {made.paths['test']}", soft_wrap=True, markup=False)
         for name, tally in made.tallies.items():
             console.print(f"{name}, rows by type:", *tally.as_lines(), sep="\n", soft_wrap=True, markup=False)
     return 0
@@ -154,7 +168,7 @@ def _check(paths: list[Path]) -> int:
 
     from data_prep.check import check, count_rows, report
 
-    with Progress(console=Console(stderr=True)) as progress:
+    with Progress(console=Console(stderr=True, emoji=False)) as progress:
         bar = progress.add_task("checking", total=sum(map(count_rows, paths)))
         checked = check(paths, lambda: progress.advance(bar))
     for file in checked:
@@ -184,20 +198,19 @@ def _prepare(args: argparse.Namespace) -> int:
     from data_prep.prepare import Contents, prepare
     from data_prep.tasks import parse_tasks
 
-    if args.experiment and args.tasks:
-        raise ValueError(f"give either {args.experiment} or --tasks, not both")
-    names = parse_tasks(EXPERIMENTS[args.experiment] if args.experiment else args.tasks or DEFAULT_TASKS)
+    asked = DEFAULT_TASKS if args.tasks is None else args.tasks
+    names = parse_tasks(EXPERIMENTS[args.experiment] if args.experiment else asked)
     train = args.train if args.train is not None else 10_000 if args.experiment else 2000
     test = args.test if args.test is not None else 200 if args.experiment else 100
     contents = Contents(dict.fromkeys(names, train), test, args.seed, args.prompts, _settings(args.settings))
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     begin = time.perf_counter()
     with Progress(console=console) as progress:
         bars = {name: progress.add_task(name, total=train + test) for name in names}
         made = prepare(contents, args.out, args.workers, lambda name, count: progress.advance(bars[name], count))
     for split, path in made.paths.items():
         count = len(names) * (train if split == "train" else test)
-        console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}", soft_wrap=True)
+        console.print(f"{split}: {count} puzzles of {', '.join(names)} in {path}", soft_wrap=True, markup=False)
     console.print(
         f"{time.perf_counter() - begin:.0f} s; making the puzzles took {made.cost.seconds:.0f} s of one core, "
         f"{made.cost.generator_share:.1%} of it in reasoning-gym",

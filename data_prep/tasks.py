@@ -52,6 +52,8 @@ def _meant(name: str) -> str:
 def parse_tasks(text: str) -> list[str]:
     """Return the tasks of a comma-separated list such as "countdown:mini,arc:mini"; errors as in `task_name`."""
     names = [task_name(part) for part in text.split(",") if part.strip()]
+    if not names:
+        raise ValueError(f"{text!r} names no task: a list of tasks is FAMILY:SIZE,..., for example countdown:mini")
     if len(set(names)) < len(names):
         raise ValueError(f"a task is named twice in {text!r}")
     return names

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 COMMANDS = {
     "prepare": ("data_prep.cli", "make training and test data"),
@@ -35,13 +36,18 @@ def main(argv: list[str] | None = None) -> None:
         epilog="To train: python -m verl.trainer.main_ppo +mt_grpo=mt_grpo ... (see README.md)",
     )
     subparsers = parser.add_subparsers(dest="command", required=True)
-    given = (argv if argv is not None else sys.argv[1:])[:1]
+    given = argv if argv is not None else sys.argv[1:]
     for name, (module_name, purpose) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=purpose, description=purpose)
         # Only the command that runs is imported: some bring in matplotlib, reasoning-gym or verl.
-        if given == [name]:
+        if given[:1] == [name]:
             importlib.import_module(module_name).add_arguments(subparser)
-    args = parser.parse_args(argv)
+    if given and given[0] in COMMANDS and (empty := _empty(given[1:])):
+        raise SystemExit(
+            f"mt-grpo {given[0]}: {empty} is empty: write a value, or leave it out. A shell puts nothing in the place "
+            "of a variable that is not set"
+        )
+    args = parser.parse_args(given)
     try:
         status = importlib.import_module(COMMANDS[args.command][0]).run(args)
     except (ValueError, OSError) as error:
@@ -49,3 +55,28 @@ def main(argv: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     raise SystemExit(status or 0)
+
+
+def _empty(arguments: list[str]) -> str | None:
+    """What the first empty argument belongs to: the option before it, or its place, from 1; None if there is none."""
+    before = ""
+    for place, argument in enumerate(arguments, start=1):
+        option, equals, value = argument.partition("=")
+        if option.startswith("-") and equals and not value.strip():
+            return option
+        if not argument.strip():
+            return before if before.startswith("-") else f"argument {place}"
+        before = argument
+    return None
+
+
+def picture(text: str) -> Path:
+    """Read the name of a picture to write, for `argparse`.
+
+    Raises:
+        ArgumentTypeError: its ending names no format.
+    """
+    path = Path(text)
+    if path.suffix not in (".png", ".svg", ".pdf") or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a .png, .svg or .pdf file")
+    return path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_module
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
@@ -38,12 +38,17 @@ def compose_config(overrides: list[str]) -> DictConfig:
     """Compose verl's training config as `python -m verl.trainer.main_ppo OVERRIDES` would."""
     import verl  # noqa: F401 (it loads the plugin, which shows Hydra where the methods are)
 
-    if not any(o.startswith("+mt_grpo=") for o in overrides):
+    if not _are_named(overrides, "mt_grpo"):
         overrides = ["+mt_grpo=mt_grpo", *overrides]
-    if cpu_requested() and not any(o.startswith("+platform=") for o in overrides):
+    if cpu_requested() and not _are_named(overrides, "platform"):
         overrides = ["+platform=cpu", *overrides]
     with initialize_config_module("verl.trainer.config", version_base=None):
         return compose("ppo_trainer", overrides=overrides)
+
+
+def _are_named(overrides: list[str], *options: str) -> bool:
+    """Whether an override gives one of the options a value, with `+` or `++` before its name or without."""
+    return any(override.lstrip("+").partition("=")[0] in options for override in overrides)
 
 
 EXAMPLE = """\
@@ -53,6 +58,7 @@ example:
 Without overrides it checks the machine alone. With some, +mt_grpo=mt_grpo is assumed if they name no method.
 The exit status is 1 if anything is wrong, else 0.
 """
+DATA_FILES = ("data.train_files", "data.val_files")
 
 
 class TrainingCommand:
@@ -112,6 +118,7 @@ class TrainingCommand:
         from mt_grpo_recipe.verl_plugin.checks import check_data, numbered
         from mt_grpo_recipe.verl_plugin.checks.datasets import dataset_class, reads_files_by_task
         from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows
+        from mt_grpo_recipe.verl_plugin.dataset import is_local
         from mt_grpo_recipe.verl_plugin.task_loader import group_rows
 
         data, mt_grpo = self.config.data, self.mt_grpo
@@ -124,35 +131,39 @@ class TrainingCommand:
             raise Problem(
                 numbered(faults), "correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR"
             )
+        sources = {source for file in train + test for source in file.data_sources}
+        if away := [file for file in _files(data.train_files) + _files(data.val_files) if not is_local(file)]:
+            check_data(self.config, None, sources)
+            return f"not checked, since they are read when a run starts: {', '.join(away)}"
         names, test_names = ([task for file in files for task in file.tasks] for files in (train, test))
         drawn_rows(test_names, data.val_max_samples, mt_grpo.seed)
         kept = drawn_rows(names, data.train_max_samples, mt_grpo.seed)
         rows_of = group_rows([names[row] for row in kept], mt_grpo.tasks)
-        sources = {source for file in train + test for source in file.data_sources}
         check_data(self.config, sum(map(len, rows_of.values())), sources)
         return ", ".join(f"{task}: {len(rows)} rows" for task, rows in rows_of.items())
 
 
 def _read(value: object, task_key: list[str], used: list[str] | None) -> tuple[list[Contents], list[str]]:
-    """The contents of data files, and a sentence about each file that cannot be trained on."""
+    """The contents of the data files that are here, and a sentence about each file that cannot be trained on."""
     from mt_grpo_recipe.verl_plugin.data_rows import contents
-    from mt_grpo_recipe.verl_plugin.dataset import read_file, rows_of_file
+    from mt_grpo_recipe.verl_plugin.dataset import is_local, read_file, rows_of_file
 
     read, faults = [], []
-    for file in _files(value):
-        if not file.exists():
+    for file in filter(is_local, _files(value)):
+        if not Path(file).exists():
             faults.append(f"{file} does not exist.")
             continue
         try:
-            read.append(contents(rows_of_file(read_file(str(file))), task_key, str(file), used))
+            read.append(contents(rows_of_file(read_file(file)), task_key, file, used))
         except ValueError as error:
             faults.append(str(error))
     return read, faults
 
 
-def _files(value: object) -> list[Path]:
-    files = [value] if isinstance(value, str) else list(value or [])  # type: ignore[call-overload]
-    return [Path(os.path.expanduser(str(file))) for file in files]
+def _files(value: object) -> list[str]:
+    """The files that an option names: one, a list of them, or none."""
+    files = value if isinstance(value, list | ListConfig) else [] if value is None else [value]
+    return [os.path.expanduser(str(file)) for file in files]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -192,14 +203,14 @@ def checks_of(args: argparse.Namespace) -> list[tuple[str, Callable[[], str]]]:
     ]
     if args.overrides:
         checks.append(("config", command.check_settings))
-    if any(override.startswith("data.train_files=") for override in args.overrides):
+    if _are_named(args.overrides, *DATA_FILES):
         checks.append(("data", command.check_data))
     return checks
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one line per check; the exit status is 1 if there is a problem, else 0."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, emoji=False)
     told = set()
     for name, check in checks_of(args):
         try:
@@ -218,4 +229,6 @@ def run(args: argparse.Namespace) -> int:
         console.print(
             "[yellow]skipped[/] config: there is no command to check; give its overrides: mt-grpo doctor OVERRIDES..."
         )
+    elif args.verl is None and not _are_named(args.overrides, *DATA_FILES):
+        console.print(f"[yellow]skipped[/] data: no override names {' or '.join(DATA_FILES)}")
     return 1 if told else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,25 @@ class StepFile:
             file.write(json.dumps({"step": step, **data}) + "\n")
 
     def rows(self) -> list[dict[str, Any]]:
-        """All lines but one that a kill cut short; none where there is no file."""
+        """All lines but one that a kill cut short; none where there is no file.
+
+        Raises:
+            ValueError: a line is no JSON object with a step; the message says which.
+        """
         rows = []
         if self.path.exists():
-            for line in self.path.read_text(encoding="utf-8").splitlines():
+            for number, line in enumerate(self.path.read_text(encoding="utf-8").split("\n"), start=1):
                 try:
-                    rows.append(json.loads(line))
+                    row = json.loads(line)
                 except json.JSONDecodeError:
                     break  # The end of the file, cut short; a whole line cannot follow.
+                step = row.get("step") if isinstance(row, dict) else None
+                if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+                    raise ValueError(
+                        f"{self.path}, line {number}, is no object with a whole number `step`: {reprlib.repr(row)}. "
+                        "Another program wrote it, or the file is damaged: restore the file, or take that line out"
+                    )
+                rows.append(row)
         return rows
 
     def rewind(self, step: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,14 +43,30 @@ class RecordedRun:
     steps: list[RecordedStep]
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "tasks": ("a list of names", lambda v: isinstance(v, list) and bool(v) and all(isinstance(n, str) for n in v)),
+    "batch_size": ("a whole number, 1 or more", lambda v: _is_whole(v) and v >= 1),
+    "seed": ("a whole number, 0 or more", lambda v: _is_whole(v) and v >= 0),
+    "loss_weighting": ("text", lambda v: isinstance(v, str)),
+    "rewards": ("an object", lambda v: isinstance(v, dict)),
+    "sampler": ("an object with a `schedule`", lambda v: isinstance(v, dict) and isinstance(v.get("schedule"), str)),
+}
+"""Setting that a run is recorded with -> what it must be, in words and as a test."""
+
+
 def read_history(run: Path) -> RecordedRun:
     """Read a run's `decisions.jsonl` and `outcomes.jsonl`, in its directory or in the folder `checkpoints` below.
 
     A last step that a kill left in only one of the two is left out.
 
     Raises:
-        HistoryError: the files are missing, have another format, do not begin at the first step, or have changed
-            settings.
+        HistoryError: the files are missing, have another format, do not begin at the first step, have changed
+            settings, or lack a part.
+        ValueError: a line is no JSON object with a step.
     """
     folder = next((f for f in (run, run / "checkpoints") if (f / DECISIONS).exists()), None)
     if folder is None:
@@ -67,7 +85,8 @@ def read_history(run: Path) -> RecordedRun:
     outcomes = {row["step"]: row for row in rows if "format" not in row}
     decisions = {row["step"]: row for row in StepFile(folder / DECISIONS).rows()}
     _check_steps(folder, list(decisions), list(outcomes))
-    steps = [_step(decisions[number], outcomes[number]) for number in decisions if number in outcomes]
+    count = len(settings["tasks"])
+    steps = [_step(decisions[number], outcomes[number], count) for number in decisions if number in outcomes]
     return RecordedRun(**settings, steps=steps)
 
 
@@ -93,7 +112,21 @@ def _settings(folder: Path, headers: list[dict[str, Any]]) -> dict[str, Any]:
             f"{folder / OUTCOMES}: the settings of the sampler were changed when the run was resumed after step "
             f"{changed}, but a replay runs with one setting: replay a run whose settings did not change"
         )
+    if fault := _fault_of_settings(given[-1]):
+        raise HistoryError(f"{folder / OUTCOMES}: the settings of the run are not whole: {fault}: restore the file")
     return given[-1]
+
+
+def _fault_of_settings(given: dict[str, Any]) -> str | None:
+    """What is wrong with the settings of a run; None if nothing is."""
+    for name, (words, fits) in SHAPES.items():
+        if name not in given:
+            return f"{name}, which must be {words}, is missing"
+        if not fits(given[name]):
+            return f"{name}, which must be {words}, is {reprlib.repr(given[name])}"
+    if unknown := sorted(given.keys() - SHAPES):
+        return f"it has {', '.join(unknown)}, which this version does not know"
+    return None
 
 
 def _check_steps(folder: Path, decided: list[int], recorded: list[int]) -> None:
@@ -110,10 +143,30 @@ def _check_steps(folder: Path, decided: list[int], recorded: list[int]) -> None:
         )
 
 
-def _step(decision: dict[str, Any], outcome: dict[str, Any]) -> RecordedStep:
-    try:
-        columns = [outcome[name] for name in RecordedGroup._fields]
-        groups = [RecordedGroup(*values) for values in zip(*columns, strict=True)]
-        return RecordedStep(decision["weights"], decision["quota"], decision["chosen"], groups)
-    except (KeyError, ValueError) as error:
-        raise HistoryError(f"step {decision['step']} of the history is not whole: {error}") from error
+def _step(decision: dict[str, Any], outcome: dict[str, Any], num_tasks: int) -> RecordedStep:
+    given = {**outcome, **decision}
+    if fault := _fault_of_step(given, num_tasks):
+        raise HistoryError(f"step {decision['step']} of the history is not whole: {fault}")
+    columns = [given[name] for name in RecordedGroup._fields]
+    groups = [RecordedGroup(*values) for values in zip(*columns, strict=True)]
+    return RecordedStep(given["weights"], given["quota"], given["chosen"], groups)
+
+
+def _fault_of_step(given: dict[str, Any], num_tasks: int) -> str | None:
+    """What is wrong with the numbers of a step; None if nothing is."""
+    for name in (*RecordedGroup._fields, "weights", "quota", "chosen"):
+        if name not in given:
+            return f"{name!r} is missing"
+        values = given[name]
+        numbers = int | float | None if name == "ended" else int | float
+        if not isinstance(values, list) or not all(isinstance(value, numbers) for value in values):
+            return f"{name!r}, which must be a list of numbers, is {reprlib.repr(values)}"
+    for name in ("weights", "quota"):
+        if len(given[name]) != num_tasks:
+            return f"{name!r} has {len(given[name])} numbers for {num_tasks} tasks"
+    lengths = {name: len(given[name]) for name in RecordedGroup._fields}
+    if len(set(lengths.values())) > 1:
+        return f"its columns are of different lengths: {lengths}"
+    if not all(_is_whole(task) and 0 <= task < num_tasks for task in given["task"]):
+        return f"'task', which must number one of {num_tasks} tasks from 0, is {reprlib.repr(given['task'])}"
+    return None

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 
 from mt_grpo_recipe.report.build import write_report
 from mt_grpo_recipe.report.measure.comparison import compare
-from mt_grpo_recipe.report.show.accuracy_tables import summary_table
+from mt_grpo_recipe.report.show.accuracy_tables import per_cent, summary_table
 from mt_grpo_recipe.report.show.tables import Table, show
 
 
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """
     comparison = compare(args.runs, args.baseline, args.thresholds, args.last)
     page = write_report(comparison, Path(args.output))
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # A file or a pipe has no width, so no column may be cut to fit.
         console.width = max(console.width, 200)
@@ -87,6 +87,9 @@ def _thresholds(text: str) -> list[float]:
         values = []
     if not values or not all(0 < value <= 1 for value in values):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of accuracies between 0 and 1, such as 0.3,0.4,0.5")
+    levels = [per_cent(value) for value in values]
+    if twice := next((level for level in levels if levels.count(level) > 1), None):
+        raise argparse.ArgumentTypeError(f"{text!r} names {twice} % twice: leave one out")
     return values
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mt_grpo_recipe.cli import picture
 from mt_grpo_recipe.report.read.log import find_run, read_run
 from mt_grpo_recipe.report.show.one_run import run_notes, run_table
 from mt_grpo_recipe.report.show.one_run_picture import draw_run
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o",
         "--output",
-        type=_picture,
+        type=picture,
         metavar="FILE",
         help=f"where the picture goes, as .png, .svg or .pdf (default: {PICTURE} beside the log)",
     )
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         RunLogError: there is no run, it has no log that can be read, or there are several.
     """
     shown = read_run(find_run(Path(args.run)))
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # A file or a pipe has no width, so no task's name may be cut to fit.
         console.width = max(console.width, 120)
@@ -46,13 +47,6 @@ def run(args: argparse.Namespace) -> int:
     # Paths stay on one line however narrow the terminal, so that they can be copied and parsed.
     for file in shown.files:
         console.print(f"metrics: {file.resolve()}", soft_wrap=True, markup=False)
-    picture = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
-    console.print(f"picture: {picture.resolve()}", soft_wrap=True, markup=False)
+    drawn = draw_run(shown, args.output or shown.files[0].parent / PICTURE)
+    console.print(f"picture: {drawn.resolve()}", soft_wrap=True, markup=False)
     return 0
-
-
-def _picture(text: str) -> Path:
-    path = Path(text)
-    if path.suffix not in (".png", ".svg", ".pdf") or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a .png, .svg or .pdf file")
-    return path

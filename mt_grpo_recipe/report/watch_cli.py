@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         RunLogError: there is nothing at the path, or there are several runs; with `--once`, no step can be read.
     """
     path = find_run(Path(args.run))
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # A file or a pipe has no width, so no task's name may be cut to fit.
         console.width = max(console.width, 140)

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.settings import StreamingSettings
-from mt_grpo_recipe.simulator.engine import SAMPLERS, simulate
+from mt_grpo_recipe.cli import picture
+from mt_grpo_recipe.simulator.engine import SAMPLERS, sampler_settings, simulate
 from mt_grpo_recipe.simulator.world import SuccessRates, World
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_world(parser)
     _add_samplers(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of the tables")
-    parser.add_argument("-o", "--out", type=Path, metavar="PICTURE", help="write a picture too (.png, .svg or .pdf)")
+    parser.add_argument("-o", "--out", type=picture, metavar="PICTURE", help="write a picture too (.png, .svg or .pdf)")
 
 
 def _add_world(parser: argparse.ArgumentParser) -> None:
@@ -170,7 +172,9 @@ def run(args: argparse.Namespace) -> int:
             surplus=args.surplus,
         ),
     )
-    results = compare(world, args.samplers.split(","))
+    samplers = args.samplers.split(",")
+    _refuse_unread(args, samplers)
+    results = compare(world, samplers)
     if args.json:
         print(json.dumps(results))
     else:
@@ -178,6 +182,18 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         draw(results, args.out)
     return 0
+
+
+def _refuse_unread(args: argparse.Namespace, samplers: Sequence[str]) -> None:
+    """Refuse settings that none of the samplers reads; `lean` reads none."""
+    default = StreamingSettings()
+    given = [name for name, value in vars(default).items() if getattr(args, name, value) != value]
+    read = {field.name for name in samplers if name != "lean" for field in fields(sampler_settings(name, default))}
+    if unread := [f"--{name.replace('_', '-')}" for name in given if name not in read]:
+        raise ValueError(
+            f"no sampler of --samplers {args.samplers} reads {', '.join(unread)}: leave "
+            f"{'it' if len(unread) == 1 else 'them'} out"
+        )
 
 
 def _zero_grad_rates(args: argparse.Namespace) -> FloatArray | None:
@@ -210,7 +226,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
     """Print what a step costs, also as multiples of the oracle's if it is in the results, and what it trains on."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(emoji=False)
     console.print(_table("What a step costs, time in median durations of a group (x: the oracle's)", COST, 1, results))
     console.print(_table("What a step trains on", BATCH, 3, results))
 

@@ -19,6 +19,7 @@ from mt_grpo_recipe.history.reading import RecordedRun, read_history
 from mt_grpo_recipe.metrics import task_slugs
 from mt_grpo_recipe.simulator.replay import check_record, replay
 from mt_grpo_recipe.simulator.replay_cost import TITLES, replay_cost
+from mt_grpo_recipe.simulator.world import require_size
 
 OF_THE_ENGINE = ("poll_interval_s", "stall_timeout_s")
 """Settings that say how long to wait for an engine; a replay has none."""
@@ -51,8 +52,14 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         HistoryError: the run's history cannot be read, or does not hold what the settings ask for.
-        ConfigError: a setting cannot be used.
+        ConfigError: a setting or the seed cannot be used.
     """
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}: it must be 0 or more")
+    if args.seed and not args.assignments:
+        raise ConfigError(
+            f"--seed {args.seed} without --set: nothing is drawn under the run's own settings. Leave it out"
+        )
     recorded = read_history(args.run)
     config = settings_of(recorded, args.assignments)
     slugs = list(task_slugs(recorded.tasks).values())
@@ -77,21 +84,24 @@ def settings_of(run: RecordedRun, assignments: Sequence[str]) -> MTGRPOConfig:
 
     Raises:
         ConfigError: what is set is not a setting of the sampler, cannot be used, or has no effect in a replay.
+        ValueError: a step would have more groups than can be simulated.
     """
     given = dict(map(_assignment, assignments))
     sampler: dict[str, Any] = dict(run.sampler)
     schedule = given.get("schedule", sampler["schedule"])
-    if schedule != sampler["schedule"] and schedule in SCHEDULES:
+    if isinstance(schedule, str) and schedule != sampler["schedule"] and schedule in SCHEDULES:
         read = SCHEDULES[schedule].__dataclass_fields__
         sampler = {name: value for name, value in sampler.items() if name in read}
     general = {"seed": run.seed, "loss_weighting": run.loss_weighting, "rewards": dict(run.rewards)}
-    return load_config({**general, "sampler": {**sampler, **given}})
+    config = load_config({**general, "sampler": {**sampler, **given}})
+    require_size(config.sampler, run.batch_size, lambda name: f"sampler.{name}={getattr(config.sampler, name):g}")
+    return config
 
 
 def _assignment(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
+    name, _, value = text.partition("=")
     name = name.removeprefix("mt_grpo.")
-    if not equals or not name.startswith("sampler.") or name == "sampler.":
+    if not value.strip() or not name.startswith("sampler.") or name == "sampler.":
         raise ConfigError(
             f"--set {text}: give a setting of the sampler as sampler.NAME=VALUE, such as sampler.oversample=2. "
             "Weights, batch size and data are those of the run, as the policy was trained with them"
@@ -101,12 +111,12 @@ def _assignment(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {text} has no effect in a replay, which waits for no engine: leave it out")
     try:
         return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # A date that does not exist is a ValueError.
         raise ConfigError(f"--set {text}: {value!r} cannot be read as YAML") from error
 
 
 def _print(run: RecordedRun, assignments: Sequence[str], results: Mapping[str, Figures]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # A file or a pipe has no width, so no title may be cut to fit.
         console.width = max(console.width, 120)

@@ -11,9 +11,13 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.algorithm.groups import BoolArray
-from mt_grpo_recipe.algorithm.settings import StreamingSettings
+from mt_grpo_recipe.algorithm.settings import SamplerSettings, StreamingSettings
 
 CHUNK = 64
+MOST = 1_000_000_000
+"""Largest whole number of the command line."""
+MOST_IN_BATCHES = {"oversample": 1e6, "max_inflight": 1e12, "safety_margin": 1e12}
+"""Setting of a sampler -> the most groups that it may come to with a batch; those of a round are held in memory."""
 
 DrawKept = Callable[[np.random.Generator, int], BoolArray]
 """Draws, for this many groups, whether the filter keeps each."""
@@ -48,6 +52,10 @@ class SuccessRates:
         return (successes > 0) & (successes < group_size)
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def draw_at_rate(rng: np.random.Generator, count: int, zero_grad_rate: float) -> BoolArray:
     """Whether the filter keeps each of this many groups when it drops this share, shape (count,)."""
     return rng.random(count) >= zero_grad_rate
@@ -75,6 +83,26 @@ class Groups:
             self._kept += self._draw_kept(self._rng, CHUNK).tolist()
             self._durations += self._rng.lognormal(sigma=self._sigma, size=CHUNK).tolist()
         return self._kept[index], self._durations[index]
+
+
+def require_size(sampler: SamplerSettings, batch_size: int, written: Callable[[str], str]) -> None:
+    """Refuse settings under which a step has more groups than can be simulated.
+
+    Args:
+        sampler: the settings.
+        batch_size: groups per batch.
+        written: name and value of a setting -> how the user writes it.
+
+    Raises:
+        ValueError: names the setting, and the most that it may come to.
+    """
+    for name, most in MOST_IN_BATCHES.items():
+        value = getattr(sampler, name, 0.0)
+        if value * batch_size > most:
+            raise ValueError(
+                f"{written(name)} with batches of {batch_size:,} groups: at most {most:,.0f} groups can be simulated. "
+                "Give less"
+            )
 
 
 @dataclass
@@ -111,14 +139,16 @@ class World:
         self.weights_K = np.asarray(self.weights_K, dtype=np.float64)
         if not (np.isfinite(self.weights_K).all() and (self.weights_K >= 0).all() and self.weights_K.sum() > 0):
             raise ValueError(f"--weights {self.weights_K.tolist()}: they must be 0 or more, and not all 0")
-        for name in ("batch_size", "slots", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)}: it must be 1 or more")
+        for name, least in (("batch_size", 1), ("slots", 1), ("steps", 1), ("seed", 0), ("group_size", 0)):
+            if not least <= getattr(self, name) <= MOST:
+                bound = f"{least} or more" if getattr(self, name) < least else f"{MOST:,} or less"
+                raise ValueError(f"{_option(name)} {getattr(self, name)}: it must be {bound}")
         if self.group_size < 2:
             raise ValueError(f"--group-size {self.group_size}: it must be 2 or more, one rollout has no other to beat")
         for name in ("sigma", "drift"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"--{name} {getattr(self, name)}: it must be finite and 0 or more")
+        require_size(self.sampler, self.batch_size, lambda name: f"{_option(name)} {getattr(self.sampler, name):g}")
         self._check_outcomes()
         self.weights_K = self.weights_K / self.weights_K.sum()
 

@@ -6,6 +6,7 @@ import datetime
 import decimal
 import hashlib
 import json
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,10 +105,10 @@ def contents(
         used: tasks whose rows are used; None: all.
 
     Raises:
-        ConfigError: a row lacks its task, or one that is used its `data_source`.
+        ConfigError: a row lacks its task, or one that is used has no `data_source` or one that is not text.
     """
     digests: list[bytes] = []
-    sources: list[str | None] = []
+    sources: list[Any] = []
 
     def noting() -> Iterator[Mapping[str, Any]]:
         for row in rows:
@@ -117,17 +118,27 @@ def contents(
 
     tasks = task_names(noting(), task_key, source)
     known = {row: sources[row] for row, task in enumerate(tasks) if used is None or task in used}
-    if lacking := [row for row, given in known.items() if given is None]:
-        raise ConfigError(
-            f"{source}: {len(lacking)} of {len(sources)} rows have no data_source, which chooses the "
-            f"reward function; the first is row {lacking[0]}, counted from 0. Fill in that column."
-        )
+    _check_sources(known, len(sources), source)
     hash_of: dict[str, Any] = {}
     for task, digest in zip(tasks, digests, strict=True):
         hash_of.setdefault(task, hashlib.sha256()).update(digest)
-    return Contents(
-        tasks, set(filter(None, known.values())), {task: hash_of[task].hexdigest()[:16] for task in hash_of}
-    )
+    return Contents(tasks, set(known.values()), {task: hash_of[task].hexdigest()[:16] for task in hash_of})
+
+
+def _check_sources(known: Mapping[int, Any], count: int, source: str) -> None:
+    """Refuse data sources that are missing or not text; `known` has those of the rows that are used, of `count`."""
+    if lacking := [row for row, given in known.items() if given is None]:
+        raise ConfigError(
+            f"{source}: {len(lacking)} of {count} rows have no data_source, which chooses the "
+            f"reward function; the first is row {lacking[0]}, counted from 0. Fill in that column."
+        )
+    if other := [row for row, given in known.items() if not isinstance(given, str)]:
+        given = known[other[0]]
+        raise ConfigError(
+            f"{source}: {len(other)} of {count} rows have a data_source that is not text; the first is row {other[0]}, "
+            f"counted from 0: {reprlib.repr(given)}, of type {type(given).__name__}. Write the name of a reward "
+            "function into that column."
+        )
 
 
 def _text(row: Mapping[str, Any]) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +40,13 @@ READ_OF_EVERY_ROW = ("data_source", "reward_model", "__rollout_n__")
 BATCH_ROWS = 1000
 
 
+def is_local(name: str) -> bool:
+    """Whether a data file is a path, and no address: verl downloads `hdfs://`, `datasets` reads others."""
+    return "://" not in name
+
+
 def read_file(name: str) -> datasets.Dataset:
-    """The rows of one data file.
+    """The rows of one data file; `~` is the home directory.
 
     Raises:
         ValueError: its kind is not one of `FILE_KINDS`, or it cannot be read; the message names the file.
@@ -48,10 +54,11 @@ def read_file(name: str) -> datasets.Dataset:
     kind = FILE_KINDS.get(Path(name).suffix)
     if kind is None:
         raise ValueError(f"{name} cannot be read: data files end in {', '.join(FILE_KINDS)}")
+    place = os.path.expanduser(name)
     try:
-        if _is_empty(Path(name), kind):
+        if is_local(name) and _is_empty(Path(place), kind):
             raise ValueError("it has no row")
-        return datasets.load_dataset(kind, data_files=name, split="train")  # pyright: ignore[reportReturnType]
+        return datasets.load_dataset(kind, data_files=place, split="train")  # pyright: ignore[reportReturnType]
     except Exception as error:  # whatever the library makes of a broken file
         cause = str(error.__cause__ or error) or type(error).__name__
         raise ValueError(f"{name} cannot be read: {cause.splitlines()[0]}") from error

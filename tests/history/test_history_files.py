@@ -170,3 +170,63 @@ def test_a_run_that_has_only_begun_is_refused(tmp_path):
     (tmp_path / DECISIONS).touch()
     with pytest.raises(HistoryError, match="holds no step yet"):
         read_history(tmp_path)
+
+
+def changed(path, line, **values):
+    """Write a line of a history anew with other values; None leaves a field out."""
+    rows = [json.loads(text) for text in path.read_text().splitlines()]
+    rows[line] = {name: value for name, value in {**rows[line], **values}.items() if value is not None}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.parametrize("name", [DECISIONS, OUTCOMES])
+@pytest.mark.parametrize("line", ["5", "[]", "null", "{}", '{"step": "1"}', '{"step": true}', '{"step": -1}'])
+def test_a_line_that_is_of_no_step_is_named_with_its_file_by_reader_and_resumed_run(tmp_path, name, line):
+    history = write_steps(tmp_path, 2)
+    path = tmp_path / name
+    path.write_text(path.read_text() + line + "\n")
+    words = rf"{name}, line {len(path.read_text().splitlines())}, is no object with a whole number `step`: .*"
+    with pytest.raises(ValueError, match=words):
+        read_history(tmp_path)
+    with pytest.raises(ValueError, match=words):
+        history.resume(2)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"seed": None}, "seed, which must be a whole number, 0 or more, is missing"),
+        ({"seed": -1}, "seed, which must be a whole number, 0 or more, is -1"),
+        ({"batch_size": True}, "batch_size, which must be a whole number, 1 or more, is True"),
+        ({"tasks": 5}, "tasks, which must be a list of names, is 5"),
+        ({"tasks": [["a"]]}, r"tasks, which must be a list of names, is \[\['a'\]\]"),
+        ({"rewards": []}, r"rewards, which must be an object, is \[\]"),
+        ({"sampler": {"quota": "rounded"}}, "sampler, which must be an object with a `schedule`, is "),
+        ({"loss_weighting": 1}, "loss_weighting, which must be text, is 1"),
+        ({"colour": "red"}, "it has colour, which this version does not know"),
+    ],
+)
+def test_settings_of_another_shape_are_refused(tmp_path, values, words):
+    write_steps(tmp_path, 2)
+    changed(tmp_path / OUTCOMES, 0, **values)
+    with pytest.raises(HistoryError, match=rf"outcomes\.jsonl: the settings of the run are not whole: {words}"):
+        read_history(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "values"),
+    [
+        (OUTCOMES, 2, {"task": 5}),
+        (OUTCOMES, 2, {"task": ["a"] * 6}),
+        (OUTCOMES, 2, {"task": [2] * 6}),
+        (OUTCOMES, 2, {"ended": ["x"] * 6}),
+        (DECISIONS, 1, {"weights": None}),
+        (DECISIONS, 1, {"weights": 5}),
+        (DECISIONS, 1, {"weights": [1.0]}),
+    ],
+)
+def test_a_step_of_another_shape_is_refused(tmp_path, name, line, values):
+    write_steps(tmp_path, 3)
+    changed(tmp_path / name, line, **values)
+    with pytest.raises(HistoryError, match=rf"step 2 of the history is not whole: .*{next(iter(values))}"):
+        read_history(tmp_path)

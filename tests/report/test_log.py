@@ -102,6 +102,28 @@ def test_a_broken_line_within_is_skipped_and_the_gap_named(tmp_path):
     assert "steps not logged: 2" in problems
 
 
+@pytest.mark.parametrize("mark", "\u2028\u2029\x85")
+def test_only_a_newline_ends_a_line(tmp_path, mark):
+    line = train(1, **{f"mt_grpo/weight/{mark}b": 0.25})
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(line, ensure_ascii=False) + "\r\n" + json.dumps(train(2)), "utf-8")
+    run = read_run(path)
+    assert list(run.records) == [1, 2] and not any("not readable" in problem for problem in run.problems)
+
+
+def test_what_is_no_regular_file_is_no_log(tmp_path):
+    log = write_log(tmp_path / "elsewhere.log", [train(1)])
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "gone.jsonl").symlink_to(tmp_path / "nowhere.jsonl")
+    (run / "folder.jsonl").mkdir()
+    (run / "folder.jsonl.gz").mkdir()
+    with pytest.raises(RunLogError, match=r"run holds no \*\.jsonl log"):
+        read_run(run)
+    (run / "linked.jsonl").symlink_to(log)
+    assert [file.name for file in read_run(run).files] == ["linked.jsonl"]
+
+
 def test_empty_files_are_named_and_left_out(tmp_path):
     write_log(tmp_path / "r" / "attempt-1.jsonl", [])
     write_log(tmp_path / "r" / "attempt-2.jsonl", [train(1)])
@@ -147,6 +169,9 @@ def test_attempts_are_joined_in_the_order_a_person_counts(tmp_path):
     for number in (1, 2, 10):
         write_log(tmp_path / "r" / f"attempt-{number}.jsonl", [train(1, number / 100)])
     assert read_run(tmp_path / "r").series("mt_grpo/weight/a").values.tolist() == [0.10]
+    # Not a decimal digit, so not part of the number.
+    write_log(tmp_path / "r" / "attempt-10².jsonl", [train(1, 0.3)])
+    assert read_run(tmp_path / "r").series("mt_grpo/weight/a").values.tolist() == [0.3]
     write_log(tmp_path / "q" / "log.jsonl", [train(1, 0.1)])
     write_log(tmp_path / "q" / "log-2.jsonl", [train(1, 0.2)])
     assert read_run(tmp_path / "q").series("mt_grpo/weight/a").values.tolist() == [0.2]

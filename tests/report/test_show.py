@@ -136,3 +136,12 @@ def test_no_validation_and_names_with_brackets_pass(tmp_path, show):
     text = show(write_log(tmp_path / "r" / "a.jsonl", lines).parent)
     assert "[red]$x" in text
     assert "no validation is logged" in text
+
+
+def test_names_with_colons_are_printed_as_they_are(tmp_path, show):
+    lines = [{"step": 1, "data": {"mt_grpo/weight/:x:": 1.0, "timing_s/step": 1.0}}]
+    run = write_log(tmp_path / "a:100:b" / ":x:.jsonl", lines).parent
+    (run / "run.json").write_text('{"method": "m", "label": "lr:100: a:x:b"}')
+    text = show(run)
+    assert "lr:100: a:x:b" in text and "\n  :x: " in text
+    assert f"metrics: {run}/:x:.jsonl" in text and f"picture: {run}/run.png" in text

@@ -215,11 +215,32 @@ def test_a_record_that_does_not_repeat_itself_is_refused(tmp_path, command):
         ("sampler.stall_timeout_s=9", "no effect in a replay"),
         ("sampler.poll_interval_s=9", "no effect in a replay"),
         ("sampler.quota={", "cannot be read as YAML"),
+        ("sampler.quota=2020-13-45", "cannot be read as YAML"),
+        ("sampler.oversample=", "give a setting of the sampler"),
+        ("sampler.schedule=[a]", r"schedule=\['a'\] cannot be used: it must be one of rounds"),
+        ("sampler.schedule={a: 1}", "must be one of rounds"),
+        ("sampler.schedule=2020-01-01", r"mt_grpo\.sampler\.schedule: Value 'date' is not"),
+        ("sampler.oversample=[1]", r"mt_grpo\.sampler\.oversample: "),
+        ("sampler.oversample=.inf", "oversample=inf cannot be used"),
+        ("sampler.oversample=1e+9", r"oversample=1e\+09 with batches of 4 groups: at most 1,000,000 groups can"),
+        ("sampler.max_inflight=1.0e+308", r"max_inflight=1e\+308 with batches of 4 groups"),
+        ("sampler.safety_margin=1.0e+308", r"safety_margin=1e\+308 with batches of 4 groups"),
     ],
 )
 def test_what_cannot_be_set_is_refused_in_words(assignment, words):
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(ValueError, match=words):
         settings_of(recorded(1), [assignment])
+
+
+def test_a_seed_that_cannot_be_or_would_not_be_read_is_named(tmp_path, command):
+    run = recorded(2)
+    folder = write(tmp_path / "run", run, list(replay(run, settings_of(run, []))))
+    other = ("--set", "sampler.max_inflight=1")
+    assert command(folder, *other, "--seed", -1)[0] == "mt-grpo replay: --seed -1: it must be 0 or more"
+    assert command(folder, "--seed", 5)[0] == (
+        "mt-grpo replay: --seed 5 without --set: nothing is drawn under the run's own settings. Leave it out"
+    )
+    assert command(folder, *other, "--seed", 5)[0] == 0
 
 
 def test_a_filter_that_the_rewards_do_not_allow_is_refused():

@@ -159,6 +159,14 @@ def test_the_first_steps_of_a_run_know_nothing_yet_and_work(name):
         ({"steps": 0}, "--steps 0"),
         ({"sigma": -1.0}, "--sigma -1.0: it must be finite"),
         ({"group_size": 1}, "--group-size 1: it must be 2 or more"),
+        ({"group_size": 10**20}, "--group-size 100000000000000000000: it must be 1,000,000,000 or less"),
+        ({"slots": 10**10}, "--slots 10000000000: it must be 1,000,000,000 or less"),
+        ({"seed": -1}, "--seed -1: it must be 0 or more"),
+        ({"batch_size": 10**9}, r"--oversample 3 with batches of 1,000,000,000 groups: at most 1,000,000 groups"),
+        ({"sampler": StreamingSettings(oversample=1e9)}, r"--oversample 1e\+09 with batches of 8 groups"),
+        ({"sampler": StreamingSettings(oversample=1e308)}, r"--oversample 1e\+308 with batches of 8 groups"),
+        ({"sampler": StreamingSettings(max_inflight=1e308)}, r"--max-inflight 1e\+308 with batches"),
+        ({"sampler": StreamingSettings(safety_margin=1e308)}, r"--safety-margin 1e\+308 with batches"),
     ],
 )
 def test_a_world_that_cannot_be_is_refused(changed, message):
@@ -214,6 +222,21 @@ def test_a_run_that_trains_on_nothing_has_no_price_per_trained_group(capsys, tmp
 def test_a_sampler_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(ValueError, match="no sampler 'best'; there are rounds, streaming, dapo, oracle"):
         run(parse("--samplers", "rounds,best"))
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "."])
+def test_a_picture_of_no_known_format_is_refused_before_anything_is_simulated(capsys, name):
+    with pytest.raises(SystemExit):
+        parse("-o", name)
+    assert "is not the name of a .png, .svg or .pdf file" in capsys.readouterr().err
+
+
+def test_a_setting_that_no_chosen_sampler_reads_is_refused():
+    with pytest.raises(ValueError, match="no sampler of --samplers rounds,lean reads --max-inflight: leave it out"):
+        run(parse("--samplers", "rounds,lean", "--max-inflight", "5", "--steps", "1"))
+    with pytest.raises(ValueError, match="--samplers lean reads --quota, --oversample: leave them out"):
+        run(parse("--samplers", "lean", "--quota", "rounded", "--oversample", "2", "--steps", "1"))
+    assert run(parse("--samplers", "streaming", "--max-inflight", "5", "--steps", "1")) == 0
 
 
 def test_a_list_that_is_none_is_refused(capsys):

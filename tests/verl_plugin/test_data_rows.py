@@ -58,6 +58,25 @@ def test_a_row_without_a_data_source_is_named():
         contents(faulty, KEY, "data.val_files")
 
 
+@pytest.mark.parametrize("value", [["chess"], {"name": "chess"}, 7, True, b"chess"])
+def test_a_data_source_that_is_not_text_is_named_with_its_file_column_and_value(value):
+    faulty = rows()
+    faulty[1]["data_source"] = value
+    with pytest.raises(ConfigError) as error:
+        contents(faulty, KEY, "train.parquet")
+    assert str(error.value) == (
+        "train.parquet: 1 of 3 rows have a data_source that is not text; the first is row 1, counted from 0: "
+        f"{value!r}, of type {type(value).__name__}. Write the name of a reward function into that column."
+    )
+    assert contents(faulty, KEY, "train.parquet", used=["a"]).data_sources == {"chess"}
+
+
+def test_an_empty_data_source_is_kept_for_the_reward_function_to_judge():
+    faulty = rows()
+    faulty[1]["data_source"] = ""
+    assert contents(faulty, KEY, "f").data_sources == {"chess", ""}
+
+
 def test_the_digest_of_a_task_changes_with_its_content_and_its_order_and_with_nothing_else():
     def digests(change=lambda given: None):
         given = copy.deepcopy(rows())

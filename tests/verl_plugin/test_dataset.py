@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 from transformers import AutoTokenizer
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopWorkerTQ
-from verl.utils import tensordict_utils
+from verl.utils import fs, tensordict_utils
 from verl.utils.dataset.rl_dataset import collate_fn
 
 from mt_grpo_recipe.config import ConfigError
-from mt_grpo_recipe.verl_plugin.dataset import TaskDataset
+from mt_grpo_recipe.verl_plugin.dataset import TaskDataset, read_file, rows_of_file
 from reward_fns import compute_score
 
 TINY = "run_scripts/tiny_model/checkpoint"
@@ -167,6 +167,25 @@ def test_json_lines_beside_a_column_of_another_file(read):
 def test_an_unknown_kind_of_file_is_named(read):
     with pytest.raises(ValueError, match=r"0\.csv cannot be read: data files end in \.parquet"):
         read(COUNTDOWN, suffix=".csv")
+
+
+def test_a_file_at_an_address_or_below_the_home_directory_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pq.write_table(pa.Table.from_pylist(COUNTDOWN), tmp_path / "0.parquet")
+    for name in (f"file://{tmp_path}/0.parquet", "~/0.parquet"):
+        assert list(rows_of_file(read_file(name))) == COUNTDOWN
+
+
+def test_a_file_that_verl_downloads_is_read_from_where_verl_puts_it(tmp_path, monkeypatch, request):
+    def download(source, target):
+        pq.write_table(pa.Table.from_pylist([row | {"kind": source} for row in COUNTDOWN]), target)
+
+    monkeypatch.setattr(fs, "copy", download)
+    config = whole_config(cache_dir=str(tmp_path))
+    tokenizer = AutoTokenizer.from_pretrained(request.config.rootpath / TINY)
+    dataset = TaskDataset(["hdfs://nn/x.parquet"], tokenizer, config.data)
+    assert [row["kind"] for row in rows_of(dataset)] == ["hdfs://nn/x.parquet"] * 3
+    assert dataset.original_data_files == ["hdfs://nn/x.parquet"]
 
 
 # ---------------------------------------------------------------------- what verl makes of it

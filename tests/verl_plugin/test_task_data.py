@@ -67,6 +67,9 @@ def test_rows_of_tasks_that_are_not_trained_need_no_reward():
         ),
         (OwnDataset(["a"]), OwnDataset(["a"]), r"data\.train_batch_size=2 is larger than the training data"),
         (OwnDataset(["a", "a"]), OwnDataset(["a"], {0: {"data_source": "chess"}}), "chess"),
+        (OwnDataset(["a", "a"]), OwnDataset(["a"], {0: {"data_source": ""}}), "no reward function for data_source ''"),
+        (OwnDataset(["a", "a"], {1: {"data_source": ["x"]}}), OwnDataset(["a"]), r"data\.train_files: 1 of .*not text"),
+        (OwnDataset(["a", "a"]), OwnDataset(["a"], {0: {"data_source": 7}}), r"data\.val_files: .*not text.*: 7"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_at_start(train, validation, words):

@@ -31,9 +31,9 @@ class Attempt:
 
 
 def log_files(directory: Path) -> list[Path]:
-    """The logs right in a directory: `*.jsonl`, but for the history of decisions, and the same packed with gzip."""
+    """The logs right in a directory: files `*.jsonl`, but for the history of decisions, and those packed with gzip."""
     found = [*directory.glob("*.jsonl"), *directory.glob("*.jsonl.gz")]
-    return [file for file in found if file.name not in (DECISIONS, OUTCOMES)]
+    return [file for file in found if file.name not in (DECISIONS, OUTCOMES) and file.is_file()]
 
 
 def read_attempt(path: Path) -> Attempt:
@@ -48,7 +48,8 @@ def read_attempt(path: Path) -> Attempt:
             content = gzip.decompress(content)
         except (OSError, EOFError, zlib.error) as error:
             return Attempt(path, {}, (f"{path.name} cannot be unpacked and is left out: {error}",))
-    lines = content.decode("utf-8", errors="replace").splitlines()
+    # Not `splitlines`, which also cuts at marks that JSON leaves as they are, such as U+2028.
+    lines = content.decode("utf-8", errors="replace").split("\n")
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     records: Records = {}
     broken: list[int] = []

@@ -115,11 +115,16 @@ def task_change_table(comparison: Comparison) -> Table:
     return table_by_group("task-changes", title, filled, comparison.groups if tasks else (), remarks)
 
 
+def per_cent(threshold: float) -> str:
+    """A threshold as tables and their files call it, such as "37.5"."""
+    return f"{100 * threshold:g}"
+
+
 def threshold_table(comparison: Comparison) -> Table:
     """Steps, seconds, prompts and, where a log has them, rollouts until the worst task first reached each threshold."""
     has_rollouts = any(ROLLOUTS.known(run) for run in comparison.runs)
     columns = [Column("method", "method")]
-    for level in (f"{100 * threshold:g}" for threshold in comparison.thresholds):
+    for level in map(per_cent, comparison.thresholds):
         columns += [
             Column(f"steps_to_{level}", f"steps to {level} %", "count"),
             Column(f"seconds_to_{level}", f"time to {level} %", "seconds"),

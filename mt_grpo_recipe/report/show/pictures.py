@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,9 @@ AUDIT = (
     "Means over a method's runs. Bars: the groups generated per step, by what they ended as. Marks: the share of the "
     "batch asked for, of the response tokens trained on, and of the gradient."
 )
+
+LONGEST = 120
+"""Bytes of a group's name in the name of a file; file systems take 255 in all."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,10 @@ def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
         ]
     if can_be_audited(comparison):
         wanted.append(("audit", "Where the rollouts went", AUDIT, lambda: draw_audit(comparison)))
-    slugs = task_slugs([group.name for group in comparison.groups])
+    keys = shares_keys([group.name for group in comparison.groups])
     wanted += [
         (
-            f"shares-{slugs[group.name]}",
+            keys[group.name],
             f"Shares of the batch: {group.name}",
             f"{SMOOTH} The dashed line is the quota of the step as a share of the batch.",
             lambda group=group: draw_shares(comparison, group),
@@ -78,6 +82,17 @@ def draw_all(comparison: Comparison, directory: Path) -> list[Picture]:
     directory.mkdir(parents=True, exist_ok=True)
     with styled():
         return [write_picture(directory, key, title, caption, draw()) for key, title, caption, draw in wanted]
+
+
+def shares_keys(names: Sequence[str]) -> dict[str, str]:
+    """Name of a group -> key of its figure: distinct, and short enough for the name of a file."""
+    keys = {}
+    for name, slug in task_slugs(names).items():
+        if len(written := slug.encode()) > LONGEST:
+            digest = hashlib.sha256(written).hexdigest()[:8]
+            slug = f"{written[: LONGEST - 9].decode(errors='ignore')}-{digest}"
+        keys[name] = f"shares-{slug}"
+    return keys
 
 
 def write_picture(directory: Path, key: str, title: str, caption: str, figure: Figure) -> Picture:

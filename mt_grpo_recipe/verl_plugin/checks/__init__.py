@@ -50,12 +50,12 @@ def check_training_config(config: DictConfig, mt_grpo: MTGRPOConfig) -> None:
     _refuse([refusal for rule in rules if (refusal := rule(config, mt_grpo)) is not None])
 
 
-def check_data(config: DictConfig, num_rows: int, data_sources: Iterable[str]) -> None:
+def check_data(config: DictConfig, num_rows: int | None, data_sources: Iterable[str]) -> None:
     """Refuse a batch larger than the data, and rows that no reward function knows.
 
     Args:
         config: verl's whole training config.
-        num_rows: rows of the tasks to train.
+        num_rows: rows of the tasks to train; None: not known.
         data_sources: every distinct `data_source` of the tasks to train and of the validation data.
 
     Raises:
@@ -63,7 +63,7 @@ def check_data(config: DictConfig, num_rows: int, data_sources: Iterable[str]) -
     """
     refusals = []
     batch_size = config.data.train_batch_size
-    if batch_size > num_rows:
+    if num_rows is not None and batch_size > num_rows:
         refusals.append(
             f"data.train_batch_size={batch_size} is larger than the training data ({num_rows} rows): a batch would "
             f"hold a prompt twice. Use a batch of at most {num_rows}, or more data."
