@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mt_grpo_recipe.report.read.log import find_run, read_run
+from mt_grpo_recipe.report.read.finding import find_run
+from mt_grpo_recipe.report.read.log import read_run
 from mt_grpo_recipe.report.show.one_run import run_notes, run_table
 from mt_grpo_recipe.report.show.one_run_picture import draw_run
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from mt_grpo_recipe.report.measure.progress import progress_of
 from mt_grpo_recipe.report.read.attempts import log_files
-from mt_grpo_recipe.report.read.log import Run, RunLogError, find_run, read_run
+from mt_grpo_recipe.report.read.finding import find_run
+from mt_grpo_recipe.report.read.log import Run, RunLogError, read_run
 from mt_grpo_recipe.report.show.live import run_view, step_line
 from mt_grpo_recipe.report.show.tables import duration
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         RunLogError: there is nothing at the path, or there are several runs; with `--once`, no step can be read.
     """
-    path = find_run(Path(args.run))
+    path = find_run(Path(args.run)).path
     console = Console(highlight=False)
     if not console.is_terminal:
         # A file or a pipe has no width, so no task's name may be cut to fit.

@@ -32,6 +32,11 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
         if not attempt.records:
             continue
         start = min(attempt.records)
+        if start <= 1 and _has_finished(joined):
+            problems.append(
+                f"{attempt.path.name} starts over although the run had finished: if it is a run of its own, give it a "
+                "directory or a name of its own"
+            )
         dropped = [step for step in joined if step > start]
         if any(is_training(joined[step]) for step in dropped):
             # Mere overlap is what a resume looks like; only steps that no later attempt rewrote are worth reporting.
@@ -46,6 +51,10 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
             # A resumed run validates at the step it resumes from: that step's training metrics stay.
             joined.setdefault(step, {}).update(data)
     return {step: joined[step] for step in sorted(joined)}, problems
+
+
+def _has_finished(records: Records) -> bool:
+    return bool(records) and records[max(records)].get(STEPS_LEFT.name) == 0
 
 
 def unfinished(records: Records) -> list[str]:
