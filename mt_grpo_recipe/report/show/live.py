@@ -32,6 +32,8 @@ COURSE_WIDTH = 16
 COURSE_FROM = 110
 """Columns that a terminal needs for the course of z beside the numbers."""
 BAR_WIDTH = 40
+FRESH_SECONDS = 3600.0
+"""For so long a file that is not written to may still belong to a run that goes on."""
 EXPLAINED = (
     "z: weight in the last step, and its course from the first step on if the terminal is wide enough. "
     f"Means over the last {LAST_STEPS} steps: share of the batch asked for (target) and got (batch), accuracy on "
