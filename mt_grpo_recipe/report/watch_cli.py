@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         # A file or a pipe has no width, so no task's name may be cut to fit.
         console.width = max(console.width, 140)
     if args.once:
-        console.print(run_view(read_run(found), console.width))
+        console.print(_view(read_run(found), console))
         return 0
     # A terminal that cannot move its cursor would show nothing before the end.
     show = _show_live if console.is_terminal and not console.is_dumb_terminal else _print_lines
@@ -150,10 +150,14 @@ def _show_live(path: Path, states: Iterator[State], console: Console) -> None:
     with Live(console=console, auto_refresh=False) as live:
         for state in states:
             waiting = Text(f"Waiting for the first step of {path}")
-            parts = [waiting if state.run is None else run_view(state.run, console.width)]
+            parts = [waiting if state.run is None else _view(state.run, console)]
             if state.silent > QUIET_SECONDS:
                 parts.append(Text(f"Nothing was logged for {duration(state.silent)}.", style="yellow"))
             live.update(Group(*parts), refresh=True)
+
+
+def _view(run: Run, console: Console) -> RenderableType:
+    return run_view(run, console.width, console.options.ascii_only)
 
 
 def _print_lines(path: Path, states: Iterator[State], console: Console) -> None:

@@ -229,7 +229,7 @@ def test_an_interrupt_is_told_to_the_script(tmp_path, watch, monkeypatch):
 )
 def test_a_course_is_blocks_from_nothing_to_the_top(values, top, blocks):
     width = 2 if len(values) == 4 else 16
-    assert course(Series.of(dict(enumerate(values))), top, width) == blocks
+    assert course(Series.of(dict(enumerate(values))), top, width=width) == blocks
 
 
 @pytest.mark.parametrize(("width", "shown"), [(80, False), (120, True)])

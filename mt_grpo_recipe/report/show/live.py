@@ -28,9 +28,16 @@ from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.tables import EMPTY, duration
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII_LEVELS = ".:-=+*#@"
+"""In place of the blocks, from the lowest to the highest, where an encoding lacks them."""
 COURSE_WIDTH = 16
 COURSE_FROM = 110
 """Columns that a terminal needs for the course of z beside the numbers."""
+COURSE = "course of z"
+LEFT_OUT_FIRST = ("target", "zero-grad", "trained", "batch", "generated", "accuracy")
+"""Columns that a narrow terminal goes without, in this order, so that no number is cut."""
+LEAST_TEXT = 8
+"""Columns that the name of a task and the mark behind it keep in a narrow terminal; they are folded."""
 BAR_WIDTH = 40
 FRESH_SECONDS = 3600.0
 """For so long a file that is not written to may still belong to a run that goes on."""
@@ -42,18 +49,22 @@ EXPLAINED = (
 )
 
 
-def run_view(run: Run, width: int) -> RenderableType:
+def run_view(run: Run, width: int, ascii_only: bool = False) -> RenderableType:
     """Where a run stands: head, one row per task, what was validated, and how to read it.
 
     Args:
         run: the run.
-        width: columns of the terminal; with few, the course of z is left out.
+        width: columns of the terminal; with few, the course of z is left out, and then other columns.
+        ascii_only: whether nothing else can be printed.
     """
     progress = progress_of(run)
     parts: list[RenderableType] = [Text(head(run, progress), style="bold")]
     if progress.total:
         parts.append(ProgressBar(total=progress.total, completed=progress.step, width=BAR_WIDTH))
-    parts.append(_task_table(progress, with_course=width >= COURSE_FROM))
+    table, left_out = _task_table(progress, width, ASCII_LEVELS if ascii_only else BLOCKS)
+    parts.append(table)
+    if left_out:
+        parts.append(Text(f"Left out, as the terminal is narrow: {', '.join(left_out)}."))
     parts += [Text(line) for line in _remarks(run, progress)]
     parts.append(Text(EXPLAINED, style="dim"))
     return Group(*parts)
@@ -94,28 +105,57 @@ def step_line(run: Run, step: int) -> str:
     return " | ".join(line)
 
 
-def _task_table(progress: Progress, with_course: bool) -> Table:
+def _task_table(progress: Progress, width: int, levels: str) -> tuple[Table, list[str]]:
+    """The table, and the columns that the width has no room for."""
+    columns = _columns(progress, levels)
     marks = [_mark(task) for task in progress.tasks]
-    headers = ["z", *["course of z"] * with_course, "target", "batch", "accuracy", "zero-grad", "generated", "trained"]
+    if width < COURSE_FROM:
+        del columns[COURSE]
+    left_out = []
+    while left_out != list(LEFT_OUT_FIRST) and _needed(columns, any(marks)) > width:
+        left_out.append(LEFT_OUT_FIRST[len(left_out)])
+        del columns[left_out[-1]]
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     table.add_column("task", overflow="fold")
-    for header in headers:
-        table.add_column(header, justify="left" if header == "course of z" else "right")
+    for header in columns:
+        table.add_column(header, justify="left" if header == COURSE else "right", no_wrap=True)
     if any(marks):
-        table.add_column("")
-    top = max((float(task.weights.values.max()) for task in progress.tasks if len(task.weights.values)), default=1.0)
-    for task, mark in zip(progress.tasks, marks, strict=True):
-        rates = (task.weights.last, task.target, task.batch, task.accuracy, task.zero_grad)
-        cells = [*map(_percent, rates), _count(task.generated), _count(task.trained), mark]
-        if with_course:
-            cells.insert(1, course(task.weights, top))
-        table.add_row(escape(task.task), *cells[: len(table.columns) - 1], style="red" if mark else None)
-    generated = math.fsum(task.generated for task in progress.tasks)
-    trained = math.fsum(task.trained for task in progress.tasks)
-    if progress.tasks and not math.isnan(generated):
+        table.add_column("", overflow="fold")
+    for task, mark, *cells in zip(progress.tasks, marks, *columns.values(), strict=False):
+        table.add_row(escape(task.task), *cells, *[mark] * any(marks), style="red" if mark else None)
+    totals = [cells[-1] if len(cells) > len(marks) else "" for cells in columns.values()]
+    if any(totals):
         table.add_section()
-        table.add_row("in all", *[""] * (len(headers) - 2), _count(generated), _count(trained), style="bold")
-    return table
+        table.add_row("in all", *totals, style="bold")
+    return table, left_out
+
+
+def _columns(progress: Progress, levels: str) -> dict[str, list[str]]:
+    """The cells of each column, one per task; where it is known, the total behind them."""
+    tasks = progress.tasks
+    top = max((float(task.weights.values.max()) for task in tasks if len(task.weights.values)), default=1.0)
+    columns = {
+        "z": [_percent(task.weights.last) for task in tasks],
+        COURSE: [course(task.weights, top, levels) for task in tasks],
+        "target": [_percent(task.target) for task in tasks],
+        "batch": [_percent(task.batch) for task in tasks],
+        "accuracy": [_percent(task.accuracy) for task in tasks],
+        "zero-grad": [_percent(task.zero_grad) for task in tasks],
+        "generated": [_count(task.generated) for task in tasks],
+        "trained": [_count(task.trained) for task in tasks],
+    }
+    generated = math.fsum(task.generated for task in tasks)
+    trained = math.fsum(task.trained for task in tasks)
+    if tasks and not math.isnan(generated):
+        columns["generated"].append(_count(generated))
+        columns["trained"].append(_count(trained))
+    return columns
+
+
+def _needed(columns: dict[str, list[str]], marked: bool) -> int:
+    """Columns of the terminal that the table needs at least, two of them between any two of its own and beside it."""
+    widths = [LEAST_TEXT, *(max(map(len, [header, *cells])) for header, cells in columns.items())]
+    return sum(widths + [LEAST_TEXT] * marked) + 2 * (len(widths) + marked)
 
 
 def _mark(task: TaskProgress) -> str:
@@ -126,13 +166,13 @@ def _mark(task: TaskProgress) -> str:
     return "short" if task.short else ""
 
 
-def course(series: Series, top: float, width: int = COURSE_WIDTH) -> str:
-    """A series as at most `width` blocks, from 0 to `top`; each is the mean of equally many steps, give or take one."""
+def course(series: Series, top: float, levels: str = BLOCKS, width: int = COURSE_WIDTH) -> str:
+    """A series as at most `width` levels, from 0 to `top`; each is the mean of equally many steps, give or take one."""
     if not len(series.values):
         return ""
     means = [float(part.mean()) for part in np.array_split(series.values, min(width, len(series.values)))]
-    highest = len(BLOCKS) - 1
-    return "".join(BLOCKS[min(highest, round(highest * mean / top))] for mean in means)
+    highest = len(levels) - 1
+    return "".join(levels[min(highest, round(highest * mean / top))] for mean in means)
 
 
 def _remarks(run: Run, progress: Progress) -> list[str]:

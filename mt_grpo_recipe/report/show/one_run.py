@@ -23,6 +23,9 @@ from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.one_run_picture import run_title
 
+LEAST_WIDTH = 80
+"""Columns that the table needs. A terminal with fewer breaks its lines, which cuts no number."""
+
 
 def run_table(run: Run) -> Table:
     """Accuracy before and after, weight, and shares of the batch: one row per task, worst and average below."""
@@ -36,7 +39,7 @@ def run_table(run: Run) -> Table:
     )
     table.add_column("task", overflow="fold")
     for header in ("before", "after", "change", "weight", "target", "batch", "zero-grad"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for task in run.tasks:
         late = [run.late_mean(metric.of(task), count) for metric in (TARGET_SHARE, BATCH_SHARE, ZERO_GRAD_RATE)]
         weight = run.series(WEIGHT.of(task)).last
