@@ -76,6 +76,9 @@ def test_a_broken_last_line_is_skipped_and_named(tmp_path, tail):
             "stops at step 1 of 61, last validated at step 1",
         ),
         ([train(1, **{"mt_grpo/steps_left": 3})], "unfinished: it stops at step 1 of 4"),
+        # trainer.test_freq=-1: validated before training alone.
+        ([validation(0, a=0.1), train(1, **{"mt_grpo/steps_left": 0})], None),
+        ([validation(0, a=0.1), train(1)], "unfinished: it stops at step 1, last validated at step 0"),
     ],
 )
 def test_a_run_that_was_killed_just_after_a_validation_is_unfinished(tmp_path, lines, said):

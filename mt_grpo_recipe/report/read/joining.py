@@ -76,9 +76,11 @@ def unfinished(records: Records) -> list[str]:
     if missing:
         problems.append(f"steps not logged: {_span(missing)}")
     validated = [step for step, data in records.items() if is_validation(data)]
-    last, left = trained[-1], int(records[trained[-1]].get(STEPS_LEFT.name, 0))
-    # verl validates on the last step, so a log that ends without a validation belongs to a run that did not finish.
-    if left or (validated and validated[-1] < last):
+    last = trained[-1]
+    left = int(records[last].get(STEPS_LEFT.name, 0))
+    # An older log does not say how many steps are left; verl validates on the last, if it does while training.
+    unsaid = STEPS_LEFT.name not in records[last]
+    if left or (unsaid and validated and validated[-1] < last):
         problems.append(
             f"unfinished: it stops at step {last}"
             + (f" of {last + left}" if left else "")

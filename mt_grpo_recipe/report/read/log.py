@@ -15,7 +15,7 @@ from mt_grpo_recipe.metrics import TASK_ACCURACY, TASK_METRICS
 from mt_grpo_recipe.report.read.attempts import Records, read_attempt
 from mt_grpo_recipe.report.read.finding import FoundRun, RunLogError, find_run, find_runs
 from mt_grpo_recipe.report.read.identity import identify
-from mt_grpo_recipe.report.read.joining import is_training, join, unfinished
+from mt_grpo_recipe.report.read.joining import is_training, is_validation, join, unfinished
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Series:
         """The part of the series at the given steps, as far as it has them."""
         keep = np.isin(self.steps, steps)
         return Series(self.steps[keep], self.values[keep])
+
+    def value_at(self, step: int) -> float:
+        """The value at a step; NaN where the series lacks it."""
+        return self.at(np.array([step], dtype=np.int64)).last
 
     @classmethod
     def of(cls, values: Mapping[int, float]) -> Series:
@@ -98,6 +102,11 @@ class Run:
     def train_steps(self) -> IntArray:
         """Steps that were trained, shape (n,)."""
         return np.array([step for step, data in self.records.items() if is_training(data)], dtype=np.int64)
+
+    @cached_property
+    def validated_steps(self) -> IntArray:
+        """Steps with a validation, shape (n,); a task may be missing from one."""
+        return np.array([step for step, data in self.records.items() if is_validation(data)], dtype=np.int64)
 
     def series(self, metric: str) -> Series:
         """One metric over the steps that have it; empty where none has."""

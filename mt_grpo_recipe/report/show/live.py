@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from pathlib import Path
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -22,7 +24,7 @@ from mt_grpo_recipe.report.measure.progress import (
     seconds_for,
     total_steps,
 )
-from mt_grpo_recipe.report.read.decisions import last_decided_step
+from mt_grpo_recipe.report.read.decisions import PLACES, last_decided_step
 from mt_grpo_recipe.report.read.joining import STEP_SECONDS
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.tables import EMPTY, duration
@@ -99,8 +101,9 @@ def step_line(run: Run, step: int) -> str:
         if WEIGHT.of(task) in data:
             accuracy = _percent(data.get(ACCURACY.of(task), math.nan))
             line.append(f"{task}: z {_percent(data[WEIGHT.of(task)])}, accuracy {accuracy}")
-    if WORST_TASK_ACCURACY.name in data:
-        worst, average = (data[metric.name] for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY))
+    summaries = [metric.name for metric in (WORST_TASK_ACCURACY, AVERAGE_ACCURACY)]
+    if any(name in data for name in summaries):
+        worst, average = (data.get(name, math.nan) for name in summaries)
         line.append(f"validated: worst task {_percent(worst)}, average {_percent(average)}")
     return " | ".join(line)
 
@@ -182,15 +185,30 @@ def _remarks(run: Run, progress: Progress) -> list[str]:
     remarks += [task.starved for task in progress.tasks if task.starved]
     if any(_mark(task) == "short" for task in progress.tasks):
         remarks.append("short: the task got less than half of the share of the batch that was asked for.")
-    worst, mean = worst_accuracy(run), mean_accuracy(run)
-    if len(worst.steps):
-        said = f"validated at step {worst.steps[-1]}: worst task {_percent(worst.last)}, average {_percent(mean.last)}"
-        first = f"; at step {worst.steps[0]}: {_percent(worst.first)}, {_percent(mean.first)}"
-        remarks.append(said + (first if len(worst.steps) > 1 else ""))
+    steps = run.validated_steps.tolist()
+    if steps:
+        worst, average = _summary(run, steps[-1])
+        said = f"validated at step {steps[-1]}: worst task {worst}, average {average}"
+        first = f"; at step {steps[0]}: {', '.join(_summary(run, steps[0]))}"
+        remarks.append(said + (first if len(steps) > 1 else ""))
     decided = last_decided_step(run.path)
     if decided is not None and decided > progress.step:
-        remarks.append(f"step {decided} is trained, and is being saved or validated.")
+        going = _silence_of_decisions(run.path) < FRESH_SECONDS
+        then = "is trained, and is being saved or validated" if going else "was trained and not logged"
+        remarks.append(f"step {decided} {then}.")
     return remarks
+
+
+def _summary(run: Run, step: int) -> tuple[str, str]:
+    """The worst task's accuracy and the average at a validation."""
+    return _percent(worst_accuracy(run).value_at(step)), _percent(mean_accuracy(run).value_at(step))
+
+
+def _silence_of_decisions(run: Path) -> float:
+    """Seconds since the log of decisions was written to."""
+    directory = run if run.is_dir() else run.parent
+    files = [directory / place for place in PLACES]
+    return time.time() - max((file.stat().st_mtime for file in files if file.is_file()), default=0.0)
 
 
 def _percent(share: float) -> str:

@@ -43,17 +43,19 @@ def run_table(run: Run) -> Table:
     for task in run.tasks:
         late = [run.late_mean(metric.of(task), count) for metric in (TARGET_SHARE, BATCH_SHARE, ZERO_GRAD_RATE)]
         weight = run.series(WEIGHT.of(task)).last
-        table.add_row(escape(task), *_before_after(task_accuracy(run, task)), _percent(weight), *map(_percent, late))
+        table.add_row(
+            escape(task), *_before_after(run, task_accuracy(run, task)), _percent(weight), *map(_percent, late)
+        )
     table.add_section()
     for name, series in (("worst task", worst_accuracy(run)), ("average", mean_accuracy(run))):
-        table.add_row(name, *_before_after(series), "", "", "", "", style="bold")
+        table.add_row(name, *_before_after(run, series), "", "", "", "", style="bold")
     return table
 
 
 def run_notes(run: Run) -> list[str]:
     """Sentences to read the table by, and what the log lacks."""
     count = min(LAST_STEPS, len(run.train_steps))
-    steps = worst_accuracy(run).steps
+    steps = run.validated_steps
     validated = "none is logged"
     if len(steps):
         validated = f"at step {steps[0]} and " + (f"at step {steps[-1]}" if len(steps) > 1 else "not again yet")
@@ -74,10 +76,13 @@ def run_notes(run: Run) -> list[str]:
     return notes + [f"note: {problem}" for problem in run.problems]
 
 
-def _before_after(series: Series) -> list[str]:
-    if len(series.steps) < 2:
-        return [_percent(series.first), "-", "-"]
-    return [_percent(series.first), _percent(series.last), f"{100 * (series.last - series.first):+.1f}"]
+def _before_after(run: Run, series: Series) -> list[str]:
+    """Its values at the first and the last validation, and the change; a dash for what a validation lacks."""
+    steps = run.validated_steps.tolist()
+    before = series.value_at(steps[0]) if steps else math.nan
+    after = series.value_at(steps[-1]) if len(steps) > 1 else math.nan
+    change = after - before
+    return [_percent(before), _percent(after), "-" if math.isnan(change) else f"{100 * change:+.1f}"]
 
 
 def _percent(share: float) -> str:
