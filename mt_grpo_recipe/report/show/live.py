@@ -20,6 +20,7 @@ from mt_grpo_recipe.report.measure.progress import (
     LAST_STEPS,
     Progress,
     TaskProgress,
+    lost_sentence,
     progress_of,
     seconds_for,
     total_steps,
@@ -147,11 +148,10 @@ def _columns(progress: Progress, levels: str) -> dict[str, list[str]]:
         "generated": [_count(task.generated) for task in tasks],
         "trained": [_count(task.trained) for task in tasks],
     }
-    generated = math.fsum(task.generated for task in tasks)
-    trained = math.fsum(task.trained for task in tasks)
-    if tasks and not math.isnan(generated):
-        columns["generated"].append(_count(generated))
-        columns["trained"].append(_count(trained))
+    if tasks and not math.isnan(progress.generated):
+        about = "about " if progress.lost else ""
+        columns["generated"].append(("" if progress.counted else about) + _count(progress.generated))
+        columns["trained"].append(about + _count(progress.trained))
     return columns
 
 
@@ -185,6 +185,9 @@ def _remarks(run: Run, progress: Progress) -> list[str]:
     remarks += [task.starved for task in progress.tasks if task.starved]
     if any(_mark(task) == "short" for task in progress.tasks):
         remarks.append("short: the task got less than half of the share of the batch that was asked for.")
+    if progress.lost and not math.isnan(progress.generated):
+        counted = "; generated in all is what the run itself counted" if progress.counted else ""
+        remarks.append(f"{lost_sentence(progress.lost)}{counted}.")
     steps = run.validated_steps.tolist()
     if steps:
         worst, average = _summary(run, steps[-1])

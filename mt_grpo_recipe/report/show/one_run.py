@@ -11,14 +11,16 @@ from rich.table import Table
 from mt_grpo_recipe.metrics import (
     BATCH_SHARE,
     GENERATED_ROLLOUTS,
+    GENERATED_TOKENS,
     TARGET_SHARE,
     TRAINED_ROLLOUTS,
     WEIGHT,
     ZERO_GRAD_RATE,
+    Metric,
 )
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, share_of
-from mt_grpo_recipe.report.measure.progress import LAST_STEPS
+from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, counts_itself, in_all, lost_steps, share_of
+from mt_grpo_recipe.report.measure.progress import LAST_STEPS, lost_sentence
 from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.one_run_picture import run_title
@@ -66,14 +68,24 @@ def run_notes(run: Run) -> list[str]:
         f"without a gradient; {means}.",
     ]
     if ROLLOUTS.known(run):
-        rollouts, tokens = (cost.spent(run).last for cost in (ROLLOUTS, TOKENS))
-        share = share_of(run, TRAINED_ROLLOUTS, GENERATED_ROLLOUTS)
-        notes.append(
-            f"cost: {rollouts:,.0f} rollouts with {tokens:,.0f} response tokens generated in all; "
-            f"{_percent(share)} % of the rollouts trained on."
-        )
+        notes.append(_cost(run))
     notes += [f"alarm: {stretch.sentence()}" for stretch in starvations(run, LAST_STEPS)]
     return notes + [f"note: {problem}" for problem in run.problems]
+
+
+def _cost(run: Run) -> str:
+    rollouts, tokens = (_amount(run, metric) for metric in (GENERATED_ROLLOUTS, GENERATED_TOKENS))
+    said = f"cost: {rollouts} rollouts" + (f" with {tokens} response tokens" if TOKENS.known(run) else "")
+    said += " generated in all"
+    if lost_steps(run) and not counts_itself(run, GENERATED_ROLLOUTS):
+        said += f" ({lost_sentence(lost_steps(run))})"
+    share = share_of(run, TRAINED_ROLLOUTS, GENERATED_ROLLOUTS)
+    return said + ("." if math.isnan(share) else f"; {_percent(share)} % of the rollouts trained on.")
+
+
+def _amount(run: Run, metric: Metric) -> str:
+    about = "about " if lost_steps(run) and not counts_itself(run, metric) else ""
+    return f"{about}{in_all(run, metric):,.0f}"
 
 
 def _before_after(run: Run, series: Series) -> list[str]:
