@@ -202,6 +202,9 @@ def test_without_totals_the_numbers_are_said_to_be_about_right(tmp_path, capsys)
     )
     shown = printed(capsys, "watch", directory, "--once")
     assert "in all about 128 about 32" in shown and f"{said}." in shown
+    lines = [line | {"data": line["data"] | {"mt_grpo/total_rollouts": 200}} for line in (LOST[0], LOST[3])]
+    text = printed(capsys, "show", run_of(tmp_path / "rollouts", lines))
+    assert f"cost: 200 rollouts with about 800 response tokens generated in all ({said});" in text
     one = lost(tmp_path / "one", with_totals=False, gone=(2,))
     assert "1 step is not logged and counts as an average one" in printed(capsys, "show", one)
 

@@ -118,7 +118,7 @@ def test_json_lines_of_another_kind_are_no_run(tmp_path, line):
     assert read_run(log.parent).problems == ("train.jsonl holds no line of verl's file logger and is left out",)
 
 
-@pytest.mark.parametrize("text", ["", '{"step": 1, "da', 'oops\n{"step": 1, "data": {"actor/x": 1}}\n'])
+@pytest.mark.parametrize("text", ["", "junk", '{"step": 1, "da', 'oops\n{"step": 1, "data": {"actor/x": 1}}\n'])
 def test_a_log_that_has_just_begun_or_is_damaged_is_found(tmp_path, text):
     log = tmp_path / "run" / "metrics-1.jsonl"
     log.parent.mkdir()

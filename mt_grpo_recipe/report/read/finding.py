@@ -14,7 +14,7 @@ from mt_grpo_recipe.report.read.attempts import log_files
 from mt_grpo_recipe.report.read.identity import RUN_FILE, name_of_run
 
 HEAD_LINES = 3
-"""A log may have a damaged line: one of its first lines is whole."""
+"""A log may have a damaged line, but one of its first is whole."""
 
 
 class RunLogError(ValueError):
@@ -108,26 +108,26 @@ def _json_lines(directory: Path) -> list[Path]:
 
 
 def is_log(file: Path) -> bool:
-    """Whether a file is one of verl's file logger, by its first lines, or is still empty.
+    """Whether a file is one of verl's file logger, by its first lines: other JSON lines, such as data, are not.
 
-    A pack that cannot be opened counts, so that reading it says what is wrong with it.
+    A file that is empty or damaged counts: it may be a log that has just begun, and is named when it is read.
     """
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
-            head = [line for line in islice(lines, HEAD_LINES) if line.strip()]
+            entries = [entry for line in islice(lines, HEAD_LINES) if (entry := _json(line)) is not None]
     except (gzip.BadGzipFile, EOFError, zlib.error):
         return True
-    return not head or any(map(_is_log_line, head))
+    return not entries or any(
+        isinstance(entry, dict) and isinstance(entry.get("step"), int) and isinstance(entry.get("data"), dict)
+        for entry in entries
+    )
 
 
-def _is_log_line(line: bytes) -> bool:
-    if not line.endswith(b"\n"):
-        return line.startswith(b'{"step"')  # It may be half written.
+def _json(line: bytes) -> object:
     try:
-        entry = json.loads(line)
+        return json.loads(line)
     except ValueError:
-        return False
-    return isinstance(entry, dict) and isinstance(entry.get("step"), int) and isinstance(entry.get("data"), dict)
+        return None
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:

@@ -77,7 +77,7 @@ def _cost(run: Run) -> str:
     rollouts, tokens = (_amount(run, metric) for metric in (GENERATED_ROLLOUTS, GENERATED_TOKENS))
     said = f"cost: {rollouts} rollouts" + (f" with {tokens} response tokens" if TOKENS.known(run) else "")
     said += " generated in all"
-    if lost_steps(run) and not counts_itself(run, GENERATED_ROLLOUTS):
+    if "about" in said:
         said += f" ({lost_sentence(lost_steps(run))})"
     share = share_of(run, TRAINED_ROLLOUTS, GENERATED_ROLLOUTS)
     return said + ("." if math.isnan(share) else f"; {_percent(share)} % of the rollouts trained on.")
