@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ INTERRUPTED = 130
 
 def main(argv: list[str] | None = None) -> None:
     """Run the `mt-grpo` command line; on bad input, exit with status 1 and one sentence."""
+    _print_whatever_the_encoding()
     parser = argparse.ArgumentParser(
         prog="mt-grpo",
         description="MT-GRPO (arXiv 2602.05547) as a plugin for verl.",
@@ -80,3 +82,13 @@ def picture(text: str) -> Path:
     if path.suffix not in (".png", ".svg", ".pdf") or path.is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a .png, .svg or .pdf file")
     return path
+
+
+def _print_whatever_the_encoding() -> None:
+    """Have what the encoding of a terminal or a pipe lacks replaced, so that it ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper):
+            continue
+        # UTF-8 with surrogateescape, as in the C locale, prints every name of a file as it is.
+        if stream.errors == "strict" or (stream.errors == "surrogateescape" and stream.encoding.lower() != "utf-8"):
+            stream.reconfigure(errors="replace")

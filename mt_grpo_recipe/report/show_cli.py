@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 from mt_grpo_recipe.cli import picture
-from mt_grpo_recipe.report.read.log import find_run, read_run
-from mt_grpo_recipe.report.show.one_run import run_notes, run_table
+from mt_grpo_recipe.report.read.finding import find_run
+from mt_grpo_recipe.report.read.log import read_run
+from mt_grpo_recipe.report.show.one_run import LEAST_WIDTH, run_notes, run_table
 from mt_grpo_recipe.report.show.one_run_picture import draw_run
 
 PICTURE = "run.png"
@@ -38,9 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """
     shown = read_run(find_run(Path(args.run)))
     console = Console(highlight=False, emoji=False)
-    if not console.is_terminal:
-        # A file or a pipe has no width, so no task's name may be cut to fit.
-        console.width = max(console.width, 120)
+    # A file or a pipe has no width, so no task's name may be cut to fit.
+    console.width = max(console.width, LEAST_WIDTH if console.is_terminal else 120)
     console.print(run_table(shown))
     for note in run_notes(shown):
         console.print(note, style="dim", soft_wrap=True, markup=False)

@@ -10,9 +10,10 @@ import argparse
 import gzip
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from mt_grpo_recipe.report.read.attempts import read_attempt
+from mt_grpo_recipe.report.read.attempts import log_files, read_attempt
 
 KEPT = ("mt_grpo/", "val-core/mt_grpo/", "timing_s/", "response_length/mean")
 
@@ -39,6 +40,31 @@ def _rounded(value: float, digits: int) -> float:
     return float(f"{value:.{digits}g}")
 
 
+def files_of(run: Path, pack: Callable[[Path], bytes]) -> dict[str, bytes]:
+    """Name -> content of what is kept of a run: `run.json` and its logs, packed.
+
+    Raises:
+        ValueError: the run lacks either.
+    """
+    logs = {f"{log.name.removesuffix('.gz')}.gz": pack(log) for log in log_files(run)}
+    if not logs or not (run / "run.json").is_file():
+        raise ValueError(f"{run} holds no {'run.json' if logs else '*.jsonl log'}: it is no run that can be packed")
+    return {"run.json": (run / "run.json").read_bytes(), **logs}
+
+
+def check_apart(runs: list[Path], out: Path) -> None:
+    """Refuse to write over the runs, or into one of them.
+
+    Raises:
+        ValueError: a packed run would.
+    """
+    inputs = [run.resolve() for run in runs]
+    for target in ((out / run.name).resolve() for run in runs):
+        for run in inputs:
+            if target == run or target in run.parents or run in target.parents:
+                raise ValueError(f"-o {out} would replace the logs that are packed: choose another -o")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="folder of runs, as run_all.sh leaves it")
@@ -49,14 +75,17 @@ def main() -> None:
     finished = sorted(mark.parent for mark in args.runs.glob("*/finished"))
     if not finished:
         parser.error(f"no finished run in {args.runs}: run_all.sh marks each with a file `finished`")
-    for run in finished:
-        out = args.out / run.name
-        logs = {f"{log.name}.gz": packed(log, tuple(args.keep), args.digits) for log in run.glob("*.jsonl")}
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        shutil.copy(run / "run.json", out)
-        for name, content in logs.items():
-            (out / name).write_bytes(content)
+    try:
+        check_apart(finished, args.out)
+        # All is packed before anything that was packed earlier is replaced.
+        kept = {run.name: files_of(run, lambda log: packed(log, tuple(args.keep), args.digits)) for run in finished}
+    except ValueError as error:
+        parser.error(str(error))
+    for name, files in kept.items():
+        shutil.rmtree(args.out / name, ignore_errors=True)
+        (args.out / name).mkdir(parents=True)
+        for file, content in files.items():
+            (args.out / name / file).write_bytes(content)
     print(f"{len(finished)} runs in {args.out}")
 
 

@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 
 import pytest
 from synthetic import write_log
 
+from mt_grpo_recipe.cli import main
 from mt_grpo_recipe.report.measure.comparison import compare
 from mt_grpo_recipe.report.measure.cost import age_of_trained, reached, rollouts_spent, tokens_spent
 from mt_grpo_recipe.report.read.log import read_run
@@ -146,3 +148,83 @@ def test_logs_with_and_without_costs_side_by_side(tmp_path):
     assert steps.lines[0].get_ydata() == pytest.approx([1.5 / 3, 1.7 / 3])
     assert rollouts.lines[0].get_xdata() == pytest.approx([32, 64])
     assert rollouts.lines[0].get_ydata() == pytest.approx([0.3, 0.4])
+
+
+# ---------------------------------------------------------------------- steps that no log has
+
+LOST = [step(i, 0.1, {"a": (ended, 2), "b": (4, 0)}) for i, ended in ((1, 4), (2, 8), (3, 12), (4, 4))]
+"""8, 12, 16 and 8 groups: 32, 48, 64 and 32 rollouts, 176 in all."""
+
+
+def lost(directory, with_totals, gone=(2, 3)):
+    rollouts = tokens = 0
+    lines = []
+    for line in LOST:
+        data = line["data"]
+        rollouts += sum(value for name, value in data.items() if name.startswith("mt_grpo/generated_rollouts/"))
+        tokens += sum(value for name, value in data.items() if name.startswith("mt_grpo/generated_tokens/"))
+        totals = {"mt_grpo/total_rollouts": rollouts, "mt_grpo/total_tokens": tokens} if with_totals else {}
+        lines.append({**line, "data": data | totals | {"mt_grpo/weight/a": 0.5, "mt_grpo/weight/b": 0.5}})
+    return run_of(directory, [line for line in lines if line["step"] not in gone])
+
+
+def printed(capsys, *command):
+    with pytest.raises(SystemExit) as ended:
+        main([*map(str, command)])
+    assert ended.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_runs_own_totals_stand_above_what_a_log_has_lost(tmp_path, capsys):
+    directory = lost(tmp_path / "m", with_totals=True)
+    run = read_run(directory)
+    # Between the totals of steps 1 and 4, in equal parts.
+    assert rollouts_spent(run).values == pytest.approx([0, 32, 32 + 48, 32 + 96, 176])
+    assert "cost: 176 rollouts with 1,040 response tokens generated in all; 25.0 % of the rollouts" in printed(
+        capsys, "show", directory
+    )
+    found = cells(use_table(compare([directory])), "mt_grpo")
+    assert (found["generated_rollouts"].mean, found["generated_tokens"].mean) == (176, 1040)
+    # The steps that are logged tell which share was trained on.
+    assert found["trained_rollouts_share"].mean == pytest.approx(16 / 64)
+    shown = printed(capsys, "watch", directory, "--once")
+    assert "in all 176 about 32" in shown
+    assert "2 steps are not logged and count as average ones; generated in all is what the run itself counted." in shown
+    # A task's part of it is its part of what is logged.
+    assert re.search(r" a 50\.0 \S+ - - - - 88 32 b 50\.0 \S+ - - - - 88 0 ", shown)
+
+
+def test_without_totals_the_numbers_are_said_to_be_about_right(tmp_path, capsys):
+    directory = lost(tmp_path / "m", with_totals=False)
+    said = "2 steps are not logged and count as average ones"
+    assert f"cost: about 128 rollouts with about 800 response tokens generated in all ({said}); 25.0 %" in printed(
+        capsys, "show", directory
+    )
+    shown = printed(capsys, "watch", directory, "--once")
+    assert "in all about 128 about 32" in shown and f"{said}." in shown
+    lines = [line | {"data": line["data"] | {"mt_grpo/total_rollouts": 200}} for line in (LOST[0], LOST[3])]
+    text = printed(capsys, "show", run_of(tmp_path / "rollouts", lines))
+    assert f"cost: 200 rollouts with about 800 response tokens generated in all ({said});" in text
+    one = lost(tmp_path / "one", with_totals=False, gone=(2,))
+    assert "1 step is not logged and counts as an average one" in printed(capsys, "show", one)
+
+
+def test_a_whole_log_is_exact_with_totals_and_without(tmp_path, capsys):
+    for with_totals in (True, False):
+        directory = lost(tmp_path / str(with_totals), with_totals, gone=())
+        assert rollouts_spent(read_run(directory)).values.tolist() == [0, 32, 80, 144, 176]
+        both = printed(capsys, "show", directory) + printed(capsys, "watch", directory, "--once")
+        assert "not logged" not in both and "in all 176 32" in both and "cost: 176 rollouts with 1,040 " in both
+
+
+def test_a_run_that_has_trained_on_nothing_says_so(tmp_path, capsys):
+    idle = [step(i, 0.1, {"a": (4, 0)}) for i in (1, 2)]
+    for line in idle:
+        line["data"]["mt_grpo/weight/a"] = 1.0
+    assert "in all 32 0" in printed(capsys, "watch", run_of(tmp_path / "m", idle), "--once")
+
+
+def test_a_log_with_totals_alone_says_what_was_generated(tmp_path, capsys):
+    lines = [{"step": i, "data": {"timing_s/step": 1.0, "mt_grpo/total_rollouts": 8.0 * i}} for i in (1, 2)]
+    text = printed(capsys, "show", run_of(tmp_path / "m", lines))
+    assert "cost: 16 rollouts generated in all." in text and "nan" not in text

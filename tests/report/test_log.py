@@ -35,12 +35,12 @@ def test_a_whole_run_is_read_without_complaint(tmp_path):
 def test_a_packed_log_says_the_same_and_a_broken_pack_is_named(tmp_path):
     (log,) = write_run(tmp_path / "plain", seed=1, steps=12).glob("*.jsonl")
     (tmp_path / "packed").mkdir()
-    packed = tmp_path / "packed" / "a.jsonl.gz"
+    packed = tmp_path / "packed" / "a-1.jsonl.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
     assert read_run(tmp_path / "packed").records == read_run(log).records
-    (tmp_path / "packed" / "b.jsonl.gz").write_bytes(packed.read_bytes()[:-40])
+    (tmp_path / "packed" / "a-2.jsonl.gz").write_bytes(packed.read_bytes()[:-40])
     problems = read_run(tmp_path / "packed").problems
-    assert any(problem.startswith("b.jsonl.gz cannot be unpacked and is left out") for problem in problems)
+    assert any(problem.startswith("a-2.jsonl.gz cannot be unpacked and is left out") for problem in problems)
 
 
 def test_nulls_and_words_are_not_numbers(tmp_path):
@@ -76,6 +76,9 @@ def test_a_broken_last_line_is_skipped_and_named(tmp_path, tail):
             "stops at step 1 of 61, last validated at step 1",
         ),
         ([train(1, **{"mt_grpo/steps_left": 3})], "unfinished: it stops at step 1 of 4"),
+        # trainer.test_freq=-1: validated before training alone.
+        ([validation(0, a=0.1), train(1, **{"mt_grpo/steps_left": 0})], None),
+        ([validation(0, a=0.1), train(1)], "unfinished: it stops at step 1, last validated at step 0"),
     ],
 )
 def test_a_run_that_was_killed_just_after_a_validation_is_unfinished(tmp_path, lines, said):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from synthetic import write_run
 
 from mt_grpo_recipe.report.read.log import read_run
@@ -60,3 +61,43 @@ def test_what_a_killed_attempt_left_half_written_is_left_out_and_said(tmp_path):
 def test_without_a_finished_run_it_says_what_marks_one(tmp_path):
     ended = pack(tmp_path, "-o", tmp_path / "out")
     assert ended.returncode == 2 and "run_all.sh marks each" in ended.stderr
+
+
+@pytest.mark.parametrize("out", ["runs", "runs/done", "runs/../runs", "link", "runs/done/deep", "."])
+def test_runs_are_not_packed_over_themselves(tmp_path, out):
+    runs = tmp_path / "runs"
+    (write_run(runs / "done", seed=3, steps=5) / "finished").touch()
+    (tmp_path / "link").symlink_to("runs")
+    if out == ".":  # The folder of the folder, in which a run is named like it.
+        (runs / "done").rename(runs / "runs")
+    before = {file: file.read_bytes() for file in runs.rglob("*") if file.is_file()}
+    ended = pack(runs, "-o", tmp_path / out)
+    assert ended.returncode == 2 and "would replace the logs that are packed: choose another -o" in ended.stderr
+    assert {file: file.read_bytes() for file in runs.rglob("*") if file.is_file()} == before
+
+
+@pytest.mark.parametrize("lacks", ["run.json", "attempt-1.jsonl"])
+def test_nothing_is_removed_before_everything_is_packed(tmp_path, lacks):
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    for name in ("a", "b"):
+        (write_run(runs / name, steps=5) / "finished").touch()
+    assert pack(runs, "-o", out).returncode == 0
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    (runs / "b" / lacks).unlink()
+    write_run(runs / "a", steps=6)
+    ended = pack(runs, "-o", out)
+    assert ended.returncode == 2 and f"{runs / 'b'} holds no " in ended.stderr
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
+def test_histories_beside_a_log_are_not_packed_and_packed_logs_stay_packed(tmp_path):
+    run = write_run(tmp_path / "runs" / "done", steps=5)
+    (run / "finished").touch()
+    (run / "decisions.jsonl").write_text('{"step": 1}\n', encoding="utf-8")
+    assert pack(tmp_path / "runs", "-o", tmp_path / "once").returncode == 0
+    (tmp_path / "once" / "done" / "finished").touch()
+    assert pack(tmp_path / "once", "-o", tmp_path / "twice").returncode == 0
+    names = ["attempt-1.jsonl.gz", "run.json"]
+    assert sorted(file.name for file in (tmp_path / "twice" / "done").iterdir()) == names
+    once, twice = ((tmp_path / folder / "done" / names[0]).read_bytes() for folder in ("once", "twice"))
+    assert once == twice

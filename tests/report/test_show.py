@@ -145,3 +145,20 @@ def test_names_with_colons_are_printed_as_they_are(tmp_path, show):
     text = show(run)
     assert "lr:100: a:x:b" in text and "\n  :x: " in text
     assert f"metrics: {run}/:x:.jsonl" in text and f"picture: {run}/run.png" in text
+
+
+def test_a_task_that_a_validation_lacks_has_a_dash(tmp_path, show):
+    lines = synthetic_lines(tasks=("arc", "zebra"), steps=6, test_freq=3)
+    del lines[0]["data"]["val-core/mt_grpo/acc/zebra"]
+    for name in ("acc/arc", "avg_acc"):
+        lines[-1]["data"][f"val-core/mt_grpo/{name}"] = None
+    text = show(write_log(tmp_path / "r" / "a.jsonl", lines).parent)
+
+    def at(step, name):
+        return f"{100 * lines[step]['data'][f'val-core/mt_grpo/{name}']:.1f}"
+
+    assert "validation accuracy (at step 0 and at step 6)" in text
+    assert rows(text)["arc"][:3] == [at(0, "acc/arc"), "-", "-"]
+    assert rows(text)["zebra"][:3] == ["-", at(6, "acc/zebra"), "-"]
+    assert rows(text)["average"] == [at(0, "avg_acc"), "-", "-"]
+    assert rows(text)["worst task"][:2] == [at(step, "worst_task_acc") for step in (0, 6)]

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -142,6 +143,29 @@ def test_a_step_that_is_decided_and_not_logged_is_said_to_be_on_its_way(tmp_path
         assert decisions.last_decided_step(run) is None
 
 
+def test_a_step_of_a_run_that_was_killed_long_ago_is_not_on_its_way(tmp_path, watch):
+    run = write_run(tmp_path / "run", steps=5)
+    (run / "decisions.jsonl").write_text('{"step": 6}\n', encoding="utf-8")
+    os.utime(run / "decisions.jsonl", (time.time() - 7200,) * 2)
+    text = watch(run, "--once")[1]
+    assert "step 6 was trained and not logged." in text and "being saved" not in text
+
+
+@pytest.mark.parametrize("lost", ["worst_task_acc", "avg_acc"])
+def test_a_summary_that_a_validation_lacks_is_a_dash(tmp_path, watch, lost):
+    lines = synthetic_lines(steps=6, test_freq=3)
+    data = lines[-1]["data"]
+    data[f"val-core/mt_grpo/{lost}"] = data["val-core/mt_grpo/acc/arc"] = None  # NaN is logged so.
+    said = {
+        name: "-" if name == lost else f"{100 * data[f'val-core/mt_grpo/{name}']:.1f}"
+        for name in ("worst_task_acc", "avg_acc")
+    }
+    run = write_log(tmp_path / "r" / "a.jsonl", lines).parent
+    summary = "worst task {worst_task_acc}, average {avg_acc}".format(**said)
+    assert f"| validated: {summary}" in watch(run)[1].splitlines()[-1]
+    assert f"validated at step 6: {summary}; at step 0: " in watch(run, "--once")[1]
+
+
 def test_nothing_there_several_runs_and_no_step_are_refused(tmp_path, watch):
     assert "there is no run at" in watch(tmp_path / "nowhere")[0]
     (tmp_path / "bare").mkdir()
@@ -229,7 +253,7 @@ def test_an_interrupt_is_told_to_the_script(tmp_path, watch, monkeypatch):
 )
 def test_a_course_is_blocks_from_nothing_to_the_top(values, top, blocks):
     width = 2 if len(values) == 4 else 16
-    assert course(Series.of(dict(enumerate(values))), top, width) == blocks
+    assert course(Series.of(dict(enumerate(values))), top, width=width) == blocks
 
 
 @pytest.mark.parametrize(("width", "shown"), [(80, False), (120, True)])

@@ -13,12 +13,17 @@ from mt_grpo_recipe.metrics import (
     GENERATED,
     GENERATED_ROLLOUTS,
     GENERATED_TOKENS,
+    TOTAL_ROLLOUTS,
+    TOTAL_TOKENS,
     TRAINED,
     Metric,
 )
 from mt_grpo_recipe.report.measure.accuracy import worst_accuracy
 from mt_grpo_recipe.report.read.joining import STEP_SECONDS
 from mt_grpo_recipe.report.read.log import Run, Series
+
+TOTALS = {GENERATED_ROLLOUTS: TOTAL_ROLLOUTS, GENERATED_TOKENS: TOTAL_TOKENS}
+"""Metric per task and step -> the metric by which the run itself counts it over all tasks, since it began."""
 
 
 def over_tasks(run: Run, metric: Metric) -> Series:
@@ -51,12 +56,32 @@ def prompts_spent(run: Run) -> Series:
 
 def rollouts_spent(run: Run) -> Series:
     """Rollouts of the groups that ended up to and including each step, from 0 at step 0."""
-    return _cumulative(run, over_tasks(run, GENERATED_ROLLOUTS))
+    return _spent(run, GENERATED_ROLLOUTS)
 
 
 def tokens_spent(run: Run) -> Series:
     """Response tokens of the groups that ended up to and including each step, from 0 at step 0."""
-    return _cumulative(run, over_tasks(run, GENERATED_TOKENS))
+    return _spent(run, GENERATED_TOKENS)
+
+
+def lost_steps(run: Run) -> int:
+    """How many training steps the log lacks, up to the last that it has."""
+    return int(run.train_steps[-1]) - len(run.train_steps) if len(run.train_steps) else 0
+
+
+def counts_itself(run: Run, metric: Metric) -> bool:
+    """Whether the last step logs how much of a metric per task the run has spent, whatever steps the log has lost."""
+    total = TOTALS.get(metric)
+    return total is not None and len(run.train_steps) > 0 and total.name in run.records[int(run.train_steps[-1])]
+
+
+def _spent(run: Run, metric: Metric) -> Series:
+    if not counts_itself(run, metric):
+        return _cumulative(run, over_tasks(run, metric))
+    total = run.series(TOTALS[metric].name)
+    steps = np.arange(int(total.steps[-1]) + 1, dtype=np.int64)
+    # Over lost steps it grows evenly.
+    return Series(steps, np.interp(steps, [0, *total.steps], [0.0, *total.values]))
 
 
 def _cumulative(run: Run, series: Series) -> Series:
@@ -96,14 +121,19 @@ TOKENS = Cost("tokens", "response tokens", tokens_spent)
 
 
 def in_all(run: Run, metric: Metric) -> float:
-    """A metric that is logged per task, summed over tasks and steps; NaN where it is not logged."""
-    return _cumulative(run, over_tasks(run, metric)).last
+    """A metric that is logged per task, over all tasks and steps; NaN where it is not logged.
+
+    It is what the run itself counted, if the last step logs that; otherwise a lost step counts as an average one.
+    """
+    return _spent(run, metric).last
 
 
 def share_of(run: Run, part: Metric, whole: Metric) -> float:
-    """`in_all` of one metric over that of another; NaN where either is not logged, or the other is 0."""
-    total = in_all(run, whole)
-    return in_all(run, part) / total if total else math.nan
+    """One metric as a share of another, over the steps that log both; NaN where none does, or the other is 0."""
+    parts, wholes = over_tasks(run, part), over_tasks(run, whole)
+    common = np.intersect1d(parts.steps, wholes.steps)
+    total = wholes.at(common).values.sum()
+    return float(parts.at(common).values.sum() / total) if total else math.nan
 
 
 def age_of_trained(run: Run) -> float:

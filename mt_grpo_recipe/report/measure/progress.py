@@ -19,6 +19,7 @@ from mt_grpo_recipe.metrics import (
     ZERO_GRAD_RATE,
     Metric,
 )
+from mt_grpo_recipe.report.measure.cost import counts_itself, in_all, lost_steps, over_tasks
 from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.read.joining import STEP_SECONDS
 from mt_grpo_recipe.report.read.log import Run, Series
@@ -38,7 +39,7 @@ class TaskProgress:
         weights: z, step by step.
         target, batch, accuracy, zero_grad: share asked for and got, J_k, and share of groups without a gradient; means
             over the last steps.
-        generated, trained: rollouts since the run began.
+        generated, trained: rollouts since the run began; steps that the log has lost count as average ones.
         failing_steps: steps in a row in which groups of the task failed and none finished.
         starved: a sentence if the last steps asked for it and trained on nothing of it; else None.
     """
@@ -70,6 +71,9 @@ class Progress:
         step_seconds: median seconds of the last steps; NaN before the first.
         seconds_left: until the end, validations included; NaN where `total` is None.
         tasks: the tasks that are trained.
+        generated, trained: rollouts of all tasks since the run began.
+        lost: training steps that the log lacks.
+        counted: whether `generated` is what the run itself counted, whatever the log lacks.
     """
 
     step: int
@@ -77,6 +81,10 @@ class Progress:
     step_seconds: float
     seconds_left: float
     tasks: tuple[TaskProgress, ...]
+    generated: float
+    trained: float
+    lost: int
+    counted: bool
 
     @property
     def finished(self) -> bool:
@@ -97,6 +105,19 @@ def progress_of(run: Run) -> Progress:
         step_seconds=float(np.median(recent)) if len(recent) else math.nan,
         seconds_left=math.nan if total is None else seconds_for(run, total - step),
         tasks=tuple(_task_progress(run, task, starved.get(task)) for task in run.trained_tasks),
+        generated=in_all(run, GENERATED_ROLLOUTS),
+        trained=in_all(run, TRAINED_ROLLOUTS),
+        lost=lost_steps(run),
+        counted=counts_itself(run, GENERATED_ROLLOUTS),
+    )
+
+
+def lost_sentence(steps: int) -> str:
+    """Say how steps that a log lacks are counted."""
+    return (
+        f"{steps} steps are not logged and count as average ones"
+        if steps > 1
+        else ("1 step is not logged and counts as an average one")
     )
 
 
@@ -118,9 +139,11 @@ def _task_progress(run: Run, task: str, starved: str | None) -> TaskProgress:
     def late(metric: Metric) -> float:
         return run.late_mean(metric.of(task), LAST_STEPS)
 
-    def in_all(metric: Metric) -> float:
-        values = run.series(metric.of(task)).values
-        return float(values.sum()) if len(values) else math.nan
+    def share_in_all(metric: Metric) -> float:
+        part, logged = run.series(metric.of(task)).values, over_tasks(run, metric).values.sum()
+        if not len(part):
+            return math.nan
+        return float(part.sum() * (in_all(run, metric) / logged if logged else 1.0))
 
     failing = run.series(FAILING_STEPS.of(task)).last
     return TaskProgress(
@@ -130,8 +153,8 @@ def _task_progress(run: Run, task: str, starved: str | None) -> TaskProgress:
         batch=late(BATCH_SHARE),
         accuracy=late(ACCURACY),
         zero_grad=late(ZERO_GRAD_RATE),
-        generated=in_all(GENERATED_ROLLOUTS),
-        trained=in_all(TRAINED_ROLLOUTS),
+        generated=share_in_all(GENERATED_ROLLOUTS),
+        trained=share_in_all(TRAINED_ROLLOUTS),
         failing_steps=0 if math.isnan(failing) else int(failing),
         starved=starved,
     )

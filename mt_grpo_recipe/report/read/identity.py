@@ -9,6 +9,27 @@ from pathlib import Path
 RUN_FILE = "run.json"
 """Holds {"method": "mt_grpo", "seed": 0, "label": optional}."""
 
+_PLAIN = re.compile(r"(attempt|log|metrics|run|train|)[-_.\d]*")
+"""Names of logs that say nothing of the run, such as "attempt-2" or "metrics-20260131-1200"."""
+_SEED = re.compile(r"(.*?)[-_.]*(?:seed|(?<![a-zA-Z])s)[-_.=]*(\d+)")
+_ATTEMPT = re.compile(r"(.*[^-_])(?<!\de)[-_]+\d+")
+"""Ends in the number of an attempt. The 5 of "lr1e-5" and the 2 of "mt_grpo_0.2" are none: they set runs apart."""
+
+
+def name_of_run(log: Path) -> str:
+    """What the logs of one run share in their names: all but the number of the attempt at the end.
+
+    It is "metrics" for `metrics-1.jsonl` and `metrics-20260131-1200.jsonl`. A seed belongs to the name: it is
+    "exp_seed0" for `exp_seed0.jsonl` and for `exp_seed0-2.jsonl`.
+    """
+    stem = Path(log.name.removesuffix(".gz")).stem
+    plain = _PLAIN.fullmatch(stem)
+    if plain:
+        return plain[1]
+    while not _SEED.fullmatch(stem) and (numbered := _ATTEMPT.fullmatch(stem)):
+        stem = numbered[1]
+    return stem
+
 
 def identify(path: Path) -> tuple[str, int | None, str | None, list[str]]:
     """Method, seed and label of a run, from `run.json` or else from the name, and what is wrong with `run.json`."""
@@ -38,11 +59,10 @@ def _from_name(path: Path) -> tuple[str, int | None]:
     path = path.resolve()
     name, parent = path.name, path.parent
     if path.is_file():
-        # A name such as "attempt-2" or "metrics-20260131-1200" says nothing: the directory's does.
-        stem = Path(name.removesuffix(".gz")).stem
-        attempt = re.fullmatch(r"(attempt|log|metrics|run|train)?[-_.\d]*", stem)
-        name, parent = (parent.name, parent.parent) if attempt else (stem, parent)
-    match = re.fullmatch(r"(.*?)[-_.]*(?:seed|(?<![a-zA-Z])s)[-_.=]*(\d+)", name)
+        run = name_of_run(path)
+        # Where the file's name says nothing, the directory's does.
+        name, parent = (parent.name, parent.parent) if _PLAIN.fullmatch(run) else (run, parent)
+    match = _SEED.fullmatch(name)
     if match is None:
         return name, None
     return match[1] or parent.name, int(match[2])

@@ -11,7 +11,16 @@ STEP_SECONDS = "timing_s/step"
 
 def is_training(data: dict[str, float]) -> bool:
     """Whether a record comes from a training step, and not from a validation alone."""
-    return any(name == STEP_SECONDS or is_step_metric(name) or name.startswith("actor/") for name in data)
+    return bool(training_metrics(data))
+
+
+def training_metrics(data: dict[str, float]) -> dict[str, float]:
+    """The part of a record that a training step writes, and a validation alone does not."""
+    return {
+        name: value
+        for name, value in data.items()
+        if name == STEP_SECONDS or is_step_metric(name) or name.startswith("actor/")
+    }
 
 
 def is_validation(data: dict[str, float]) -> bool:
@@ -32,6 +41,11 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
         if not attempt.records:
             continue
         start = min(attempt.records)
+        if start <= 1 and _has_finished(joined):
+            problems.append(
+                f"{attempt.path.name} starts over although the run had finished: if it is a run of its own, give it a "
+                "directory or a name of its own"
+            )
         dropped = [step for step in joined if step > start]
         if any(is_training(joined[step]) for step in dropped):
             # Mere overlap is what a resume looks like; only steps that no later attempt rewrote are worth reporting.
@@ -48,6 +62,10 @@ def join(attempts: list[Attempt]) -> tuple[Records, list[str]]:
     return {step: joined[step] for step in sorted(joined)}, problems
 
 
+def _has_finished(records: Records) -> bool:
+    return bool(records) and records[max(records)].get(STEPS_LEFT.name) == 0
+
+
 def unfinished(records: Records) -> list[str]:
     """Sentences on what a joined log lacks: steps in between, validations, its end."""
     trained = [step for step, data in records.items() if is_training(data)]
@@ -58,9 +76,11 @@ def unfinished(records: Records) -> list[str]:
     if missing:
         problems.append(f"steps not logged: {_span(missing)}")
     validated = [step for step, data in records.items() if is_validation(data)]
-    last, left = trained[-1], int(records[trained[-1]].get(STEPS_LEFT.name, 0))
-    # verl validates on the last step, so a log that ends without a validation belongs to a run that did not finish.
-    if left or (validated and validated[-1] < last):
+    last = trained[-1]
+    left = int(records[last].get(STEPS_LEFT.name, 0))
+    # An older log does not say how many steps are left; verl validates on the last, if it does while training.
+    unsaid = STEPS_LEFT.name not in records[last]
+    if left or (unsaid and validated and validated[-1] < last):
         problems.append(
             f"unfinished: it stops at step {last}"
             + (f" of {last + left}" if left else "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +12,10 @@ import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.metrics import TASK_ACCURACY, TASK_METRICS
-from mt_grpo_recipe.report.read.attempts import Records, log_files, read_attempt
+from mt_grpo_recipe.report.read.attempts import Records, read_attempt
+from mt_grpo_recipe.report.read.finding import FoundRun, RunLogError, find_run, find_runs
 from mt_grpo_recipe.report.read.identity import identify
-from mt_grpo_recipe.report.read.joining import is_training, join, unfinished
-
-
-class RunLogError(ValueError):
-    """A run that cannot be read at all; the message says which and what to give instead."""
+from mt_grpo_recipe.report.read.joining import is_training, is_validation, join, unfinished
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,10 @@ class Series:
         """The part of the series at the given steps, as far as it has them."""
         keep = np.isin(self.steps, steps)
         return Series(self.steps[keep], self.values[keep])
+
+    def value_at(self, step: int) -> float:
+        """The value at a step; NaN where the series lacks it."""
+        return self.at(np.array([step], dtype=np.int64)).last
 
     @classmethod
     def of(cls, values: Mapping[int, float]) -> Series:
@@ -103,6 +103,11 @@ class Run:
         """Steps that were trained, shape (n,)."""
         return np.array([step for step, data in self.records.items() if is_training(data)], dtype=np.int64)
 
+    @cached_property
+    def validated_steps(self) -> IntArray:
+        """Steps with a validation, shape (n,); a task may be missing from one."""
+        return np.array([step for step, data in self.records.items() if is_validation(data)], dtype=np.int64)
+
     def series(self, metric: str) -> Series:
         """One metric over the steps that have it; empty where none has."""
         return Series.of({step: data[metric] for step, data in self.records.items() if metric in data})
@@ -113,19 +118,16 @@ class Run:
         return float(recent.mean()) if len(recent) else math.nan
 
 
-def read_run(path: Path | str) -> Run:
+def read_run(run: Path | str | FoundRun) -> Run:
     """Read a run: a directory with `*.jsonl` or `*.jsonl.gz` files, one per attempt, or a single file.
 
     Attempts are joined in the natural order of their file names (`attempt-2` before `attempt-10`). An attempt that
     starts at step s replaces what earlier ones wrote from s on: those steps belong to a model that was thrown away.
 
     Raises:
-        RunLogError: nothing is there, or nothing readable.
+        RunLogError: nothing is there, or nothing readable, or the logs of several runs.
     """
-    path = Path(path)
-    if not path.exists():
-        raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
-    files = [path] if path.is_file() else sorted(log_files(path), key=_natural)
+    path, files = run if isinstance(run, FoundRun) else find_run(Path(run), below=False)
     if not files:
         raise RunLogError(
             f"{path} holds no *.jsonl log: was the run started with trainer.logger=[console,file] "
@@ -148,41 +150,6 @@ def read_run(path: Path | str) -> Run:
     )
 
 
-def find_runs(path: Path) -> list[Path]:
-    """The runs at a path: the path itself if it is a file or holds logs, else the directories below it that do.
-
-    Raises:
-        RunLogError: there is nothing at the path.
-    """
-    if not path.exists():
-        raise RunLogError(f"there is no run at {path}: give a directory that holds *.jsonl logs, or one such file")
-    if path.is_file() or log_files(path):
-        return [path]
-    # Not below a run: what it keeps there, such as dumped rollouts, may be JSON lines, too.
-    below = [run for directory in sorted(path.iterdir()) if directory.is_dir() for run in _runs_below(directory)]
-    return below or [path]
-
-
-def find_run(path: Path) -> Path:
-    """The one run at a path, as `find_runs` finds it.
-
-    Raises:
-        RunLogError: there is nothing at the path, or there are several runs.
-    """
-    runs = find_runs(path)
-    if len(runs) > 1:
-        raise RunLogError(
-            f"{path} holds {len(runs)} runs: name one of them, such as {runs[0]}, or compare all with `mt-grpo report`"
-        )
-    return runs[0]
-
-
-def _runs_below(directory: Path) -> list[Path]:
-    if log_files(directory):
-        return [directory]
-    return [run for child in sorted(directory.iterdir()) if child.is_dir() for run in _runs_below(child)]
-
-
 def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
     """Read all runs at some paths, each once.
 
@@ -194,10 +161,10 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
     """
     runs: list[Run] = []
     notes: list[str] = []
-    found = {run.resolve(): run for path in paths for run in find_runs(path)}
-    for path in found.values():
+    found = {(run.path.resolve(), tuple(run.files)): run for path in paths for run in find_runs(path)}
+    for logs in found.values():
         try:
-            run = read_run(path)
+            run = read_run(logs)
         except RunLogError as error:
             notes.append(f"left out: {error}")
             continue
@@ -206,8 +173,3 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[Run], list[str]]:
     if not runs:
         raise RunLogError("; ".join(notes) or "no run was given")
     return runs, notes
-
-
-def _natural(path: Path) -> list[tuple[int, int | str]]:
-    parts = re.split(r"(\d+)", path.stem)
-    return [(0, int(part)) if part.isdecimal() else (1, part) for part in parts]

@@ -11,17 +11,22 @@ from rich.table import Table
 from mt_grpo_recipe.metrics import (
     BATCH_SHARE,
     GENERATED_ROLLOUTS,
+    GENERATED_TOKENS,
     TARGET_SHARE,
     TRAINED_ROLLOUTS,
     WEIGHT,
     ZERO_GRAD_RATE,
+    Metric,
 )
 from mt_grpo_recipe.report.measure.accuracy import mean_accuracy, task_accuracy, worst_accuracy
-from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, share_of
-from mt_grpo_recipe.report.measure.progress import LAST_STEPS
+from mt_grpo_recipe.report.measure.cost import ROLLOUTS, TOKENS, counts_itself, in_all, lost_steps, share_of
+from mt_grpo_recipe.report.measure.progress import LAST_STEPS, lost_sentence
 from mt_grpo_recipe.report.measure.starvation import starvations
 from mt_grpo_recipe.report.read.log import Run, Series
 from mt_grpo_recipe.report.show.one_run_picture import run_title
+
+LEAST_WIDTH = 80
+"""Columns that the table needs. A terminal with fewer breaks its lines, which cuts no number."""
 
 
 def run_table(run: Run) -> Table:
@@ -36,21 +41,23 @@ def run_table(run: Run) -> Table:
     )
     table.add_column("task", overflow="fold")
     for header in ("before", "after", "change", "weight", "target", "batch", "zero-grad"):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for task in run.tasks:
         late = [run.late_mean(metric.of(task), count) for metric in (TARGET_SHARE, BATCH_SHARE, ZERO_GRAD_RATE)]
         weight = run.series(WEIGHT.of(task)).last
-        table.add_row(escape(task), *_before_after(task_accuracy(run, task)), _percent(weight), *map(_percent, late))
+        table.add_row(
+            escape(task), *_before_after(run, task_accuracy(run, task)), _percent(weight), *map(_percent, late)
+        )
     table.add_section()
     for name, series in (("worst task", worst_accuracy(run)), ("average", mean_accuracy(run))):
-        table.add_row(name, *_before_after(series), "", "", "", "", style="bold")
+        table.add_row(name, *_before_after(run, series), "", "", "", "", style="bold")
     return table
 
 
 def run_notes(run: Run) -> list[str]:
     """Sentences to read the table by, and what the log lacks."""
     count = min(LAST_STEPS, len(run.train_steps))
-    steps = worst_accuracy(run).steps
+    steps = run.validated_steps
     validated = "none is logged"
     if len(steps):
         validated = f"at step {steps[0]} and " + (f"at step {steps[-1]}" if len(steps) > 1 else "not again yet")
@@ -61,20 +68,33 @@ def run_notes(run: Run) -> list[str]:
         f"without a gradient; {means}.",
     ]
     if ROLLOUTS.known(run):
-        rollouts, tokens = (cost.spent(run).last for cost in (ROLLOUTS, TOKENS))
-        share = share_of(run, TRAINED_ROLLOUTS, GENERATED_ROLLOUTS)
-        notes.append(
-            f"cost: {rollouts:,.0f} rollouts with {tokens:,.0f} response tokens generated in all; "
-            f"{_percent(share)} % of the rollouts trained on."
-        )
+        notes.append(_cost(run))
     notes += [f"alarm: {stretch.sentence()}" for stretch in starvations(run, LAST_STEPS)]
     return notes + [f"note: {problem}" for problem in run.problems]
 
 
-def _before_after(series: Series) -> list[str]:
-    if len(series.steps) < 2:
-        return [_percent(series.first), "-", "-"]
-    return [_percent(series.first), _percent(series.last), f"{100 * (series.last - series.first):+.1f}"]
+def _cost(run: Run) -> str:
+    rollouts, tokens = (_amount(run, metric) for metric in (GENERATED_ROLLOUTS, GENERATED_TOKENS))
+    said = f"cost: {rollouts} rollouts" + (f" with {tokens} response tokens" if TOKENS.known(run) else "")
+    said += " generated in all"
+    if "about" in said:
+        said += f" ({lost_sentence(lost_steps(run))})"
+    share = share_of(run, TRAINED_ROLLOUTS, GENERATED_ROLLOUTS)
+    return said + ("." if math.isnan(share) else f"; {_percent(share)} % of the rollouts trained on.")
+
+
+def _amount(run: Run, metric: Metric) -> str:
+    about = "about " if lost_steps(run) and not counts_itself(run, metric) else ""
+    return f"{about}{in_all(run, metric):,.0f}"
+
+
+def _before_after(run: Run, series: Series) -> list[str]:
+    """Its values at the first and the last validation, and the change; a dash for what a validation lacks."""
+    steps = run.validated_steps.tolist()
+    before = series.value_at(steps[0]) if steps else math.nan
+    after = series.value_at(steps[-1]) if len(steps) > 1 else math.nan
+    change = after - before
+    return [_percent(before), _percent(after), "-" if math.isnan(change) else f"{100 * change:+.1f}"]
 
 
 def _percent(share: float) -> str:
