@@ -172,9 +172,9 @@ def test_attempts_are_joined_in_the_order_a_person_counts(tmp_path):
     for number in (1, 2, 10):
         write_log(tmp_path / "r" / f"attempt-{number}.jsonl", [train(1, number / 100)])
     assert read_run(tmp_path / "r").series("mt_grpo/weight/a").values.tolist() == [0.10]
-    # Not a decimal digit, so not part of the number.
-    write_log(tmp_path / "r" / "attempt-10².jsonl", [train(1, 0.3)])
-    assert read_run(tmp_path / "r").series("mt_grpo/weight/a").values.tolist() == [0.3]
+    # A digit that is no decimal one belongs to the name.
+    write_log(tmp_path / "s" / "attempt-10².jsonl", [train(1, 0.3)])
+    assert read_run(tmp_path / "s").series("mt_grpo/weight/a").values.tolist() == [0.3]
     write_log(tmp_path / "q" / "log.jsonl", [train(1, 0.1)])
     write_log(tmp_path / "q" / "log-2.jsonl", [train(1, 0.2)])
     assert read_run(tmp_path / "q").series("mt_grpo/weight/a").values.tolist() == [0.2]
