@@ -180,7 +180,7 @@ class TaskDataset(RLHFDataset):
         if section is None or sum(map(len, tables)) == sum(map(len, kept)):
             return
         before, after = (Counter(self._task_names(files, load_config(section).task_key)) for files in (tables, kept))
-        option = f"data.max_prompt_length={self.max_prompt_length}"
+        option = f"data.max_prompt_length={self.config.max_prompt_length}"
         if gone := [f"{task} ({before[task]})" for task in before if not after[task]]:
             raise ConfigError(
                 f"every prompt of {', '.join(gone)} is longer than {option} and filtered out. Allow longer prompts, or "
