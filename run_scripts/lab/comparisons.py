@@ -227,8 +227,7 @@ SETTINGS = {
 }
 SETTINGS["again"] = replace(  # whether what the first seeds of "nine" showed of a smaller trade-off comes again
     SETTINGS["nine"],
-    batches=dict.fromkeys(("grpo", "static_mix", "gdro", "mt_grpo_lean", "mt_grpo_lean_0.1", "mt_grpo_targets"), 9)
-    | {"grpo_iwu": 18},
+    batches=dict.fromkeys(("grpo", "static_mix", "gdro", "mt_grpo_lean_0.1", "mt_grpo_targets"), 9),
     grid={},
     seeds=(5, 6, 7, 8, 9),
     ours="mt_grpo_lean_0.1",
