@@ -22,14 +22,7 @@ from mt_grpo_recipe.algorithm.state import STATE_VERSION, StateMismatch, check_s
 from mt_grpo_recipe.algorithm.streaks import Streaks
 from mt_grpo_recipe.algorithm.task_weights import Signal, make_rule, with_min_share
 from mt_grpo_recipe.algorithm.tracked_accuracy import AccuracyTracker
-from mt_grpo_recipe.metrics import (
-    FAILING_STEPS,
-    GENERATED,
-    OWED,
-    TRAINED_ROLLOUTS,
-    WEIGHT,
-    Metric,
-)
+from mt_grpo_recipe.metrics import FAILING_STEPS, GENERATED, OWED, TRAINED_ROLLOUTS, WEIGHT, Metric
 
 __all__ = ["STATE_VERSION", "StateMismatch", "TaskController"]
 
@@ -66,7 +59,9 @@ class TaskController:
         self._carries_over = carries_over
         self._tracked = AccuracyTracker(len(tasks))
         self._rule = make_rule(config.weights, self.tasks, self._tracked, rows_K)
-        check_rounding(config, self.tasks, batch_size, self.weights_K)
+        # Not `weights_K`, which a replay overrides with what it has recorded.
+        least = config.weights.min_share
+        check_rounding(config, self.tasks, batch_size, with_min_share(self._rule.weights_K, least))
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
