@@ -36,7 +36,7 @@ def test_what_run_sh_adds_is_added_here():
         described = SETTINGS[setting]
         [shell] = [line for line in text.splitlines() if line.startswith(f"  {setting})")]
         assert f"answers={described.answers} " in shell and f"model={described.model.name} " in shell
-        assert f"data={described.data} " in shell and f"train={next(iter(described.rows.values()))} " in shell
+        assert f"made={described.data} " in shell and f"train={next(iter(described.rows.values()))} " in shell
     assert "mt_grpo_targets) ;;" in text and miniature("mt_grpo_targets", 0, 80) == miniature("dapo", 0, 80)
     assert "mt_grpo_reg) set -- mt_grpo.weights.learning_rate=0.1" in text
     assert "mt_grpo* | grpo_iwu) set -- mt_grpo.weights.learning_rate=0.1 mt_grpo.improvement.reduction=sum" in text

@@ -33,5 +33,7 @@ def test_the_worst_task_after_the_budget_read_without_the_code_of_the_report(met
                 validated.append((groups, 100 * min(accuracies)))
         assert validated[0][0] == 0 and validated[-1][0] >= in_verl.BUDGET
         found.append(float(np.interp(in_verl.BUDGET, *zip(*validated, strict=True))))
-    [row] = [row for row in in_verl.rows(runs_by_method(in_verl.LOGS)) if row.strip("| *").startswith(f"{method}")]
+    [row] = [
+        row for row in in_verl.rows(runs_by_method(in_verl.LOGS)) if row.replace("*", "").startswith(f"| {method}, ")
+    ]
     assert float(row.split("|")[2].split("±")[0]) == pytest.approx(fmean(found), abs=0.051)

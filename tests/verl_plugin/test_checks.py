@@ -43,7 +43,7 @@ UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio
             r"adv_estimator=reinforce_plus_plus with .*drop_uninformative=true: .* Use one of mt_grpo, grpo,",
         ),
         (
-            ["+algorithm.rollout_correction.bypass_mode=True"],
+            ["algorithm.rollout_correction.bypass_mode=True"],
             r"bypass_mode=True takes the engine's .*=improvement_aware would read what engine and trainer differ by",
         ),
         (
