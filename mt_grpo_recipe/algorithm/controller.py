@@ -59,9 +59,7 @@ class TaskController:
         self._carries_over = carries_over
         self._tracked = AccuracyTracker(len(tasks))
         self._rule = make_rule(config.weights, self.tasks, self._tracked, rows_K)
-        # Not `weights_K`, which a replay overrides with what it has recorded.
-        least = config.weights.min_share
-        check_rounding(config, self.tasks, batch_size, with_min_share(self._rule.weights_K, least))
+        check_rounding(config.sampler, self.tasks, batch_size, self._standing_shares())
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
@@ -135,9 +133,22 @@ class TaskController:
     @property
     def _sampled_shares_K(self) -> FloatArray:
         """Shares that the tasks are sampled by, shape (K,)."""
-        # With loss_weighting=task the tasks are sampled evenly and z acts in the loss alone (Eq. 6).
-        uniform_K = np.full(len(self.tasks), 1 / len(self.tasks))
-        return uniform_K if self._config.loss_weighting == "task" else self.weights_K
+        return self._even_K if self._samples_evenly else self.weights_K
+
+    def _standing_shares(self) -> list[FloatArray]:
+        """Those of `_sampled_shares_K` that stay, whatever is measured."""
+        if self._samples_evenly:
+            return [self._even_K]
+        return [with_min_share(weights_K, self._config.weights.min_share) for weights_K in self._rule.standing_weights]
+
+    @property
+    def _samples_evenly(self) -> bool:
+        # With loss_weighting=task, z acts in the loss alone (Eq. 6).
+        return self._config.loss_weighting == "task"
+
+    @property
+    def _even_K(self) -> FloatArray:
+        return np.full(len(self.tasks), 1 / len(self.tasks))
 
     def launch_ahead(self, window: int) -> list[int]:
         """Choose what to generate before the next step has drawn its quotas, and hold it.

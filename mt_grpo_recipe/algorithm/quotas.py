@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.settings import (
     BatchSettings,
-    FixedSettings,
-    MTGRPOConfig,
-    ProportionalSettings,
+    SamplerSettings,
     SettingError,
+    StreamingSettings,
 )
 
 
@@ -46,31 +45,36 @@ def rounded_counts(shares_K: FloatArray, total: int) -> IntArray:
     return counts_K
 
 
-def check_rounding(config: MTGRPOConfig, tasks: Sequence[str], batch_size: int, weights_K: FloatArray) -> None:
+def check_rounding(
+    settings: SamplerSettings, tasks: Sequence[str], batch_size: int, standing_shares: Iterable[FloatArray]
+) -> None:
     """Refuse rounded quotas that leave a task out of every batch.
 
     Args:
-        config: checked settings.
+        settings: of the sampler.
         tasks: names of the K tasks.
         batch_size: B.
-        weights_K: z before the first step, shape (K,), which the rules `fixed` and `proportional` keep.
+        standing_shares: shares that tasks are sampled by, step after step, arrays of shape (K,).
 
     Raises:
-        SettingError: B z_k is rounded to zero for a task with a weight, in every step alike.
+        SettingError: a task with a share is rounded to zero, in every step with these shares alike.
     """
-    settings = config.sampler
     if not isinstance(settings, BatchSettings) or settings.quota != "rounded":
         return
-    if not isinstance(config.weights, FixedSettings | ProportionalSettings):
-        return
-    left_out_K = (rounded_counts(weights_K / weights_K.sum(), batch_size) == 0) & (weights_K > 0)
-    if left_out_K.any():
-        names = ", ".join(task for task, left_out in zip(tasks, left_out_K, strict=True) if left_out)
-        raise SettingError(
-            "sampler.quota",
-            f"=rounded gives no group of a batch of {batch_size} to {names}, in any step, since these weights never "
-            "move. Use stratified or multinomial, or a larger batch.",
-        )
+    groups = batch_size
+    if not settings.fills_by_task:
+        if isinstance(settings, StreamingSettings):
+            return  # Only the total of its quotas counts, and it launches without rounding.
+        groups = settings.round_size(batch_size)
+    for shares_K in standing_shares:
+        left_out_K = (rounded_counts(shares_K / shares_K.sum(), groups) == 0) & (shares_K > 0)
+        if left_out_K.any():
+            names = ", ".join(task for task, left_out in zip(tasks, left_out_K, strict=True) if left_out)
+            raise SettingError(
+                "sampler.quota",
+                f"=rounded gives none of {groups} groups to {names}, step after step, since these shares stay as they "
+                "are. Use stratified or multinomial, or a larger batch.",
+            )
 
 
 def draw_quotas(weights_K: FloatArray, batch_size: int, quota: str, rng: np.random.Generator) -> IntArray:

@@ -207,15 +207,6 @@ def test_seeds_draw_differently():
     assert len(quotas) > 1
 
 
-def test_rounded_quotas_that_always_leave_a_task_out_are_refused():
-    nine, rounded = [f"t{k}" for k in range(9)], RoundsSettings(quota="rounded")
-    with pytest.raises(SettingError, match=r"=rounded gives no group of a batch of 8 to t8, in any step"):
-        make(nine, batch_size=8, weights=FixedSettings(), sampler=rounded)
-    make(nine, batch_size=9, weights=FixedSettings(), sampler=rounded)
-    make(nine, batch_size=8, weights=FixedSettings(initial=[1.0] * 8 + [0.0]), sampler=rounded)
-    make(nine, batch_size=8, sampler=rounded)
-
-
 def test_a_resumed_run_knows_which_task_was_failing(drive):
     def answer(_, task):
         return FAILED_GROUP if task == 0 else GroupResult(Outcome.INFORMATIVE, 0.5, True)

@@ -49,6 +49,11 @@ class WeightRule:
         raise NotImplementedError
 
     @property
+    def standing_weights(self) -> list[FloatArray]:
+        """Every z that the rule keeps whatever is measured, arrays of shape (K,); none if measurements move it."""
+        return []
+
+    @property
     def finished(self) -> bool:
         """Whether the run has reached what it was started for and should end."""
         return False

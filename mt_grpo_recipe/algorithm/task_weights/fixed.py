@@ -22,3 +22,8 @@ class FixedWeights(WeightRule):
     def weights_K(self) -> FloatArray:
         """z, shape (K,)."""
         return self._weights_K.copy()
+
+    @property
+    def standing_weights(self) -> list[FloatArray]:
+        """The one there is."""
+        return [self.weights_K]

@@ -31,6 +31,11 @@ class SequentialWeights(WeightRule):
         """z, shape (K,)."""
         return self._stages_K[min(self._updates // self._stage_steps, len(self._stages_K) - 1)].copy()
 
+    @property
+    def standing_weights(self) -> list[FloatArray]:
+        """One for each stage."""
+        return list(self._stages_K)
+
     def update(self, accuracy_K: FloatArray, signal_K: FloatArray) -> None:
         """Count one step."""
         self._updates += 1
