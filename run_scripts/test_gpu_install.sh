@@ -14,7 +14,7 @@ bash run_scripts/setup.sh gpu
 source run_scripts/common.sh
 
 # On such a machine the doctor reports one problem.
-doctor=$(mt-grpo doctor actor_rollout_ref.rollout.n=8 \
+doctor=$(mt-grpo doctor actor_rollout_ref.rollout.name=vllm actor_rollout_ref.rollout.n=8 \
   +actor_rollout_ref.model.override_config.attn_implementation=sdpa || true)
 echo "$doctor"
 if [ "$(grep -c '^problem' <<<"$doctor")" != 1 ] || ! grep -q "no GPU is visible to torch" <<<"$doctor"; then

@@ -17,7 +17,8 @@ from mt_grpo_recipe.cli import main
 from mt_grpo_recipe.machine_checks import Problem, check_cluster
 
 GOOD = [
-    *("actor_rollout_ref.rollout.n=8", "data.train_batch_size=2", "actor_rollout_ref.actor.ppo_mini_batch_size=2"),
+    *("actor_rollout_ref.rollout.name=vllm", "actor_rollout_ref.rollout.n=8"),
+    *("data.train_batch_size=2", "actor_rollout_ref.actor.ppo_mini_batch_size=2"),
     # flash-attn, which verl's own choice needs, may be missing here.
     "+actor_rollout_ref.model.override_config.attn_implementation=sdpa",
 ]
@@ -61,7 +62,7 @@ def test_without_a_command_the_machine_alone_is_checked(diagnose):
 
 
 def test_every_refusal_of_the_trainer_is_told_at_once(diagnose):
-    status, lines = diagnose("critic.enable=True", "actor_rollout_ref.rollout.n=1", "skip.rollout_tq.enable=True")
+    status, lines = diagnose("critic.enable=True", "actor_rollout_ref.rollout.n=8", "skip.rollout_tq.enable=True")
     assert status == 1
     assert lines[0] == "problem config: 3 things are wrong:"
     assert [line[:5] for line in lines[1:-1]] == ["  1. ", "  2. ", "  3. "]

@@ -39,7 +39,7 @@ def test_the_three_methods_are_there():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_composes_validates_and_sets_every_hook(name):
-    config = compose_method(name, "actor_rollout_ref.rollout.n=8")
+    config = compose_method(name, "actor_rollout_ref.rollout.name=vllm", "actor_rollout_ref.rollout.n=8")
     section = load_config(config.mt_grpo)
     check_training_config(config, section)
     hooks = HOOKS | ({"trainer.v1.trainer_mode": "mt_grpo_async"} if name == "mt_grpo_async" else {})

@@ -5,7 +5,7 @@ import inspect
 import pkgutil
 
 import pytest
-from commands import BATCH_OF_32, GROUP_OF_8, MINI_BATCH_OF_8, check
+from commands import BATCH_OF_32, ENGINE, GROUP_OF_8, MINI_BATCH_OF_8, check
 
 import reward_fns
 from mt_grpo_recipe.config import ConfigError, load_config
@@ -23,6 +23,14 @@ UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio
     [
         (["mt_grpo.weights.trade_off=-0.1"], r"mt_grpo\.weights\.trade_off=-0\.1 cannot be used: it must be 0 or more"),
         (["+mt_grpo.lamda=1"], "lamda"),
+        (
+            ["actor_rollout_ref.rollout.name='???'"],
+            r"no default for actor_rollout_ref\.rollout\.name: add actor_rollout_ref\.rollout\.name=vllm\.",
+        ),
+        (
+            ["reward.reward_model.enable=True", "reward.reward_model.enable_resource_pool=True"],
+            r"no default for reward\.reward_model\.rollout\.name: add reward\.reward_model\.rollout\.name=vllm\.",
+        ),
         (["actor_rollout_ref.rollout.n=1"], r"rollout\.n=1: a group of one rollout has no advantage"),
         (["critic.enable=True"], r"critic\.enable=True: trainer mode mt_grpo has no critic"),
         (["algorithm.adv_estimator=gae"], r"adv_estimator=gae.* has no critic"),
@@ -201,7 +209,7 @@ def test_every_rule_is_one_that_is_applied():
 
 def test_checking_changes_nothing():
     config = compose_config(
-        ["+mt_grpo=mt_grpo_async", GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, "data.dataloader_num_workers=4"]
+        ["+mt_grpo=mt_grpo_async", ENGINE, GROUP_OF_8, BATCH_OF_32, MINI_BATCH_OF_8, "data.dataloader_num_workers=4"]
     )
     before = config.copy()
     checks.check_training_config(config, load_config(config.mt_grpo))

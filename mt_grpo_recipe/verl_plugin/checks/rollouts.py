@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mt_grpo_recipe.algorithm.settings import TargetsSettings
 from mt_grpo_recipe.config import MTGRPOConfig
 
 GROUP_ROLLOUT_MANAGER = "mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager"
+
+
+def _engines_are_named(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    engines = {"actor_rollout_ref.rollout": config.actor_rollout_ref.rollout}
+    if config.reward.reward_model.enable:
+        engines["reward.reward_model.rollout"] = config.reward.reward_model.rollout
+    unnamed = [f"{path}.name" for path, engine in engines.items() if OmegaConf.is_missing(engine, "name")]
+    if not unnamed:
+        return None
+    return (
+        f"verl must be told which engine generates, and has no default for {' and '.join(unnamed)}: add "
+        f"{' '.join(f'{option}=vllm' for option in unnamed)}."
+    )
 
 
 def _rewards_at_group_end(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
@@ -60,6 +73,7 @@ def _no_stored_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None
 
 
 RULES = (
+    _engines_are_named,
     _rewards_at_group_end,
     _abort_can_stop_rollouts,
     _two_checkpoints,
