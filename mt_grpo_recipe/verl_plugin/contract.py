@@ -43,6 +43,7 @@ REQUIRED_NAMES: dict[str, dict[str, tuple[str, ...]]] = {
         "PPOTrainer._compute_metrics": ("batch", "metrics", "timing_raw", "global_steps", "epoch"),
         "PPOTrainer._log_rollout_data": ("batch", "timing_raw", "rollout_data_dir"),
         "PPOTrainer._val_metrics_update": ("expected_acc_counts",),
+        "PPOTrainer._validate": (),
     },
     "verl.trainer.ppo.v1.trainer_sync": {"PPOTrainerSync": ("config",), "PPOTrainerSync.on_sample_end": ()},
     "verl.trainer.ppo.v1.trainer_separate_async": {

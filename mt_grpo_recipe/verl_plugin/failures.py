@@ -44,6 +44,10 @@ class EveryGroupFailed(RuntimeError):
     """No group finishes, so the run would train on nothing."""
 
 
+class ValidationFailed(RuntimeError):
+    """Every prompt of a validation batch failed, and verl cannot validate on none."""
+
+
 def current_error() -> str:
     """The exception that is being handled, as the tag `ERROR` holds it; its last line names it."""
     return traceback.format_exc().strip()[-ERROR_LENGTH:]
@@ -88,13 +92,12 @@ def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Ma
         errors: as `failed_groups` gives them.
 
     Raises:
-        EveryGroupFailed: no row is left, and verl cannot validate on none.
+        ValidationFailed: no row is left.
     """
     first = next(iter(errors.values()), "no rollout has an output")
     if not batch.keys:
-        raise EveryGroupFailed(
-            f"All {num_prompts} prompts of a validation batch failed at step {step}. {CORRECT_AND_RESUME} The first "
-            f"failure:\n{first}"
+        raise ValidationFailed(
+            f"All {num_prompts} prompts of a validation batch failed at step {step}. The first failure:\n{first}"
         )
     if errors:
         logger.warning(
@@ -104,6 +107,21 @@ def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Ma
             num_prompts,
             first.splitlines()[-1],
         )
+
+
+def give_up_validation(failure: ValidationFailed, training_began: bool) -> None:
+    """Log that a validation is left out. If rewards or engines are broken for good, training stops the run.
+
+    Args:
+        failure: what ended the validation.
+        training_began: whether a step was sampled since this start.
+
+    Raises:
+        EveryGroupFailed: before the first step, when nothing is lost by stopping.
+    """
+    if not training_began:
+        raise EveryGroupFailed(f"{CORRECT_AND_RESUME}\n{failure}") from failure
+    logger.error("This validation is left out and logs no accuracy; training goes on. %s", failure)
 
 
 def log_shortfall(step: int, controller: TaskController, selection: Selection, errors: dict[int, str]) -> None:

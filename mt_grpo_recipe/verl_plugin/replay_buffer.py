@@ -121,6 +121,11 @@ class TaskReplayBuffer(ReplayBuffer):
         assert self._record is not None, "no step has been sampled yet"
         return self._record
 
+    @property
+    def has_sampled(self) -> bool:
+        """Whether a step was sampled since this start."""
+        return self._record is not None
+
     def task_of(self, uid: str) -> int | None:
         """Task of a group of the latest step; None for anything else, such as verl's padding."""
         launch_id = self._launches.id_of.get(uid)
@@ -154,7 +159,7 @@ class TaskReplayBuffer(ReplayBuffer):
         """verl's own choice of the rows; the accuracy of each rollout is kept for `take_validated`.
 
         Raises:
-            EveryGroupFailed: there are no rows, and verl cannot validate on none.
+            ValidationFailed: there are no rows, and verl cannot validate on none.
         """
         batch, metrics = super().sample(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         check_validation(global_steps, batch, batch_size, self._failed_validation)

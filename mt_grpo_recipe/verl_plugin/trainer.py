@@ -30,7 +30,7 @@ from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_ef
 from mt_grpo_recipe.verl_plugin.checks.updates import fixed_micro_batch
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
 from mt_grpo_recipe.verl_plugin.even_updates import EvenUpdates, updates_of
-from mt_grpo_recipe.verl_plugin.failures import stop_if_nothing_finishes
+from mt_grpo_recipe.verl_plugin.failures import ValidationFailed, give_up_validation, stop_if_nothing_finishes
 from mt_grpo_recipe.verl_plugin.improvement import (
     ImprovementPass,
     advantage_mass_of_rows,
@@ -234,6 +234,14 @@ class TaskTrainer(EvenUpdates):
         batch = rows_with_data(batch)
         if batch.keys:
             super()._log_rollout_data(batch, timing_raw, rollout_data_dir)
+
+    def _validate(self) -> dict[str, float]:
+        try:
+            return super()._validate()
+        except ValidationFailed as failure:
+            give_up_validation(failure, self.replay_buffer.has_sampled)
+            self.replay_buffer.take_validated()
+            return {}
 
     def _val_metrics_update(self, *args: Any, expected_acc_counts: Any, **kwargs: Any) -> dict:
         metrics = super()._val_metrics_update(*args, expected_acc_counts=expected_acc_counts, **kwargs)

@@ -169,7 +169,7 @@ def folder(tmp_path):
 
 def test_a_run_whose_every_reward_raises_stops_with_an_error_that_names_the_exception(folder):
     (folder / "reward.py").write_text(ALL_RAISE)
-    # Without validation, which would stop the run before its third step does.
+    # Without validation, whose every reward raises, too.
     few = ("mt_grpo.sampler.max_resample_rounds=0", "trainer.total_training_steps=9", "trainer.save_freq=1")
     result, output = train(folder, *few, "trainer.test_freq=-1")
     assert result.returncode != 0

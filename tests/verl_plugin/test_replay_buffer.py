@@ -8,7 +8,7 @@ import pytest
 from buffers import MALFORMED, MISSING, MIXED, RIGHT, WRONG, make_buffer, sample
 
 from mt_grpo_recipe.verl_plugin import failures
-from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
+from mt_grpo_recipe.verl_plugin.failures import ValidationFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch
 
 
@@ -237,7 +237,7 @@ def test_a_validation_batch_of_which_nothing_is_left_names_the_first_exception(m
     buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED)
     rollout.validate("p", None)
     rollout.validation["p"][failures.ERROR] = "Traceback\nKeyError: 'answer_key'"
-    with pytest.raises(EveryGroupFailed, match="All 1 prompts of a validation batch failed at step 4") as raised:
+    with pytest.raises(ValidationFailed, match="All 1 prompts of a validation batch failed at step 4") as raised:
         buffer.sample(global_steps=4, partition_id="val", batch_size=1)
     assert str(raised.value).endswith("\nKeyError: 'answer_key'")
 

@@ -21,7 +21,7 @@ from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.history.record import History, Timeline
 from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
 from mt_grpo_recipe.verl_plugin.buffer_arguments import VerlBufferArguments
-from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed
+from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed, ValidationFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
 from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
@@ -160,6 +160,20 @@ def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp
     trainer.replay_buffer.record.errors[1] = "KeyError: 'answer_key'"
     with pytest.raises(EveryGroupFailed, match="Task 'c':\nKeyError: 'answer_key'"):
         trainer._step_once({}, {}, 4)
+
+
+def test_a_validation_in_which_all_fails_stops_a_run_that_has_not_begun_and_no_other(monkeypatch, tmp_path, caplog):
+    def fail(_):
+        raise ValidationFailed("All 4 prompts of a validation batch failed. The first failure:\nKeyError: 'x'")
+
+    monkeypatch.setattr(PPOTrainer, "_validate", fail)
+    trainer, partial = make_trainer(tmp_path, Controller()), {"uid": [1.0]}
+    trainer.replay_buffer = SimpleNamespace(has_sampled=False, take_validated=partial.clear)
+    with pytest.raises(EveryGroupFailed, match=r"(?s)start again with trainer\.resume_mode=auto.*KeyError: 'x'"):
+        trainer._validate()
+    trainer.replay_buffer.has_sampled = True
+    assert trainer._validate() == {} and not partial
+    assert "left out and logs no accuracy; training goes on. All 4 prompts" in caplog.text
 
 
 def test_the_loss_weights_of_the_tasks_are_written_and_logged(monkeypatch, tmp_path, rows):
