@@ -13,7 +13,7 @@ from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
 from mt_grpo_recipe.algorithm.cost import CostTotals, step_costs
 from mt_grpo_recipe.algorithm.groups import Group
-from mt_grpo_recipe.algorithm.objective import residual_weights
+from mt_grpo_recipe.algorithm.objective import owed_after_residual, residual_weights
 from mt_grpo_recipe.algorithm.quotas import check_rounding, stratified_counts
 from mt_grpo_recipe.algorithm.samplers import Sampler, Step, make_sampler
 from mt_grpo_recipe.algorithm.selection import Selection
@@ -59,7 +59,9 @@ class TaskController:
         self._carries_over = carries_over
         self._tracked = AccuracyTracker(len(tasks))
         self._rule = make_rule(config.weights, self.tasks, self._tracked, rows_K)
-        check_rounding(config.sampler, self.tasks, batch_size, self._standing_shares())
+        standing = [self._rule.weights_K] if config.loss_weighting == "task" else self._rule.standing_weights
+        shares = [self._as_sampled(with_min_share(weights_K, config.weights.min_share)) for weights_K in standing]
+        check_rounding(config.sampler, self.tasks, batch_size, shares)
         self._tracker = AcceptanceTracker(len(tasks), config.sampler.acceptance_decay)
         self._accuracy_K = np.full(len(tasks), math.nan)
         self._rng = np.random.default_rng(np.random.SeedSequence([config.seed, 0]))
@@ -133,22 +135,12 @@ class TaskController:
     @property
     def _sampled_shares_K(self) -> FloatArray:
         """Shares that the tasks are sampled by, shape (K,)."""
-        return self._even_K if self._samples_evenly else self.weights_K
+        return self._as_sampled(self.weights_K)
 
-    def _standing_shares(self) -> list[FloatArray]:
-        """Those of `_sampled_shares_K` that stay, whatever is measured."""
-        if self._samples_evenly:
-            return [self._even_K]
-        return [with_min_share(weights_K, self._config.weights.min_share) for weights_K in self._rule.standing_weights]
-
-    @property
-    def _samples_evenly(self) -> bool:
-        # With loss_weighting=task, z acts in the loss alone (Eq. 6).
-        return self._config.loss_weighting == "task"
-
-    @property
-    def _even_K(self) -> FloatArray:
-        return np.full(len(self.tasks), 1 / len(self.tasks))
+    def _as_sampled(self, weights_K: FloatArray) -> FloatArray:
+        # With loss_weighting=task the tasks are sampled evenly and z acts in the loss alone (Eq. 6).
+        even_K = np.full(len(self.tasks), 1 / len(self.tasks))
+        return even_K if self._config.loss_weighting == "task" else weights_K
 
     def launch_ahead(self, window: int) -> list[int]:
         """Choose what to generate before the next step has drawn its quotas, and hold it.
@@ -187,9 +179,11 @@ class TaskController:
         if self._carries_over:
             self._held = selection.left_groups()
         if selection.owed_K is not None:
-            # Residual weights give every task in the batch its share, however many groups it has there.
-            restored_K = (selection.chosen_K > 0) & (self._config.loss_weighting == "residual")
-            self._owed_K = np.where(restored_K, 0.0, selection.owed_K)
+            self._owed_K = selection.owed_K
+            if self._config.loss_weighting == "residual":
+                self._owed_K = owed_after_residual(
+                    selection.owed_K, selection.target_share_K, selection.chosen_K, self._config.max_loss_weight
+                )
             self._put(OWED.key, self._owed_K)
         self._observe_accuracy(selection)
         self._put_all(selection.readings())

@@ -186,3 +186,20 @@ def residual_weights(target_share_K: FloatArray, count_K: IntArray, max_weight: 
     share_K = count_K / max(int(count_K.sum()), 1)
     weight_K = np.divide(target_share_K, share_K, out=np.zeros(len(target_share_K)), where=count_K > 0)
     return np.minimum(weight_K, max_weight)
+
+
+def owed_after_residual(
+    owed_K: FloatArray, target_share_K: FloatArray, count_K: IntArray, max_weight: float
+) -> FloatArray:
+    """What residual weights leave owed of a step, in groups, shape (K,).
+
+    A task in the batch is owed nothing more, unless `max_weight` cut its weight: what that took from it stays owed. So
+    does all that is owed to a task that the batch lacks.
+
+    Args:
+        owed_K: o_k after the step, by the groups alone, shape (K,).
+        target_share_K, count_K, max_weight: as in `residual_weights`.
+    """
+    weight_K = residual_weights(target_share_K, count_K, max_weight)
+    missing_K = np.minimum(owed_K, target_share_K * count_K.sum() - weight_K * count_K)
+    return np.where(count_K == 0, owed_K, np.where(weight_K >= max_weight, missing_K, 0.0))

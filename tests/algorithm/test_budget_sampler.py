@@ -158,6 +158,21 @@ def test_residual_weights_leave_only_a_missing_task_owed():
     assert missing == pytest.approx(len(selection.launch_ids) / 2) and others == [0.0, 0.0]
 
 
+def test_what_a_cut_weight_takes_from_a_task_stays_owed():
+    config = MTGRPOConfig(
+        weights=FixedSettings([0.75, 0.25]),
+        sampler=BudgetSettings(),
+        loss_weighting="residual",
+        max_loss_weight=1.0,
+        seed=1,
+    )
+    subject, kept = TaskController(["a", "b"], 8, config), iter([KEPT])
+    selection = run(subject, lambda task: KEPT if task else next(kept, FILTERED))
+    due = 0.75 * len(selection.launch_ids)
+    assert selection.chosen_K[0] == 1 < due
+    assert subject.state_dict()["owed"] == [pytest.approx(due - 1), 0.0]
+
+
 def test_costs_are_counted_by_task_and_over_the_run():
     subject = controller((0.75, 0.25), budget=8)
     first = run(subject, lambda task: KEPT if task == 0 else FILTERED)

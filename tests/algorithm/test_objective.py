@@ -14,6 +14,7 @@ from mt_grpo_recipe.algorithm.objective import (
     clipped_surrogate,
     group_advantages,
     has_spread,
+    owed_after_residual,
     probe_rows,
     residual_weights,
     sequence_means,
@@ -149,6 +150,16 @@ def test_residual_weights_are_exactly_one_when_the_quotas_were_met():
 def test_residual_weights_are_bounded():
     # Task 1: target 1/2, share 1/32: 16, bounded by 5. Task 0: (1/2) / (31/32) = 16/31.
     assert residual_weights(np.array([0.5, 0.5]), np.array([31, 1]), 5.0) == pytest.approx([16 / 31, 5.0])
+
+
+def test_what_residual_weights_leave_owed():
+    """Of 16 groups 12 are due to a, 3 to b, 1 to c. With 2, 14 and 0 their weights are 6, cut to 5, 3/14 and none."""
+    shares_K, count_K = np.array([12, 3, 1]) / 16, np.array([2, 14, 0])
+    owed_K = np.array([10.0, -11.0, 1.0])
+    assert owed_after_residual(owed_K, shares_K, count_K, 5.0).tolist() == [2.0, 0.0, 1.0]
+    assert owed_after_residual(owed_K, shares_K, count_K, 6.0).tolist() == [0.0, 0.0, 1.0]
+    # No more than was owed before its weight, which is bounded.
+    assert owed_after_residual(np.array([1.5, -11.0, 1.0]), shares_K, count_K, 5.0).tolist() == [1.5, 0.0, 1.0]
 
 
 def test_residual_weights_of_an_empty_batch():
