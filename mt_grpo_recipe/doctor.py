@@ -53,7 +53,8 @@ def _are_named(overrides: list[str], *options: str) -> bool:
 
 EXAMPLE = """\
 example:
-  mt-grpo doctor +mt_grpo=mt_grpo_lean data.train_files=train.parquet data.val_files=test.parquet
+  mt-grpo doctor +mt_grpo=mt_grpo_lean actor_rollout_ref.rollout.name=vllm \\
+    data.train_files=train.parquet data.val_files=test.parquet
 
 Without overrides it checks the machine alone. With some, +mt_grpo=mt_grpo is assumed if they name no method.
 The exit status is 1 if anything is wrong, else 0.

@@ -48,7 +48,7 @@ def rounded_counts(shares_K: FloatArray, total: int) -> IntArray:
 def check_rounding(
     settings: SamplerSettings, tasks: Sequence[str], batch_size: int, standing_shares: Iterable[FloatArray]
 ) -> None:
-    """Refuse rounded quotas that leave a task out of every batch.
+    """Refuse rounded quotas that leave a task out of a batch, and of every other with the same shares.
 
     Args:
         settings: of the sampler.
@@ -72,8 +72,8 @@ def check_rounding(
             names = ", ".join(task for task, left_out in zip(tasks, left_out_K, strict=True) if left_out)
             raise SettingError(
                 "sampler.quota",
-                f"=rounded gives none of {groups} groups to {names}, step after step, since these shares stay as they "
-                "are. Use stratified or multinomial, or a larger batch.",
+                f"=rounded gives none of {groups} groups to {names}, step after step, since the shares of the tasks "
+                "stay as they are. Use stratified or multinomial, or a larger batch.",
             )
 
 

@@ -35,7 +35,7 @@ REASONS = {
 
 
 CORRECT_AND_RESUME = (
-    "Fix the cause below (an exception in the reward function, a reward or rollout worker that died) and start "
+    "Fix the cause (an exception in the reward function, a reward or rollout worker that died) and start "
     "again with trainer.resume_mode=auto: the checkpoints are kept."
 )
 
@@ -110,18 +110,20 @@ def check_validation(step: int, batch: KVBatchMeta, num_prompts: int, errors: Ma
 
 
 def give_up_validation(failure: ValidationFailed, training_began: bool) -> None:
-    """Log that a validation is left out. If rewards or engines are broken for good, training stops the run.
+    """Log that a validation is left out.
+
+    If no group of training finishes either, `stop_if_nothing_finishes` ends the run.
 
     Args:
         failure: what ended the validation.
         training_began: whether a step was sampled since this start.
 
     Raises:
-        EveryGroupFailed: before the first step, when nothing is lost by stopping.
+        EveryGroupFailed: no step was sampled yet, so nothing is lost by stopping.
     """
     if not training_began:
-        raise EveryGroupFailed(f"{CORRECT_AND_RESUME}\n{failure}") from failure
-    logger.error("This validation is left out and logs no accuracy; training goes on. %s", failure)
+        raise EveryGroupFailed(f"{failure}\n{CORRECT_AND_RESUME}") from failure
+    logger.error("A validation is left out, and no accuracy is logged for it; the run goes on. %s", failure)
 
 
 def log_shortfall(step: int, controller: TaskController, selection: Selection, errors: dict[int, str]) -> None:

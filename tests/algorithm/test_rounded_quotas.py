@@ -1,4 +1,4 @@
-"""Rounded quotas that would leave a task out of every batch are refused, and no others."""
+"""Rounded quotas that would leave a task out, step after step, are refused."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_rounded_quotas_are_judged_by_the_groups_that_a_round_draws():
     [
         {"weights": EIGHTHS},
         {},
-        {"weights": FixedSettings(), "sampler": StreamingSettings(quota="rounded", ratio=False)},
+        {"weights": FixedSettings(), "sampler": StreamingSettings(quota="rounded", ratio=False, oversample=1.0)},
         {"weights": FixedSettings(initial=[1.0] * 8 + [0.01]), "loss_weighting": "task", "sampler": ONE_ROUND},
     ],
     ids=["no weight", "moving weights", "streaming without a ratio", "sampled evenly"],

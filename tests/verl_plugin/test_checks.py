@@ -24,7 +24,7 @@ UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio
         (["mt_grpo.weights.trade_off=-0.1"], r"mt_grpo\.weights\.trade_off=-0\.1 cannot be used: it must be 0 or more"),
         (["+mt_grpo.lamda=1"], "lamda"),
         (
-            ["actor_rollout_ref.rollout.name='???'"],
+            ["actor_rollout_ref.rollout.name=null"],
             r"no default for actor_rollout_ref\.rollout\.name: add actor_rollout_ref\.rollout\.name=vllm\.",
         ),
         (

@@ -221,11 +221,12 @@ def test_validation_judges_a_rollout_as_training_does(monkeypatch, rollouts):
 def test_every_failed_group_is_recorded_with_its_exception_and_counted(monkeypatch, caplog):
     buffer, rollout = make_buffer(monkeypatch, lambda task, number: None, max_resample_rounds=1)
     rollout.error = "Traceback\nKeyError: 'answer_key'"
+    assert not buffer.has_sampled
     for steps in (1, 2, 3):
         with pytest.raises(EmptyBatch):
             sample(buffer)
         assert buffer.controller.streaks.failing == steps
-        assert buffer.record.errors == {0: rollout.error, 1: rollout.error}
+        assert buffer.record.errors == {0: rollout.error, 1: rollout.error} and buffer.has_sampled
     assert "(KeyError: 'answer_key')" in caplog.text
     rollout.outcome = lambda task, number: MIXED if task else None
     sample(buffer)

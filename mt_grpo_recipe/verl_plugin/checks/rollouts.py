@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from mt_grpo_recipe.algorithm.settings import TargetsSettings
 from mt_grpo_recipe.config import MTGRPOConfig
@@ -14,7 +14,7 @@ def _engines_are_named(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     engines = {"actor_rollout_ref.rollout": config.actor_rollout_ref.rollout}
     if config.reward.reward_model.enable:
         engines["reward.reward_model.rollout"] = config.reward.reward_model.rollout
-    unnamed = [f"{path}.name" for path, engine in engines.items() if OmegaConf.is_missing(engine, "name")]
+    unnamed = [f"{path}.name" for path, engine in engines.items() if engine.get("name") is None]
     if not unnamed:
         return None
     return (
