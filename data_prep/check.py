@@ -195,7 +195,7 @@ def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) ->
                 f"{shown(gold.respelled)}, which says the same",
             )
         elif not gold.is_read():
-            yield Fault("unread gold", number, f"{shown(gold.response)} scores 1.0 letter by letter alone")
+            yield Fault("unread gold", number, f"{shown(gold.response)} scores 1.0 only when spelled exactly like that")
 
 
 def _is_blank(target: Any) -> bool:

@@ -46,8 +46,8 @@ def main(argv: list[str] | None = None) -> None:
             importlib.import_module(module_name).add_arguments(subparser)
     if given and given[0] in COMMANDS and (empty := _empty(given[1:])):
         raise SystemExit(
-            f"mt-grpo {given[0]}: {empty} is empty: write a value, or leave it out. A shell puts nothing in the place "
-            "of a variable that is not set"
+            f"mt-grpo {given[0]}: {empty} is empty: write a value, or leave it out. An unset shell variable expands to "
+            "nothing"
         )
     args = parser.parse_args(given)
     try:

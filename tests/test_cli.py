@@ -32,8 +32,8 @@ def test_an_empty_argument_is_refused_by_every_command(arguments, what, tmp_path
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == (
-        f"mt-grpo {arguments[0]}: {what} is empty: write a value, or leave it out. A shell puts nothing in the place "
-        "of a variable that is not set"
+        f"mt-grpo {arguments[0]}: {what} is empty: write a value, or leave it out. An unset shell variable expands to "
+        "nothing"
     )
     assert not list(tmp_path.iterdir())
 

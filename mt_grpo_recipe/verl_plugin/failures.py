@@ -24,9 +24,9 @@ ERROR_LENGTH = 2000
 """Characters of a traceback that the queue keeps."""
 FAILING_STEPS_LIMIT = 3
 """Steps in a row after which a failing task is warned of, and after which a run without any finished group stops."""
-_STALLED = "it did not end within mt_grpo.sampler.stall_timeout_s"
+_STALLED = "no group ended for mt_grpo.sampler.stall_timeout_s while it was in flight"
 REASONS = {
-    "finished": "it has no output, or a reward or an `acc` of it is not a finite number",
+    "finished": "it has no output, or one of its rewards or `acc` values is not a finite number",
     "failure": "its exception was not passed on; the log of the rollout workers has it, with uid={uid}",
     "pending": _STALLED,
     "running": _STALLED,
@@ -143,7 +143,7 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
     failed = [f"{tasks[k]!r} {failed_K[k]} of {ended_K[k]} ({error.splitlines()[-1]})" for k, error in errors.items()]
     if short or failed:
         logger.warning(
-            "Step %d: short of its quota after %d rounds: %s; groups failed: %s.",
+            "Step %d: tasks short of their quota after %d round(s): %s; failed groups: %s.",
             step,
             selection.rounds,
             ", ".join(short) or "none",

@@ -103,7 +103,7 @@ FIXED = ("mt_grpo.weights.rule=fixed", "mt_grpo.weights.initial=null")
 """For losses whose change the improvement-aware rule does not measure."""
 TRAINS = "steps with a gradient"
 TRAINED = metric("actor/grad_norm")
-NOT_THE_LOSS = "of which mt_grpo.weights.rule=improvement_aware reads the change"
+NOT_THE_LOSS = "whose change mt_grpo.weights.rule=improvement_aware reads"
 NOT_RELATIVE = "with mt_grpo.sampler.drop_uninformative=true"
 UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio=false")
 NEEDS = {"dro": (f"{ACTOR}policy_loss.dro_beta=0.1",)}
@@ -192,7 +192,7 @@ CASES = (
     ),
     Case(
         "adv-reinforce_plus_plus",
-        "`algorithm.adv_estimator=reinforce_plus_plus`, or another with a value for flat groups",
+        "`algorithm.adv_estimator=reinforce_plus_plus`, or another that gives zero-gradient groups an advantage",
         ("algorithm.adv_estimator=reinforce_plus_plus",),
         refused=NOT_RELATIVE,
     ),

@@ -146,7 +146,7 @@ def test_a_task_whose_reward_never_works_is_short_and_named_and_training_goes_on
         assert steps[step][f"mt_grpo/shortfall/{METRIC_NAMES[KEYS]}"] > 0
         assert steps[step]["mt_grpo/failed_groups"] > 0
         assert steps[step]["mt_grpo/skipped_update"] == 0
-    assert f"Step {step}: short of its quota" in output
+    assert f"Step {step}: tasks short of their quota" in output
     assert f"{KEYS!r} 0 of " in output
 
 

@@ -44,7 +44,7 @@ UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio
         ),
         (
             ["actor_rollout_ref.actor.policy_loss.loss_mode=gspo"],
-            r"loss_mode=gspo trains another loss .* reads the change\. Use mt_grpo or vanilla, or a rule",
+            r"loss_mode=gspo trains a loss other than .*=improvement_aware reads\. Use mt_grpo or vanilla, or a rule",
         ),
         (
             ["algorithm.adv_estimator=reinforce_plus_plus"],
@@ -52,7 +52,7 @@ UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio
         ),
         (
             ["algorithm.rollout_correction.bypass_mode=True"],
-            r"bypass_mode=True takes the engine's .*=improvement_aware would read what engine and trainer differ by",
+            r"bypass_mode=True uses the engine's .*=improvement_aware would mistake the mismatch between engine and",
         ),
         (
             ["algorithm.use_kl_in_reward=True", "mt_grpo.weights.rule=sec", *UNFILTERED],
@@ -62,7 +62,7 @@ UNFILTERED = ("mt_grpo.sampler.drop_uninformative=false", "mt_grpo.sampler.ratio
         (["custom_reward_function.path=a.py"], r"custom_reward_function\.path=a\.py: .*Use that"),
         (
             ["trainer.n_gpus_per_node=1"],
-            r"An engine takes 2 GPUs \(actor_rollout_ref\.rollout: tensor_model_parallel_size=2\), and there are 1 "
+            r"engine needs 2 GPUs \(actor_rollout_ref\.rollout: tensor_model_parallel_size=2\), but the run has 1 "
             r"\(trainer\.n_gpus_per_node=1 times trainer\.nnodes=1\), .* Use engines of a size that divides 1, such as",
         ),
         (["algorithm.use_pf_ppo=True"], r"use_pf_ppo=True: .*no critic"),
@@ -145,12 +145,12 @@ def test_micro_batches_must_divide_what_a_rank_has_of_a_mini_batch(overrides, ro
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["mt_grpo.sampler.schedule=rounds"], r"schedule=rounds: a round begins with nothing.*Use streaming"),
+        (["mt_grpo.sampler.schedule=rounds"], r"schedule=rounds: a step begins with nothing in flight.*Use streaming"),
         (["mt_grpo.sampler.surplus=abort"], r"surplus=abort: .*Leave mt_grpo\.sampler\.surplus=drain"),
         (["mt_grpo.improvement.granularity=mini_batch"], r"granularity=mini_batch: .*Use step"),
         (["trainer.v1.separate_async.parameter_sync_step=3"], r"train_batch_size=32 .*parameter_sync_step \(3\)"),
         (["actor_rollout_ref.actor.ppo_mini_batch_size=12"], r"parameter_sync_step \(2\) mini-batches .*\(12\)"),
-        (["actor_rollout_ref.rollout.nnodes=0"], r"nnodes=0.* needs devices for rollouts alone"),
+        (["actor_rollout_ref.rollout.nnodes=0"], r"nnodes=0.* needs devices reserved for rollouts"),
         (["actor_rollout_ref.rollout.checkpoint_engine.backend=naive"], r"backend=naive .*Use nccl"),
         (["trainer.v1.separate_async.hybrid_rollout.enable_switch=True"], r"enable_switch=True .*set it to False"),
         (["trainer.v1.sampler.max_off_policy_strategy=wait"], r"max_off_policy_strategy=wait: .*Use drop"),

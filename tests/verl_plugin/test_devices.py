@@ -12,7 +12,7 @@ def test_engines_may_be_of_any_size_that_fills_the_gpus():
     sizes = ("tensor_model_parallel_size=2", "pipeline_model_parallel_size=2")
     engine = [f"actor_rollout_ref.rollout.{size}" for size in sizes]
     check("trainer.n_gpus_per_node=2", "trainer.nnodes=2", *engine)
-    with pytest.raises(ConfigError, match=r"takes 4 GPUs \(.*=2, pipeline_model.*=2\), and there are 2 "):
+    with pytest.raises(ConfigError, match=r"needs 4 GPUs \(.*=2, pipeline_model.*=2\), but the run has 2 "):
         check("trainer.n_gpus_per_node=2", *engine)
     check("trainer.n_gpus_per_node=1", "actor_rollout_ref.rollout.tensor_model_parallel_size=1")
 

@@ -58,7 +58,7 @@ def test_the_first_failure_of_each_task_is_found_whatever_failed(monkeypatch):
     }
     monkeypatch.setattr(failures, "tq", rollout)
     errors = first_errors(step_of((0, FAILED), (0, FAILED), (1, FAILED), (1, GOOD)), ["u0", "u1", "u2", "u3"])
-    assert errors == {0: TRACEBACK, 1: "it has no output, or a reward or an `acc` of it is not a finite number"}
+    assert errors == {0: TRACEBACK, 1: "it has no output, or one of its rewards or `acc` values is not a finite number"}
     rollout.items = {"u0": {"status": "failure"}, "u1": {"status": "running"}}
     errors = first_errors(step_of((0, FAILED), (1, FAILED)), ["u0", "u1"])
     assert errors[0].endswith("the log of the rollout workers has it, with uid=u0") and "stall_timeout_s" in errors[1]
@@ -69,7 +69,8 @@ def test_a_step_says_how_many_groups_of_which_task_failed_and_why(caplog):
         log_shortfall(7, controller((1, 0)), step_of((0, FAILED), (0, FAILED), (1, GOOD)), {0: TRACEBACK})
         log_shortfall(8, controller(), step_of((0, GOOD), (1, GOOD)), {})
     assert caplog.messages == [
-        "Step 7: short of its quota after 1 rounds: 'a' 0 of 1; groups failed: 'a' 2 of 2 (KeyError: 'answer_key')."
+        "Step 7: tasks short of their quota after 1 round(s): 'a' 0 of 1; "
+        "failed groups: 'a' 2 of 2 (KeyError: 'answer_key')."
     ]
 
 

@@ -65,7 +65,7 @@ def test_a_hopeless_task_ends_within_the_budget_with_its_shortfall_logged(monkey
         batch = sample(buffer)
     assert len(rollout.launched) == 3 * 8 * 4
     assert shares(buffer, batch).tolist() == [0, 8]
-    assert "short of its quota after 4 rounds: 'a' 0 of 4" in caplog.text
+    assert "short of their quota after 4 round(s): 'a' 0 of 4" in caplog.text
     assert buffer.controller.metrics()["shortfall"] == {"a": 4.0, "b": 0.0}
     assert buffer.controller.metrics()["zero_grad_rate"] == {"a": 1.0, "b": 0.0}
 
@@ -167,7 +167,7 @@ def test_a_budget_generates_its_groups_and_trains_on_all_that_are_informative(mo
             f"uid{number}" for number in informative
         ]
         rollout.kv_clear(batch.keys, "train")
-    assert "short of its quota" not in caplog.text
+    assert "short of their quota" not in caplog.text
     assert buffer.controller.totals()["trained_over_informative"] == 1
     assert np.abs(buffer.controller.state_dict()["owed"]).max() <= 4
 

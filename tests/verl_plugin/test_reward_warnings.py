@@ -109,7 +109,7 @@ def test_numbers_off_the_scale_are_named_once(monkeypatch, caplog, rewards, sett
 def test_an_acc_that_is_no_number_fails_its_group_in_training_and_is_wrong_at_validation(monkeypatch, caplog, acc):
     buffer, rollout = make_buffer(monkeypatch, lambda task, number: MIXED if task else [RIGHT, (1.0, acc)])
     sample(buffer)
-    assert buffer.record.errors == {0: "it has no output, or a reward or an `acc` of it is not a finite number"}
+    assert buffer.record.errors == {0: "it has no output, or one of its rewards or `acc` values is not a finite number"}
     rollout.validate("p", [(1.0, acc), (1.0, MISSING)])
     buffer.sample(global_steps=1, partition_id="val", batch_size=1)
     assert buffer.take_validated() == {"p": [0.0, 1.0]}

@@ -73,9 +73,9 @@ class BatchSettings(SamplerSettings):
 
     quota: str = "multinomial"
     """How n_k, the groups wanted of each task, come from z. multinomial: drawn, Multinomial(B, z), as in Algorithm 2;
-    stratified: drawn, less than 1 from B z_k; rounded: not drawn."""
+    stratified: drawn, each less than 1 from B z_k; rounded: B z_k rounded, without a draw."""
     oversample: float = 3.0
-    """M_os: groups per round, in batches."""
+    """M_os: groups per round, as a multiple of B."""
     max_resample_rounds: int = 10
     """N_rs: rounds after the first. Streaming has no rounds, but may launch as many groups in all. What is still short
     after that is logged, and training goes on."""
@@ -109,7 +109,7 @@ class StreamingSettings(BatchSettings):
     schedule: ClassVar[str] = "streaming"
 
     max_inflight: float = 3.0
-    """Most groups in flight, in batches."""
+    """Largest number of groups in flight, as a multiple of B."""
     safety_margin: float = 0.0
     """Groups launched beyond the number expected to be needed, in standard deviations of that number."""
     surplus: str = "drain"

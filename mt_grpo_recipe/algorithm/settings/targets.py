@@ -63,9 +63,9 @@ class TargetsSettings(CommonRuleSettings):
     tolerance: float | None = None
     """How far a task may be below the average of all tasks. Unless set: any distance."""
     integral_gain: float = 0.1
-    """K_I: pressure that a task gains per step and shortfall of 1."""
+    """K_I: integral gain of the controller, per step and unit of accuracy below the bound."""
     proportional_gain: float = 5.0
-    """K_P: pressure that a shortfall of 1 adds at once."""
+    """K_P: proportional gain of the controller, per unit of accuracy below the bound."""
     patience: int = 50
     """Steps without progress after which a task counts as out of reach."""
     stop_when_met: bool = False

@@ -69,7 +69,7 @@ class ImprovementAwareSettings(_AdamWSettings):
     weight_decay: float = 1e-5
     """AdamW's decay of the logits."""
     trade_off: float = 0.2
-    """lambda: weight of J_k beside I_k. Larger follows the weakest task, smaller the one that stalls."""
+    """lambda: weight of J_k beside I_k. Larger values favour the weakest task, smaller ones the one that stalls."""
     improvement_clip: float = 0.1
     """c: I_k is clipped to [-c, c]."""
 

@@ -12,8 +12,8 @@ def _streaming(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     if mt_grpo.sampler.schedule == "streaming":
         return None
     return (
-        f"mt_grpo.sampler.schedule={mt_grpo.sampler.schedule}: a round begins with nothing and waits for all of "
-        f"its groups, while trainer mode {ASYNC_MODE} keeps prompts in flight. Use streaming, or +mt_grpo=mt_grpo."
+        f"mt_grpo.sampler.schedule={mt_grpo.sampler.schedule}: a step begins with nothing in flight and waits for "
+        f"all its groups, while trainer mode {ASYNC_MODE} keeps prompts in flight. Use streaming, or +mt_grpo=mt_grpo."
     )
 
 
@@ -53,7 +53,7 @@ def _devices_for_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | No
         return None
     return (
         f"actor_rollout_ref.rollout.nnodes={rollout.nnodes}, n_gpus_per_node={rollout.n_gpus_per_node}: trainer "
-        f"mode {ASYNC_MODE} needs devices for rollouts alone. Use 1 or more of both, beside those of trainer.*."
+        f"mode {ASYNC_MODE} needs devices reserved for rollouts. Set both to 1 or more, in addition to trainer.*."
     )
 
 

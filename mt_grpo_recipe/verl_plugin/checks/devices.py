@@ -72,9 +72,9 @@ def _engines_fill_the_gpus(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | N
         return None
     sizes = ", ".join(f"{size}={rollout[size]}" for size in ENGINE_SIZES if rollout[size] > 1)
     return (
-        f"An engine takes {engine} GPUs (actor_rollout_ref.rollout: {sizes}), and there are {gpus} "
-        f"(trainer.n_gpus_per_node={trainer.n_gpus_per_node} times trainer.nnodes={trainer.nnodes}), which is no "
-        f"multiple of that. Use engines of a size that divides {gpus}, such as "
+        f"A rollout engine needs {engine} GPUs (actor_rollout_ref.rollout: {sizes}), but the run has {gpus} "
+        f"(trainer.n_gpus_per_node={trainer.n_gpus_per_node} times trainer.nnodes={trainer.nnodes}), which is not a "
+        f"multiple of {engine}. Use engines of a size that divides {gpus}, such as "
         "actor_rollout_ref.rollout.tensor_model_parallel_size=1, or another number of GPUs."
     )
 

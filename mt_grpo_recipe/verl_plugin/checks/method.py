@@ -50,8 +50,8 @@ def _improvement_of_the_loss(config: DictConfig, mt_grpo: MTGRPOConfig) -> str |
     if not mt_grpo.weights.reads_improvement or loss_mode in TOKEN_SURROGATES:
         return None
     return (
-        f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} trains another loss than the clipped surrogate per "
-        f"token, of which mt_grpo.weights.rule={mt_grpo.weights.rule} reads the change. Use "
+        f"actor_rollout_ref.actor.policy_loss.loss_mode={loss_mode} trains a loss other than the per-token clipped "
+        f"surrogate, whose change mt_grpo.weights.rule={mt_grpo.weights.rule} reads. Use "
         f"{' or '.join(TOKEN_SURROGATES)}, or a rule that does not read "
         "the improvement, such as mt_grpo.weights.rule=regularized, targets or fixed."
     )
@@ -62,9 +62,9 @@ def _improvement_from_the_same_model(config: DictConfig, mt_grpo: MTGRPOConfig) 
     if not mt_grpo.weights.reads_improvement or not correction.get("bypass_mode"):
         return None
     return (
-        "algorithm.rollout_correction.bypass_mode=True takes the engine's log-probabilities for the old ones, so "
-        f"mt_grpo.weights.rule={mt_grpo.weights.rule} would read what engine and trainer differ by as a change of the "
-        "policy. Use bypass_mode=False, or a rule that does not read the improvement, such as "
+        "algorithm.rollout_correction.bypass_mode=True uses the engine's log-probabilities as the old ones, so "
+        f"mt_grpo.weights.rule={mt_grpo.weights.rule} would mistake the mismatch between engine and trainer for a "
+        "change of the policy. Use bypass_mode=False, or a rule that does not read the improvement, such as "
         "mt_grpo.weights.rule=regularized, targets or fixed."
     )
 

@@ -30,9 +30,9 @@ NOT_DONE = {
         "the shares of the tasks are mt_grpo.weights. Use mt_grpo.weights.rule=fixed with "
         "mt_grpo.weights.initial=[...], in the order of mt_grpo.tasks"
     ),
-    "trainer.critic_warmup": "without a critic those steps would generate and train nothing. Use 0",
-    "trainer.v1.sampler.custom_sampler.path": "the replay buffer is the plugin's. Leave it out, or +mt_grpo too",
-    "trainer.v1.sampler.custom_sampler.name": "the replay buffer is the plugin's. Leave it out, or +mt_grpo too",
+    "trainer.critic_warmup": "without a critic, those steps would generate rollouts and train nothing. Use 0",
+    "trainer.v1.sampler.custom_sampler.path": "the replay buffer is the plugin's. Leave it out, or leave out +mt_grpo",
+    "trainer.v1.sampler.custom_sampler.name": "the replay buffer is the plugin's. Leave it out, or leave out +mt_grpo",
 }
 """Option -> why a value that asks for something cannot be had, and what to do."""
 

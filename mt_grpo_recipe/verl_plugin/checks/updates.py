@@ -13,8 +13,8 @@ def _one_epoch_per_mini_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> str 
     if mt_grpo.improvement.granularity != "mini_batch" or epochs == 1:
         return None
     return (
-        "mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1; it is "
-        f"{epochs}. Use that, or mt_grpo.improvement.granularity=step."
+        "mt_grpo.improvement.granularity=mini_batch needs actor_rollout_ref.actor.ppo_epochs=1, not "
+        f"{epochs}. Set it to 1, or use mt_grpo.improvement.granularity=step."
     )
 
 
