@@ -29,8 +29,8 @@ def _rewards_at_group_end(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | No
         return None
     return (
         "reward.reward_model.enable=True on the policy's devices: verl computes such rewards only after sampling, but "
-        "the sampler needs each reward when a group ends. Use a rule-based reward, or give the reward model machines of "
-        "its own with reward.reward_model.enable_resource_pool=True."
+        "the sampler needs each reward when a group ends. Use a rule-based reward, or give the reward model machines "
+        "of its own with reward.reward_model.enable_resource_pool=True."
     )
 
 
