@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -114,12 +114,14 @@ class Setting:
         rates: the learning rates that were chosen, by method, where it is not `LEARNING_RATE`.
         mix: shares of `static_mix`, one number per task.
         seeds: those that are reported.
+        first_seeds: those of them whose results were known when the others were added.
         choice_seeds: of the runs that settings are chosen on.
         model: to start from.
         validate_groups: groups from one validation to the next, in what is reported.
         answers: to each test puzzle in a validation.
         level: per cent of the worst task whose cost is reported.
         ours: the method that the others are compared with.
+        paired: methods whose difference from each other one is tabled, budget by budget.
     """
 
     rows: Mapping[str, int]
@@ -128,13 +130,15 @@ class Setting:
     grid: Mapping[str, tuple[int, ...]]
     mix: tuple[float, ...]
     rates: Mapping[str, float] = field(default_factory=dict)
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[int, ...] = tuple(range(10))
+    first_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     choice_seeds: tuple[int, ...] = (100, 101)
     model: Path = MINI / "warm_model"
     validate_groups: int = 240
     answers: int = 2
     level: float = 40.0
     ours: str = "mt_grpo_lean"
+    paired: tuple[str, ...] = ("mt_grpo_lean", "mt_grpo_targets", "grpo")
 
     def puzzles(self, purpose: Purpose) -> tuple[Path, int]:
         """Folder of the puzzles, and the seed that they are made with."""
@@ -174,18 +178,27 @@ TARGET = 0.5
 _RESAMPLED = ("grpo_rps", "mt_grpo", "mt_grpo_0.1", "mt_grpo_reg", "mt_grpo_stream", "mt_grpo_lean", "mt_grpo_targets")
 _EQUAL = ("grpo", "static_mix", "sec_grpo", "dump", "gdro", "dapo", "dapo_stream", "sec_dapo", "grpo_iwu", *_RESAMPLED)
 _EQUAL_GRID = ("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean")
-_UNEQUAL_AT_6 = ("grpo_proportional", "gdro", "grpo_iwu")
+_UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "gdro", "grpo_iwu", "mt_grpo")
 _UNEQUAL_AT_12 = (
     "grpo",
-    "static_mix",
     "sec_grpo",
     "dump",
     "dapo_proportional",
     "dapo_stream_proportional",
     "sec_dapo",
-    *_RESAMPLED,
+    *(method for method in _RESAMPLED if method != "mt_grpo"),
 )
-_UNEQUAL_GRID = ("grpo", "grpo_proportional", "gdro", "dapo_stream_proportional", "grpo_iwu", "mt_grpo_lean")
+_UNEQUAL_GRID = (
+    "grpo",
+    "grpo_proportional",
+    "static_mix",
+    "gdro",
+    "dapo_stream_proportional",
+    "grpo_iwu",
+    "mt_grpo",
+    "mt_grpo_lean",
+)
+_NINE_GRID = ("grpo", "static_mix", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo", "mt_grpo_lean")
 SETTINGS = {
     "equal": Setting(
         rows={"countdown-mini": 1900, "arc-mini": 1900, "zebra-mini": 1900},
@@ -194,6 +207,7 @@ SETTINGS = {
         grid=dict.fromkeys(_EQUAL_GRID, (3, 6, 12, 24)),
         mix=(1, 4, 1),
         seeds=(0, 1, 2, 3, 4, 5),
+        first_seeds=(0, 1, 2, 3, 4, 5),
     ),
     "unequal": Setting(  # shares of 45, 5 and 50 %
         rows={"countdown-mini": 1710, "arc-mini": 190, "zebra-mini": 1900},
@@ -209,13 +223,15 @@ SETTINGS = {
         grid={},
         mix=(1, 4, 1),
         seeds=(0, 1, 2),
+        first_seeds=(0, 1, 2),
+        paired=("mt_grpo_lean",),
     ),
     "nine": Setting(
         rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
         data=DATA / "data-nine",
         batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2"), 9)
-        | {"grpo_iwu": 18},
-        grid=dict.fromkeys(("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_lean"), (9, 18)),
+        | {"grpo_iwu": 18, "static_mix": 18},
+        grid=dict.fromkeys(_NINE_GRID, (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
         rates={"gdro": 1e-4},
         choice_seeds=(100,),
@@ -223,12 +239,6 @@ SETTINGS = {
         validate_groups=480,
         answers=1,
         level=30.0,
+        paired=("mt_grpo_lean", "mt_grpo_lean_0.1", "mt_grpo_targets", "grpo"),
     ),
 }
-SETTINGS["again"] = replace(  # whether what the first seeds of "nine" showed of a smaller trade-off comes again
-    SETTINGS["nine"],
-    batches=dict.fromkeys(("grpo", "static_mix", "gdro", "mt_grpo_lean_0.1", "mt_grpo_targets"), 9),
-    grid={},
-    seeds=(5, 6, 7, 8, 9),
-    ours="mt_grpo_lean_0.1",
-)

@@ -16,8 +16,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from budgets import MEASURES, half_width, runs_of
 from comparisons import read_label
-from equal_rollouts import MEASURES, half_width, runs_of
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from against_verl import runs_by_method
+from budgets import MEASURES, at_groups, cell, groups_by_validation
 from comparisons import MINI
-from equal_rollouts import MEASURES, at_groups, cell, groups_by_validation
 
 from mt_grpo_recipe.report.measure.accuracy import worst_accuracy
 from mt_grpo_recipe.report.read.log import Run

@@ -19,9 +19,9 @@ from statistics import fmean
 
 import numpy as np
 from against_verl import runs_by_method
+from budgets import cell
 from compare import prepare, train_all
 from comparisons import GROUPS, ROLLOUTS_PER_GROUP, SETTINGS, Training
-from equal_rollouts import cell
 
 from mt_grpo_recipe.algorithm.arrays import FloatArray
 from mt_grpo_recipe.metrics import TASK_ACCURACY, TOTAL_METRICS, UNMET

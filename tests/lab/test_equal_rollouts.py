@@ -2,9 +2,12 @@
 
 import json
 import math
+import re
 from collections import Counter
 from statistics import fmean
 
+import against_verl
+import budgets
 import compare
 import comparisons
 import equal_rollouts
@@ -12,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from mt_grpo_recipe.report.read.log import read_run
+
+PAGES = ("RESULTS", "EQUAL_ROLLOUTS", "EQUAL_STEPS")
 
 
 def step_log(step, groups, weights, trained, generated, no_gradient, worst=None):
@@ -41,29 +46,29 @@ def run(tmp_path):
 
 
 def test_accuracy_is_interpolated_over_groups(run):
-    assert equal_rollouts.at_groups(run, equal_rollouts.worst_accuracy, 500) == pytest.approx(20)
-    assert equal_rollouts.at_groups(run, equal_rollouts.mean_accuracy, 1750) == pytest.approx(55)
+    assert budgets.at_groups(run, budgets.worst_accuracy, 500) == pytest.approx(20)
+    assert budgets.at_groups(run, budgets.mean_accuracy, 1750) == pytest.approx(55)
     with pytest.raises(ValueError, match="2500 groups, fewer than 2600"):
-        equal_rollouts.at_groups(run, equal_rollouts.worst_accuracy, 2600)
+        budgets.at_groups(run, budgets.worst_accuracy, 2600)
 
 
 def test_groups_to_a_level(run):
-    assert equal_rollouts.groups_to(run, 40) == pytest.approx(1500)
-    assert equal_rollouts.groups_to(run, 59.9) == math.inf, "reached after the last budget"
-    assert equal_rollouts.groups_to(run, 70) == math.inf
+    assert budgets.groups_to(run, 40) == pytest.approx(1500)
+    assert budgets.groups_to(run, 59.9) == math.inf, "reached after the last budget"
+    assert budgets.groups_to(run, 70) == math.inf
 
 
 def test_shares_and_what_was_trained_on(run):
     """Trained 900 of a and 500 of b; due are 100 + 225 + 450 of a. Generated with a gradient: 1,050 and 500."""
-    assert equal_rollouts.share_error(run) == pytest.approx(100 * 125 / 1400)
-    assert equal_rollouts.trained_over_informative(run) == pytest.approx(100 * 1400 / 1550)
+    assert budgets.share_error(run) == pytest.approx(100 * 125 / 1400)
+    assert budgets.trained_over_informative(run) == pytest.approx(100 * 1400 / 1550)
 
 
 def test_groups_without_a_gradient_do_not_count_as_trained_on(tmp_path):
     line = step_log(1, 400, (0.5, 0.5), (200, 120), (200, 200), (50, 60))
     (tmp_path / "run.json").write_text(json.dumps({"method": "grpo_b6", "seed": 0}))
     (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
-    _, trained, _ = equal_rollouts.gradient_counts(read_run(tmp_path))
+    _, trained, _ = budgets.gradient_counts(read_run(tmp_path))
     assert trained.tolist() == [[150, 120]]
 
 
@@ -72,12 +77,12 @@ def test_filtered_groups_are_lost_even_if_they_have_a_gradient(tmp_path):
     line["data"] |= {"mt_grpo/filtered_rate/a": 0.5, "mt_grpo/filtered_rate/b": 0.0}
     (tmp_path / "run.json").write_text(json.dumps({"method": "dapo_b6", "seed": 0}))
     (tmp_path / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
-    generated, trained, _ = equal_rollouts.gradient_counts(read_run(tmp_path))
+    generated, trained, _ = budgets.gradient_counts(read_run(tmp_path))
     assert generated.tolist() == [[100, 50]] and trained.tolist() == [[100, 50]]
 
 
 def test_the_interval_of_a_mean():
-    assert equal_rollouts.half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3))
+    assert budgets.half_width([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3))
 
 
 def test_every_run_is_trained_once_and_on_puzzles_of_its_stage():
@@ -89,9 +94,8 @@ def test_every_run_is_trained_once_and_on_puzzles_of_its_stage():
         assert not {run.seed for run in choose} & {run.seed for run in report}
         for own, others in zip(setting.puzzles("choose"), setting.puzzles("report"), strict=True):
             assert own != others
-    folders = [setting.data for name, setting in comparisons.SETTINGS.items() if name != "again"]
+    folders = [setting.data for setting in comparisons.SETTINGS.values()]
     assert len(set(folders)) == len(folders)
-    assert not set(comparisons.SETTINGS["again"].seeds) & set(comparisons.SETTINGS["nine"].seeds)
 
 
 def test_unequal_files_hold_the_first_puzzles_of_each_task(data, tmp_path, monkeypatch):
@@ -114,28 +118,42 @@ def test_the_page_is_written_from_the_logs():
 @pytest.mark.parametrize("setting", comparisons.SETTINGS)
 def test_the_results_show_a_table_of_each_setting(setting):
     described = comparisons.SETTINGS[setting]
-    runs = equal_rollouts.runs_of("report", setting)
+    runs = budgets.runs_of("report", setting)
     table = equal_rollouts.summary_rows(runs, described.level, described.ours, equal_rollouts.BELOW_GRPO)
     assert "\n".join(table) in (comparisons.MINI / "RESULTS.md").read_text(encoding="utf-8")
 
 
+def test_every_interval_that_the_results_state_is_in_a_table():
+    """Without its sign, which depends on which of two methods is taken from which."""
+    interval = re.compile(r"\d+\.\d ± \d+\.\d")
+    tables = {name: (comparisons.MINI / f"{name}.md").read_text(encoding="utf-8") for name in PAGES}
+    lines = tables["RESULTS"].splitlines()
+    stated = interval.findall(" ".join(line.strip() for line in lines if not line.startswith("|")))
+    assert len(stated) > 20
+    assert not set(stated) - {found for text in tables.values() for found in interval.findall(rows_of(text))}
+
+
+def rows_of(text):
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
 @pytest.mark.parametrize("setting", comparisons.SETTINGS)
 def test_the_methods_that_the_results_leave_out_are_below_grpo(setting):
-    runs = equal_rollouts.by_method(equal_rollouts.runs_of("report", setting))
+    runs = budgets.by_method(budgets.runs_of("report", setting))
     worst_of = {
-        method: fmean(equal_rollouts.mean_over_budgets(run, equal_rollouts.worst_accuracy) for run in own)
+        method: fmean(budgets.mean_over_budgets(run, budgets.worst_accuracy) for run in own)
         for method, versions in runs.items()
         for own in versions.values()
     }
     left_out = worst_of.keys() & set(equal_rollouts.BELOW_GRPO)
     assert all(worst_of[method] < worst_of["grpo"] for method in left_out)
-    assert left_out or setting in ("rare", "again")
+    assert left_out or setting == "rare"
 
 
 @pytest.mark.parametrize("setting", [name for name, described in comparisons.SETTINGS.items() if described.grid])
 def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
     described = comparisons.SETTINGS[setting]
-    table = list(equal_rollouts.choice_rows(equal_rollouts.runs_of("choose", setting)))
+    table = list(equal_rollouts.choice_rows(budgets.runs_of("choose", setting)))
     assert "\n".join(table) in (comparisons.MINI / "PROTOCOL.md").read_text(encoding="utf-8")
     sizes = [int(cell.split()[1]) for cell in table[0].strip("|").split("|")[1:]]
     assert len(table) == 2 + len(described.grid)
@@ -147,7 +165,7 @@ def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
 
 @pytest.mark.parametrize("setting", comparisons.SETTINGS)
 def test_every_reported_run_has_the_batch_and_learning_rate_of_its_method(setting):
-    runs = equal_rollouts.by_method(equal_rollouts.runs_of("report", setting))
+    runs = budgets.by_method(budgets.runs_of("report", setting))
     described = comparisons.SETTINGS[setting]
     assert set(described.grid) <= set(runs) <= set(described.batches)
     for method, versions in runs.items():
@@ -175,12 +193,28 @@ def test_a_label_says_method_batch_and_learning_rate():
 
 
 def test_one_value_has_no_interval():
-    assert equal_rollouts.cell([12.34], "+") == "+12.3"
-    assert equal_rollouts.cell([1.0, 2.0, 3.0]) == "2.0 ± 2.5"
+    assert budgets.cell([12.34], "+") == "+12.3"
+    assert budgets.cell([1.0, 2.0, 3.0]) == "2.0 ± 2.5"
 
 
-def test_joined_settings_have_each_seed_once():
-    runs = equal_rollouts.joined("nine", "again")
-    assert {comparisons.read_label(label)[0] for label in runs} == set(comparisons.SETTINGS["again"].batches)
-    seeds = [*comparisons.SETTINGS["nine"].seeds, *comparisons.SETTINGS["again"].seeds]
-    assert all(sorted(run.seed for run in own) == seeds for own in runs.values())
+def test_differences_are_taken_seed_by_seed(tmp_path):
+    """In seed 1 the worst task is 10 points apart at each budget, in seed 2, which grpo has twice as good, 20."""
+    for method, seed, worst in (("grpo", 1, 0.1), ("grpo", 2, 0.2), ("gdro", 1, 0.2), ("gdro", 2, 0.4), ("dump", 2, 0)):
+        folder = tmp_path / f"{method}-{seed}"
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps({"method": f"{method}_b6", "seed": seed}))
+        log = [step_log(step, 2400 * step, (1, 0), (1, 0), (1, 0), (0, 0), worst) for step in (0, 1)]
+        (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in log))
+    runs = against_verl.runs_by_method(tmp_path)
+    rows = list(equal_rollouts.difference_rows(runs, "gdro"))
+    assert rows[0].startswith("| gdro minus, pairs | points of | mean | 960 |")
+    interval = budgets.half_width([10, 20])
+    assert rows[2] == f"| grpo, 2 | worst task |{f' +15.0 ± {interval:.1f} |' * 5}"
+    assert rows[3] == f"| dump, 1 | worst task |{' +40.0 |' * 5}"
+    assert len(rows) == 6
+
+
+def test_later_seeds_are_those_that_were_added():
+    for setting, described in comparisons.SETTINGS.items():
+        seeds = {run.seed for own in equal_rollouts.later_runs(setting).values() for run in own}
+        assert seeds == set(described.seeds) - set(described.first_seeds)

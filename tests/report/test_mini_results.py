@@ -158,10 +158,9 @@ def test_the_differences_at_the_top():
     ]
 
 
-@pytest.mark.parametrize("page", [MINI.parents[1] / "README.md", MINI / "RESULTS.md"], ids=lambda page: page.name)
-def test_other_pages_show_the_same(page):
-    shown = page.read_text(encoding="utf-8")
-    assert int(re.search(r"hree seeds (?:after|of) (\d+) steps", shown)[1]) == STEPS
+def test_the_results_show_the_same():
+    shown = (MINI / "RESULTS.md").read_text(encoding="utf-8")
+    assert int(re.search(r"three seeds of (\d+) steps", shown)[1]) == STEPS
     rows = re.findall(r"^\| \**`(\w+)`\**(?::.*?)? \| ([\d,]+) \| (\d+\.\d) % \|$", shown, re.MULTILINE)
     assert [name for name, _, _ in rows] == ["grpo", "dapo", "mt_grpo", "mt_grpo_stream", "mt_grpo_lean"]
     for name, prompts, worst in rows:
