@@ -97,7 +97,8 @@ def half_width(values: Sequence[float]) -> float:
 
 def cell(values: Sequence[float], sign: str = "") -> str:
     """Mean ± half of its 95 % interval, which a single value does not have."""
-    mean = round(fmean(values), 1) + 0.0  # without the sign of a zero
+    # Twice rounded: the order of a sum must not decide how a half is shown. Adding zero takes the sign from a zero.
+    mean = round(round(fmean(values), 9), 1) + 0.0
     return f"{mean:{sign}.1f} ± {half_width(values):.1f}" if len(values) > 1 else f"{mean:{sign}.1f}"
 
 

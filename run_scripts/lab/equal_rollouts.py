@@ -30,7 +30,7 @@ from budgets import (
     trained_over_informative,
     worst_accuracy,
 )
-from comparisons import GROUPS, LEARNING_RATE, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Setting
+from comparisons import GROUPS, LEARNING_RATE, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Setting, read_label
 
 from mt_grpo_recipe.report.read.log import Run
 
@@ -188,6 +188,9 @@ def page() -> str:
     for setting in SETTINGS:
         if replaced := runs_of("replaced", setting):
             parts += [f"## {setting.capitalize()}: replaced\n", REPLACED, *accuracy_rows(replaced), ""]
+            for ours in SETTINGS[setting].paired:
+                own = {name: own for name, own in runs_of("report", setting).items() if read_label(name)[0] == ours}
+                parts += [*difference_rows(replaced | own, ours), ""]
     return "\n".join(parts)
 
 

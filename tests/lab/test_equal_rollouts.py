@@ -124,11 +124,12 @@ def test_the_results_show_a_table_of_each_setting(setting):
 
 
 def test_every_interval_that_the_results_state_is_in_a_table():
-    """Without its sign, which depends on which of two methods is taken from which."""
-    interval = re.compile(r"\d+\.\d ± \d+\.\d")
+    """Without its sign, which depends on which of two methods is taken from which, and to one decimal."""
+    interval = re.compile(r"(\d+\.\d+) ± (\d+\.\d+)")
     tables = {name: (comparisons.MINI / f"{name}.md").read_text(encoding="utf-8") for name in PAGES}
     lines = tables["RESULTS"].splitlines()
-    stated = interval.findall(" ".join(line.strip() for line in lines if not line.startswith("|")))
+    prose = interval.findall(" ".join(line.strip() for line in lines if not line.startswith("|")))
+    stated = [tuple(f"{float(number):.1f}" for number in pair) for pair in prose]
     assert len(stated) > 20
     assert not set(stated) - {found for text in tables.values() for found in interval.findall(rows_of(text))}
 
