@@ -123,11 +123,12 @@ def test_the_results_show_a_table_of_each_setting(setting):
     assert "\n".join(table) in (comparisons.MINI / "RESULTS.md").read_text(encoding="utf-8")
 
 
-def test_every_interval_that_the_results_state_is_in_a_table():
+def test_every_interval_that_the_results_and_the_readme_state_is_in_a_table():
     """Without its sign, which depends on which of two methods is taken from which, and to one decimal."""
     interval = re.compile(r"(\d+\.\d+) ± (\d+\.\d+)")
     tables = {name: (comparisons.MINI / f"{name}.md").read_text(encoding="utf-8") for name in PAGES}
-    lines = tables["RESULTS"].splitlines()
+    readme = (comparisons.MINI.parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = tables["RESULTS"].splitlines() + readme.splitlines()
     prose = interval.findall(" ".join(line.strip() for line in lines if not line.startswith("|")))
     stated = [tuple(f"{float(number):.1f}" for number in pair) for pair in prose]
     assert len(stated) > 20
