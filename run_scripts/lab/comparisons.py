@@ -223,7 +223,6 @@ SETTINGS = {
         grid={},
         mix=(1, 4, 1),
         seeds=(0, 1, 2),
-        first_seeds=(0, 1, 2),
         paired=("mt_grpo_lean",),
     ),
     "nine": Setting(
