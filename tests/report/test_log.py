@@ -225,3 +225,4 @@ def test_summaries_are_made_where_the_log_lacks_them(tmp_path):
     assert worst_accuracy(run).values.tolist() == [0.2, 0.5]
     assert mean_accuracy(run).values == pytest.approx([0.3, 0.55])
     assert final_accuracies(run) == {"a": 0.9, "b": 0.5}
+    assert "the validation of step 3 lacks b, whose last accuracy is that of step 2" in run.problems

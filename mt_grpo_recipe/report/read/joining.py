@@ -88,7 +88,21 @@ def unfinished(records: Records) -> list[str]:
         )
     if not validated:
         problems.append("no validation is logged")
-    return problems
+    return problems + _last_validated_before(records)
+
+
+def _last_validated_before(records: Records) -> list[str]:
+    """A sentence on each task that the last validation lacks, such as one whose rewards failed."""
+    prefix = TASK_ACCURACY.of("")
+    last_of: dict[str, int] = {}
+    for step, data in records.items():
+        last_of |= {name.removeprefix(prefix): step for name in data if name.startswith(prefix)}
+    last = max(last_of.values(), default=0)
+    return [
+        f"the validation of step {last} lacks {task}, whose last accuracy is that of step {step}"
+        for task, step in last_of.items()
+        if step < last
+    ]
 
 
 def _span(steps: list[int]) -> str:
