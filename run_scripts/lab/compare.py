@@ -12,11 +12,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import get_args
 
 from comparisons import GROUPS, METHODS, ROLLOUTS_PER_GROUP, SETTINGS, Purpose, Training
@@ -29,25 +32,37 @@ TEST_PUZZLES = 200
 """Of each task."""
 VALIDATE_GROUPS = 480
 """Groups from one validation to the next, in runs that settings are chosen by."""
+_running: set[subprocess.Popen[bytes]] = set()
+_ending = threading.Event()
+
+
+def end_with_runs(number: int, _frame: FrameType | None) -> None:
+    """Of a signal: end what is being trained, too, or it would write beside the same run when that is started again."""
+    _ending.set()
+    for process in set(_running):
+        process.terminate()
+    sys.exit(128 + number)
 
 
 def train(training: Training, folder: Path, data: Path, validate_groups: int) -> Path | None:
     """Train one run in a process of its own; returns its log if that failed."""
+    if _ending.is_set():
+        return None
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(LAB / "train.py"), "--method", training.config, "--name", training.label]
     command += ["--seed", str(training.seed), "--data", str(data), "-o", str(folder)]
     command += ["--rollouts", str(GROUPS * ROLLOUTS_PER_GROUP)]
     command += ["--validate-rollouts", str(validate_groups * ROLLOUTS_PER_GROUP)]
     with (folder / "train.log").open("a") as log:
-        ended = subprocess.run(
-            [*command, *training.overrides],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            stdout=log,
-            stderr=log,
-            check=False,
-        )
-    print(f"{folder.name}: {'failed' if ended.returncode else 'done'}", flush=True)
-    return folder / "train.log" if ended.returncode else None
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen([*command, *training.overrides], env=environment, stdout=log, stderr=log)
+        _running.add(process)
+        if _ending.is_set():  # set while the process was started
+            process.terminate()
+        failed = process.wait() != 0
+        _running.discard(process)
+    print(f"{folder.name}: {'failed' if failed else 'done'}", flush=True)
+    return folder / "train.log" if failed else None
 
 
 def train_all(trainings: Iterable[Training], out: Path, data: Path, validate_groups: int, jobs: int) -> int:
@@ -94,6 +109,7 @@ def main() -> int:
     if not runs:
         print(f"{args.setting} has no runs for {args.purpose!r}")
         return 0
+    signal.signal(signal.SIGTERM, end_with_runs)
     data, seed = setting.puzzles(args.purpose)
     prepare(data, seed, setting.rows)
     validate_groups = setting.validate_groups if args.purpose == "report" else VALIDATE_GROUPS
