@@ -115,6 +115,7 @@ class Setting:
         mix: shares of `static_mix`, one number per task.
         seeds: those that are reported.
         first_seeds: those of them whose results were known when the others were added.
+        timed_seeds: those whose runs had the same kind of processor, so that times can be compared.
         choice_seeds: of the runs that settings are chosen on.
         model: to start from.
         validate_groups: groups from one validation to the next, in what is reported.
@@ -132,6 +133,7 @@ class Setting:
     rates: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = tuple(range(10))
     first_seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    timed_seeds: tuple[int, ...] = tuple(range(10))
     choice_seeds: tuple[int, ...] = (100, 101)
     model: Path = MINI / "warm_model"
     validate_groups: int = 240
@@ -178,6 +180,7 @@ TARGET = 0.5
 _RESAMPLED = ("grpo_rps", "mt_grpo", "mt_grpo_0.1", "mt_grpo_reg", "mt_grpo_stream", "mt_grpo_lean", "mt_grpo_targets")
 _EQUAL = ("grpo", "static_mix", "sec_grpo", "dump", "gdro", "dapo", "dapo_stream", "sec_dapo", "grpo_iwu", *_RESAMPLED)
 _EQUAL_GRID = ("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean")
+_EQUAL_LATER_GRID = ("static_mix", "mt_grpo", "sec_grpo", "dump", "sec_dapo")
 _UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "gdro", "grpo_iwu", "mt_grpo")
 _UNEQUAL_AT_12 = (
     "grpo",
@@ -203,11 +206,12 @@ SETTINGS = {
     "equal": Setting(
         rows={"countdown-mini": 1900, "arc-mini": 1900, "zebra-mini": 1900},
         data=DATA / "data",
-        batches=dict.fromkeys(_EQUAL, 6) | {"gdro": 12},
-        grid=dict.fromkeys(_EQUAL_GRID, (3, 6, 12, 24)),
+        batches=dict.fromkeys(_EQUAL, 6) | {"gdro": 12, "sec_dapo": 12},
+        grid=dict.fromkeys(_EQUAL_GRID, (3, 6, 12, 24)) | dict.fromkeys(_EQUAL_LATER_GRID, (6, 12)),
         mix=(1, 4, 1),
-        seeds=(0, 1, 2, 3, 4, 5),
+        rates={"sec_dapo": 1e-4},
         first_seeds=(0, 1, 2, 3, 4, 5),
+        timed_seeds=(6, 7, 8, 9),
     ),
     "unequal": Setting(  # shares of 45, 5 and 50 %
         rows={"countdown-mini": 1710, "arc-mini": 190, "zebra-mini": 1900},

@@ -17,7 +17,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from budgets import MEASURES, half_width, runs_of
-from comparisons import read_label
+from comparisons import SETTINGS, read_label
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -63,10 +63,11 @@ def total(run: Run, name: str) -> FloatArray:
     return np.interp(MEASURES["average"](run).steps, [0, *series.steps], [0, *series.values])
 
 
+PROCESSOR_TIME = "processor time, seconds"
 COSTS: dict[str, Callable[[Run], FloatArray]] = {
     "rollouts, thousands": lambda run: total(run, "total_rollouts") / 1000,
     "tokens generated, thousands": lambda run: total(run, "total_tokens") / 1000,
-    "processor time, seconds": lambda run: cumulated(run, "timing_s/step"),
+    PROCESSOR_TIME: lambda run: cumulated(run, "timing_s/step"),
     "steps": lambda run: MEASURES["average"](run).steps.astype(float),
 }
 """What a run has spent by each validation, shape (validations,)."""
@@ -102,10 +103,10 @@ def panels(settings: Sequence[str], costs: Sequence[str], measures: Sequence[str
     for place, (setting, measure, cost) in zip(axes.flat, places, strict=True):
         runs = runs_in[setting]
         for method in (method for method in SHOWN if method in runs):
-            # Some logs of the oldest runs hold neither tokens nor times.
-            logged = [run for run in runs[method] if COSTS[cost](run)[-1] > 0]
-            if logged:
-                lines[method] = draw_method(place, logged, COSTS[cost], MEASURES[measure], MARKS[method])
+            drawn = runs[method]
+            if cost == PROCESSOR_TIME:
+                drawn = [run for run in drawn if run.seed in SETTINGS[setting].timed_seeds]
+            lines[method] = draw_method(place, drawn, COSTS[cost], MEASURES[measure], MARKS[method])
         place.set_xlabel(cost)
         place.set_ylabel(f"{measure}, %")
         place.set_title(TITLES[setting], fontsize=10)

@@ -2,6 +2,8 @@
 
 import json
 
+import budgets
+import comparisons
 import curves
 import pytest
 
@@ -36,3 +38,12 @@ def test_each_setting_has_a_panel_with_its_methods():
     assert [axes.get_title() for axes in figure.axes] == list(curves.TITLES.values())
     assert all(len(axes.get_lines()) >= 6 for axes in figure.axes)
     assert "mt_grpo_lean" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("setting", curves.TITLES)
+def test_times_that_are_drawn_are_of_one_kind_of_processor(setting):
+    """A method's runs do about the same work, but on another processor they took up to twice as long."""
+    timed = comparisons.SETTINGS[setting].timed_seeds
+    for own in budgets.runs_of("report", setting).values():
+        seconds = [curves.COSTS[curves.PROCESSOR_TIME](run)[-1] for run in own if run.seed in timed]
+        assert len(seconds) >= 4 and 0 < max(seconds) < 1.7 * min(seconds)
