@@ -181,11 +181,10 @@ _RESAMPLED = ("grpo_rps", "mt_grpo", "mt_grpo_0.1", "mt_grpo_reg", "mt_grpo_stre
 _EQUAL = ("grpo", "static_mix", "sec_grpo", "dump", "gdro", "dapo", "dapo_stream", "sec_dapo", "grpo_iwu", *_RESAMPLED)
 _EQUAL_GRID = ("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean")
 _EQUAL_LATER_GRID = ("static_mix", "mt_grpo", "sec_grpo", "dump", "sec_dapo")
-_UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "gdro", "grpo_iwu", "mt_grpo")
+_UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "dump", "gdro", "grpo_iwu", "mt_grpo")
 _UNEQUAL_AT_12 = (
     "grpo",
     "sec_grpo",
-    "dump",
     "dapo_proportional",
     "dapo_stream_proportional",
     "sec_dapo",
@@ -195,13 +194,17 @@ _UNEQUAL_GRID = (
     "grpo",
     "grpo_proportional",
     "static_mix",
+    "sec_grpo",
+    "dump",
     "gdro",
     "dapo_stream_proportional",
+    "sec_dapo",
     "grpo_iwu",
     "mt_grpo",
     "mt_grpo_lean",
 )
-_NINE_GRID = ("grpo", "static_mix", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo", "mt_grpo_lean")
+_NINE_AT_18 = ("static_mix", "sec_grpo", "dump", "sec_dapo", "grpo_iwu")
+_NINE_GRID = (*_NINE_AT_18, "grpo", "gdro", "dapo_stream", "mt_grpo", "mt_grpo_lean")
 SETTINGS = {
     "equal": Setting(
         rows={"countdown-mini": 1900, "arc-mini": 1900, "zebra-mini": 1900},
@@ -219,6 +222,7 @@ SETTINGS = {
         batches=dict.fromkeys(_UNEQUAL_AT_6, 6) | dict.fromkeys(_UNEQUAL_AT_12, 12),
         grid=dict.fromkeys(_UNEQUAL_GRID, (6, 12)),
         mix=(1, 4, 1),
+        rates={"sec_dapo": 1e-3},
     ),
     "rare": Setting(  # shares of 90, 1 and 9 %, and batches as in "unequal"
         rows={"countdown-mini": 9000, "arc-mini": 100, "zebra-mini": 900},
@@ -233,7 +237,7 @@ SETTINGS = {
         rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
         data=DATA / "data-nine",
         batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2"), 9)
-        | {"grpo_iwu": 18, "static_mix": 18},
+        | dict.fromkeys(_NINE_AT_18, 18),
         grid=dict.fromkeys(_NINE_GRID, (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
         rates={"gdro": 1e-4},

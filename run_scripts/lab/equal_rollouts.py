@@ -30,7 +30,7 @@ from budgets import (
     trained_over_informative,
     worst_accuracy,
 )
-from comparisons import GROUPS, LEARNING_RATE, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Setting, read_label
+from comparisons import GROUPS, LEARNING_RATE, METHODS, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Setting, read_label
 
 from mt_grpo_recipe.report.read.log import Run
 
@@ -63,7 +63,7 @@ def rate_rows(setting: str) -> Iterator[str]:
     runs = runs_of("choose", setting) | runs_of("rates", setting)
     yield f"| method, batch | {' | '.join(f'rate {rate:g}' for rate in RATES)} |"
     yield f"| --- |{' ---: |' * len(RATES)}"
-    for method in described.grid:
+    for method in (method for method in METHODS if method in described.grid):
         batch = described.batches[method]
         labels = [described.training(method, batch, seed=0, rate=rate).label for rate in RATES]
         means = [fmean(mean_over_budgets(run, worst_accuracy) for run in runs[label]) for label in labels]
@@ -159,8 +159,8 @@ seeds. A run that does not get to a level counts as {GROUPS:,} groups, which mak
 """
 
 
-REPLACED = """Runs whose batch or learning rate was not the method's best on other puzzles, or whose logs lack tokens and times; those
-above took their place ([PROTOCOL.md](PROTOCOL.md)).
+REPLACED = """Runs whose batch or learning rate was not the method's best on other puzzles, or whose logs lack tokens
+and times; those above took their place ([PROTOCOL.md](PROTOCOL.md)).
 """
 
 
