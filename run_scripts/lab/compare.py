@@ -66,7 +66,11 @@ def train(training: Training, folder: Path, data: Path, validate_groups: int) ->
 
 
 def train_all(trainings: Iterable[Training], out: Path, data: Path, validate_groups: int, jobs: int) -> int:
-    """Train all runs, `jobs` at a time, each in its directory of `out`; returns the exit status."""
+    """Train all runs, `jobs` at a time, each in its directory of `out`; returns the exit status.
+
+    SIGTERM ends the runs and then this process, which only the main thread can arrange.
+    """
+    signal.signal(signal.SIGTERM, end_with_runs)
     with ThreadPoolExecutor(jobs) as pool:
         logs = pool.map(lambda run: train(run, out / run.folder, data, validate_groups), trainings)
         failed = [log for log in logs if log]
@@ -109,7 +113,6 @@ def main() -> int:
     if not runs:
         print(f"{args.setting} has no runs for {args.purpose!r}")
         return 0
-    signal.signal(signal.SIGTERM, end_with_runs)
     data, seed = setting.puzzles(args.purpose)
     prepare(data, seed, setting.rows)
     validate_groups = setting.validate_groups if args.purpose == "report" else VALIDATE_GROUPS

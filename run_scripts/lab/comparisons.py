@@ -115,7 +115,7 @@ class Setting:
         mix: shares of `static_mix`, one number per task.
         seeds: those that are reported.
         first_seeds: those of them whose results were known when the others were added.
-        timed_seeds: those whose runs had the same kind of processor, so that times can be compared.
+        timed_seeds: those for which all methods in the pictures ran on one kind of processor, so that times compare.
         choice_seeds: of the runs that settings are chosen on.
         model: to start from.
         validate_groups: groups from one validation to the next, in what is reported.
@@ -179,38 +179,30 @@ TARGET = 0.5
 """What `mt_grpo_targets` is asked for, in every task."""
 _RESAMPLED = ("grpo_rps", "mt_grpo", "mt_grpo_0.1", "mt_grpo_reg", "mt_grpo_stream", "mt_grpo_lean", "mt_grpo_targets")
 _EQUAL = ("grpo", "static_mix", "sec_grpo", "dump", "gdro", "dapo", "dapo_stream", "sec_dapo", "grpo_iwu", *_RESAMPLED)
-_EQUAL_GRID = ("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean")
-_EQUAL_LATER_GRID = ("static_mix", "mt_grpo", "sec_grpo", "dump", "sec_dapo")
-_UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "dump", "gdro", "grpo_iwu", "mt_grpo")
-_UNEQUAL_AT_12 = (
-    "grpo",
-    "sec_grpo",
-    "dapo_proportional",
-    "dapo_stream_proportional",
-    "sec_dapo",
-    *(method for method in _RESAMPLED if method != "mt_grpo"),
-)
-_UNEQUAL_GRID = (
+_UNEQUAL = (
     "grpo",
     "grpo_proportional",
     "static_mix",
     "sec_grpo",
     "dump",
     "gdro",
+    "dapo_proportional",
     "dapo_stream_proportional",
     "sec_dapo",
     "grpo_iwu",
-    "mt_grpo",
-    "mt_grpo_lean",
+    *_RESAMPLED,
 )
+_UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "dump", "gdro", "grpo_iwu", "mt_grpo")
 _NINE_AT_18 = ("static_mix", "sec_grpo", "dump", "sec_dapo", "grpo_iwu")
-_NINE_GRID = (*_NINE_AT_18, "grpo", "gdro", "dapo_stream", "mt_grpo", "mt_grpo_lean")
+_FIRST_GRID = ("grpo", "gdro", "grpo_iwu", "mt_grpo_lean")
+_LATER_GRID = ("static_mix", "mt_grpo", "sec_grpo", "dump", "sec_dapo")
 SETTINGS = {
     "equal": Setting(
         rows={"countdown-mini": 1900, "arc-mini": 1900, "zebra-mini": 1900},
         data=DATA / "data",
         batches=dict.fromkeys(_EQUAL, 6) | {"gdro": 12, "sec_dapo": 12},
-        grid=dict.fromkeys(_EQUAL_GRID, (3, 6, 12, 24)) | dict.fromkeys(_EQUAL_LATER_GRID, (6, 12)),
+        grid=dict.fromkeys((*_FIRST_GRID, "dapo_stream", "mt_grpo_stream"), (3, 6, 12, 24))
+        | dict.fromkeys(_LATER_GRID, (6, 12)),
         mix=(1, 4, 1),
         rates={"sec_dapo": 1e-4},
         first_seeds=(0, 1, 2, 3, 4, 5),
@@ -219,8 +211,8 @@ SETTINGS = {
     "unequal": Setting(  # shares of 45, 5 and 50 %
         rows={"countdown-mini": 1710, "arc-mini": 190, "zebra-mini": 1900},
         data=DATA / "data-unequal",
-        batches=dict.fromkeys(_UNEQUAL_AT_6, 6) | dict.fromkeys(_UNEQUAL_AT_12, 12),
-        grid=dict.fromkeys(_UNEQUAL_GRID, (6, 12)),
+        batches=dict.fromkeys(_UNEQUAL, 12) | dict.fromkeys(_UNEQUAL_AT_6, 6),
+        grid=dict.fromkeys((*_FIRST_GRID, "grpo_proportional", "dapo_stream_proportional", *_LATER_GRID), (6, 12)),
         mix=(1, 4, 1),
         rates={"sec_dapo": 1e-3},
     ),
@@ -238,7 +230,7 @@ SETTINGS = {
         data=DATA / "data-nine",
         batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2"), 9)
         | dict.fromkeys(_NINE_AT_18, 18),
-        grid=dict.fromkeys(_NINE_GRID, (9, 18)),
+        grid=dict.fromkeys((*_FIRST_GRID, "dapo_stream", *_LATER_GRID), (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
         rates={"gdro": 1e-4},
         choice_seeds=(100,),

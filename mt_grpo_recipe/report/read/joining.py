@@ -88,14 +88,14 @@ def unfinished(records: Records) -> list[str]:
         )
     if not validated:
         problems.append("no validation is logged")
-    return problems + _last_validated_before(records)
+    return problems + _missing_at_the_end({step: records[step] for step in validated})
 
 
-def _last_validated_before(records: Records) -> list[str]:
+def _missing_at_the_end(validations: Records) -> list[str]:
     """A sentence on each task that the last validation lacks, such as one whose rewards failed."""
     prefix = TASK_ACCURACY.of("")
     last_of: dict[str, int] = {}
-    for step, data in records.items():
+    for step, data in validations.items():
         last_of |= {name.removeprefix(prefix): step for name in data if name.startswith(prefix)}
     last = max(last_of.values(), default=0)
     return [
