@@ -2,9 +2,7 @@
 
 import json
 import math
-import re
 from collections import Counter
-from statistics import fmean
 
 import against_verl
 import budgets
@@ -15,8 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from mt_grpo_recipe.report.read.log import read_run
-
-PAGES = ("RESULTS", "EQUAL_ROLLOUTS", "EQUAL_STEPS")
 
 
 def step_log(step, groups, weights, trained, generated, no_gradient, worst=None):
@@ -115,43 +111,6 @@ def test_the_page_is_written_from_the_logs():
     assert equal_rollouts.PAGE.read_text(encoding="utf-8") == equal_rollouts.page()
 
 
-@pytest.mark.parametrize("setting", comparisons.SETTINGS)
-def test_the_results_show_a_table_of_each_setting(setting):
-    described = comparisons.SETTINGS[setting]
-    runs = budgets.runs_of("report", setting)
-    table = equal_rollouts.summary_rows(runs, described.level, described.ours, equal_rollouts.BELOW_GRPO)
-    assert "\n".join(table) in (comparisons.MINI / "RESULTS.md").read_text(encoding="utf-8")
-
-
-def test_every_interval_that_the_results_and_the_readme_state_is_in_a_table():
-    """Without its sign, which depends on which of two methods is taken from which, and to one decimal."""
-    interval = re.compile(r"(\d+\.\d+) ± (\d+\.\d+)")
-    tables = {name: (comparisons.MINI / f"{name}.md").read_text(encoding="utf-8") for name in PAGES}
-    readme = (comparisons.MINI.parents[1] / "README.md").read_text(encoding="utf-8")
-    lines = tables["RESULTS"].splitlines() + readme.splitlines()
-    prose = interval.findall(" ".join(line.strip() for line in lines if not line.startswith("|")))
-    stated = [tuple(f"{float(number):.1f}" for number in pair) for pair in prose]
-    assert len(stated) > 20
-    assert not set(stated) - {found for text in tables.values() for found in interval.findall(rows_of(text))}
-
-
-def rows_of(text):
-    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
-
-
-@pytest.mark.parametrize("setting", comparisons.SETTINGS)
-def test_the_methods_that_the_results_leave_out_are_below_grpo(setting):
-    runs = budgets.by_method(budgets.runs_of("report", setting))
-    worst_of = {
-        method: fmean(budgets.mean_over_budgets(run, budgets.worst_accuracy) for run in own)
-        for method, versions in runs.items()
-        for own in versions.values()
-    }
-    left_out = worst_of.keys() & set(equal_rollouts.BELOW_GRPO)
-    assert all(worst_of[method] < worst_of["grpo"] for method in left_out)
-    assert left_out or setting == "rare"
-
-
 @pytest.mark.parametrize("setting", [name for name, described in comparisons.SETTINGS.items() if described.grid])
 def test_the_batches_are_those_of_the_best_worst_task_on_other_puzzles(setting):
     described = comparisons.SETTINGS[setting]
@@ -221,51 +180,3 @@ def test_later_seeds_are_those_that_were_added():
     for setting, described in comparisons.SETTINGS.items():
         seeds = {run.seed for own in equal_rollouts.later_runs(setting).values() for run in own}
         assert seeds == set(described.seeds) - set(described.first_seeds)
-
-
-def reported(setting, method):
-    """The runs of one method."""
-    return next(iter(budgets.by_method(budgets.runs_of("report", setting))[method].values()))
-
-
-def mean_of(setting, method, measure):
-    return fmean(measure(run) for run in reported(setting, method))
-
-
-def groups_to_level(setting, method):
-    """Mean over the seeds, as the tables have it: a run that does not get there counts as all of its groups."""
-    level = comparisons.SETTINGS[setting].level
-    return mean_of(setting, method, lambda run: min(budgets.groups_to(run, level), comparisons.GROUPS))
-
-
-def ratio_of_groups(setting, method, other):
-    return groups_to_level(setting, method) / groups_to_level(setting, other)
-
-
-def test_shares_and_ratios_that_the_results_state():
-    """Numbers of the text that stand in no table."""
-    text = " ".join((comparisons.MINI / "RESULTS.md").read_text(encoding="utf-8").split())
-    settings = ("equal", "nine", "unequal")
-    lean, iwu = ([mean_of(s, method, budgets.share_error) for s in settings] for method in ("mt_grpo_lean", "grpo_iwu"))
-    equal, nine, unequal = (mean_of(s, "mt_grpo", budgets.trained_over_informative) for s in settings)
-    to_level = [
-        ratio_of_groups("equal", ours, other)
-        for ours in ("mt_grpo_lean", "grpo_iwu")
-        for other in ("static_mix", "gdro")
-    ]
-    evenly = ratio_of_groups("unequal", "grpo", "mt_grpo_lean")
-    stated = [
-        f"({lean[0]:.1f}, {lean[1]:.1f} and {lean[2]:.1f} points off with three tasks, nine, and unequal files, "
-        f"instead of {iwu[0]:.1f}, {iwu[1]:.1f} and {iwu[2]:.1f})",
-        f"no task's share is more than {max(lean):.1f} points off its weight",
-        f"trains on {nine:.0f} % (nine tasks), {unequal:.0f} % (unequal files) and {equal:.0f} % (three tasks)",
-        f"`mt_grpo_lean` needs {to_level[0]:.2f} times as many as the static mix, which is the best one, "
-        f"and at most {to_level[1]:.2f} times as many as `gdro`; "
-        f"`grpo_iwu`, {to_level[2]:.2f} and at most {to_level[3]:.2f} times.",
-        f"with at most {to_level[1]:.2f} times its rollouts",
-        f"takes at least {evenly:.1f} times as many rollouts to 40 %",
-    ]
-    assert [sentence for sentence in stated if sentence not in text] == []
-    ends = [budgets.at_groups(run, budgets.worst_accuracy, 2400) for run in reported("equal", "grpo")]
-    assert "are at 47.8 %, above nine of ten here" in text
-    assert sum(end < 47.8 for end in ends) == 9 and len(ends) == 10
