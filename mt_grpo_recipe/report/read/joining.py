@@ -11,16 +11,16 @@ STEP_SECONDS = "timing_s/step"
 
 def is_training(data: dict[str, float]) -> bool:
     """Whether a record comes from a training step, and not from a validation alone."""
-    return bool(training_metrics(data))
+    return any(map(_of_a_training_step, data))
 
 
 def training_metrics(data: dict[str, float]) -> dict[str, float]:
     """The part of a record that a training step writes, and a validation alone does not."""
-    return {
-        name: value
-        for name, value in data.items()
-        if name == STEP_SECONDS or is_step_metric(name) or name.startswith("actor/")
-    }
+    return {name: value for name, value in data.items() if _of_a_training_step(name)}
+
+
+def _of_a_training_step(name: str) -> bool:
+    return name == STEP_SECONDS or is_step_metric(name) or name.startswith("actor/")
 
 
 def is_validation(data: dict[str, float]) -> bool:
