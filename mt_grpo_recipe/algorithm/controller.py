@@ -128,6 +128,7 @@ class TaskController:
             rng=self._rng,
             owed_K=self._owed_K,
             number=self._steps,
+            broken=self._streaks.broken,
             carried=self.held if self._carries_over else None,
         )
         return make_sampler(step)
@@ -139,8 +140,7 @@ class TaskController:
 
     def _as_sampled(self, weights_K: FloatArray) -> FloatArray:
         # With loss_weighting=task the tasks are sampled evenly and z acts in the loss alone (Eq. 6).
-        even_K = np.full(len(self.tasks), 1 / len(self.tasks))
-        return even_K if self._config.loss_weighting == "task" else weights_K
+        return np.full(len(self.tasks), 1 / len(self.tasks)) if self._config.loss_weighting == "task" else weights_K
 
     def launch_ahead(self, window: int) -> list[int]:
         """Choose what to generate before the next step has drawn its quotas, and hold it.

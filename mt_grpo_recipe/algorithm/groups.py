@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
 from mt_grpo_recipe.algorithm.objective import has_spread
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 class Outcome(IntEnum):

@@ -7,6 +7,9 @@ import numpy as np
 from mt_grpo_recipe.algorithm.arrays import IntArray
 from mt_grpo_recipe.algorithm.selection import Selection
 
+FAILING_STEPS_LIMIT = 3
+"""Steps in a row after which a failing task counts as broken, and a run without any finished group stops."""
+
 
 class Streaks:
     """Counts steps in a row, per task and over all tasks.
@@ -30,6 +33,14 @@ class Streaks:
         """Groups of those steps whose rewards differ, shape (K,)."""
         self.wrong_K = np.zeros(num_tasks, dtype=np.int64)
         """Steps in which groups of the task finished and every rollout had accuracy 0, shape (K,)."""
+
+    @property
+    def broken(self) -> list[int]:
+        """Tasks whose groups have all failed for at least `FAILING_STEPS_LIMIT` steps.
+
+        None where nothing at all finishes: the cause is more likely one that passes, such as a server that restarts.
+        """
+        return [] if self.failing else np.flatnonzero(self.failing_K >= FAILING_STEPS_LIMIT).tolist()
 
     def observe(self, selection: Selection) -> None:
         """Count a step."""

@@ -9,8 +9,7 @@ from itertools import repeat
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray
-from mt_grpo_recipe.algorithm.groups import BoolArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray
 from mt_grpo_recipe.algorithm.settings import SamplerSettings, StreamingSettings
 
 CHUNK = 64

@@ -14,6 +14,7 @@ from transfer_queue import KVBatchMeta
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import Outcome
 from mt_grpo_recipe.algorithm.selection import Selection
+from mt_grpo_recipe.algorithm.streaks import FAILING_STEPS_LIMIT
 from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION
 
 logger = logging.getLogger(__name__)
@@ -22,8 +23,6 @@ ERROR = "mt_grpo_error"
 """Tag of a failed group: the end of its traceback."""
 ERROR_LENGTH = 2000
 """Characters of a traceback that the queue keeps."""
-FAILING_STEPS_LIMIT = 3
-"""Steps in a row after which a failing task is warned of, and after which a run without any finished group stops."""
 _STALLED = "no group ended for mt_grpo.sampler.stall_timeout_s while it was in flight"
 REASONS = {
     "finished": "it has no output, or one of its rewards or `acc` values is not a finite number",
@@ -153,8 +152,8 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
         if controller.streaks.failing_K[task] == FAILING_STEPS_LIMIT:
             logger.error(
                 "Task %r: every group has failed for %d steps. The task is not trained on and does not pull on the "
-                "weights until a group finishes. Fix its reward function or its server. The first failure of step "
-                "%d:\n%s",
+                "weights until a group finishes; each step tries no more of it than its share. Fix its reward function "
+                "or its server. The first failure of step %d:\n%s",
                 tasks[task],
                 FAILING_STEPS_LIMIT,
                 step,

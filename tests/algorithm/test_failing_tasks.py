@@ -13,6 +13,7 @@ from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.settings import (
     RULES,
+    SCHEDULES,
     FixedSettings,
     ImprovementAwareSettings,
     MTGRPOConfig,
@@ -23,8 +24,8 @@ TASKS = ["countdown", "zebra", "arc"]
 ARC = 2
 
 
-def make(weights):
-    return TaskController(TASKS, 12, MTGRPOConfig(weights=weights), rows_K=[100] * 3)
+def make(weights, **given):
+    return TaskController(TASKS, 12, MTGRPOConfig(weights=weights, **given), rows_K=[100] * 3)
 
 
 def step(controller, drive, failing=(), accuracy_K=(0.5, 0.5, 0.5), signal_K=(0.1, 0.1, 0.1)):
@@ -111,3 +112,62 @@ def test_a_skipped_step_counts_for_a_stage_and_moves_no_other_rule():
     before = improvement_aware.state_dict()
     improvement_aware.skip_update()
     assert improvement_aware.state_dict() == before
+
+
+QUOTAS = {"rounds": {"quota": "stratified"}, "streaming": {"quota": "stratified"}, "budget": {}}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_broken_task_is_tried_at_its_share_and_does_not_cost_the_others_theirs(schedule, drive):
+    settings = SCHEDULES[schedule](**QUOTAS[schedule])
+    controller = make(FixedSettings(initial=[0.25, 0.25, 0.5]), sampler=settings)
+    for _ in range(3):
+        assert step(controller, drive, failing=[ARC]).launched_K[ARC] >= 6
+    step(controller, drive, failing=[ARC])  # In this one, the debt of three steps is given up.
+    chosen_K = np.zeros(3)
+    for _ in range(10):
+        selection = step(controller, drive, failing=[ARC])
+        # Half of the groups: of a round of 36, or of a batch of 12, where rounding may add one.
+        assert 5 <= selection.launched_K[ARC] <= (18 if schedule == "rounds" else 7)
+        chosen_K += selection.chosen_K
+    # Of the others 3 in each step; what `rounds` and `streaming` have beyond that fills the batch.
+    assert min(chosen_K[:ARC]) >= 30
+    # It is back within the step in which its first groups finish.
+    assert step(controller, drive).chosen_K.tolist() == [3, 3, 6]
+
+
+@pytest.mark.parametrize("schedule", ["rounds", "streaming"])
+def test_the_first_group_of_a_broken_task_that_finishes_ends_the_caution(schedule, drive):
+    """Every fourth group finishes: what is missing of 6 is asked for until it is there."""
+    settings = SCHEDULES[schedule](**QUOTAS[schedule], oversample=1.0)
+    controller = make(FixedSettings(initial=[0.5, 0.0, 0.5]), sampler=settings)
+    controller.streaks.failing_K[ARC] = 5
+    tried = []
+
+    def answer(_, task):
+        tried.append(task)
+        fails = task == ARC and tried.count(ARC) % 4
+        return FAILED_GROUP if fails else GroupResult(Outcome.INFORMATIVE, 0.5, True)
+
+    run = drive(controller.begin_step(), answer, np.random.default_rng(0))
+    assert run.selection.chosen_K.tolist() == [6, 0, 6]
+    assert run.selection.launched_K[ARC] >= 21
+
+
+def test_what_a_broken_task_was_owed_passes_to_the_others(drive):
+    controller = make(FixedSettings(initial=[0.25, 0.25, 0.5]), sampler=SCHEDULES["budget"]())
+    controller.streaks.failing_K[ARC] = 3
+    state = controller.state_dict()
+    controller.load_state_dict({**state, "owed": [-1.0, -3.0, 4.0]})
+    selection = step(controller, drive, failing=[ARC])
+    # Four are given up, two to each; half of what is trained on is due to each of the two.
+    due = selection.chosen_K.sum() / 2
+    owed = [1.0 + due - selection.chosen_K[0], -1.0 + due - selection.chosen_K[1], 0.0]
+    assert controller.state_dict()["owed"] == pytest.approx(owed) and sum(owed) == pytest.approx(0)
+
+
+def test_where_nothing_finishes_groups_are_replaced_as_ever(drive):
+    """A server that restarts should be met by as many tries as a step has."""
+    controller = make(FixedSettings(), sampler=SCHEDULES["rounds"](max_resample_rounds=2))
+    for _ in range(5):
+        assert step(controller, drive, failing=[0, 1, 2]).launched_K.sum() == 3 * 36

@@ -102,6 +102,7 @@ def steps(draw):
         ),
         "kept": draw(st.lists(st.floats(0, 1), min_size=num_tasks, max_size=num_tasks)),
         "failed": draw(st.sampled_from([0.0, 0.0, 0.1, 1.0])),
+        "broken": draw(st.lists(st.integers(0, num_tasks - 1), unique=True)),
         "seed": draw(st.integers(0, 2**32)),
     }
 
@@ -112,7 +113,8 @@ def test_invariants(step, drive):
     rng = np.random.default_rng(step["seed"])
     tracker = AcceptanceTracker(len(step["weights_K"]), decay=0.5)
     for _ in range(2):  # the second step starts from what the first one learned
-        sampler = make_sampler(Step(step["weights_K"], tracker, step["config"], step["batch_size"], rng))
+        given = (step["weights_K"], tracker, step["config"], step["batch_size"], rng)
+        sampler = make_sampler(Step(*given, broken=step["broken"]))
 
         def answer(launch_id, task):
             if rng.random() < step["failed"]:

@@ -44,5 +44,8 @@ def test_steps_in_which_everything_fails_are_counted_until_a_group_finishes():
     observe(streaks, (0, FAILED_GROUP), (1, FAILED_GROUP))
     observe(streaks, (0, FAILED_GROUP))
     assert (streaks.failing_K.tolist(), streaks.failing) == ([2, 1], 2)
+    observe(streaks, (0, FAILED_GROUP))
+    assert streaks.broken == [], "nothing finishes at all, which may pass"
     observe(streaks, (0, FAILED_GROUP), (1, FLAT))
-    assert (streaks.failing_K.tolist(), streaks.failing) == ([3, 0], 0)
+    assert (streaks.failing_K.tolist(), streaks.failing) == ([4, 0], 0)
+    assert streaks.broken == [0]

@@ -45,6 +45,9 @@ class Step:
     """Groups that each task is owed from earlier steps, shape (K,); schedule `budget` makes up for them."""
     number: int = 1
     """Which step of the run this is."""
+    broken: Sequence[int] = ()
+    """Tasks whose groups have all failed for some steps. Until a group of such a task finishes, a step launches no more
+    of it than its share, so that it cannot use up the budget of the others."""
     carried: Sequence[Group] | None = None
     """Groups that earlier steps left, in order of launch: they have the first launch ids. None: no step leaves any."""
 

@@ -11,7 +11,8 @@ task k, and o_k what earlier steps owe the task, as in deficit round robin (fair
 
 where m_k is the expected number of groups to generate per informative one, at most M_acc. o_k is bounded by half the
 budget. A task that has shown no informative group for long is idle: it is generated at its weight alone, earns no
-credit, and its share of the batch goes to the others, so that a hopeless task cannot use up the budget.
+credit, and its share of the batch goes to the others, so that a hopeless task cannot use up the budget. The same goes
+for a task whose groups have all failed for some steps; what it was owed passes to the others.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from __future__ import annotations
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.algorithm.groups import BoolArray, GroupLedger, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
+from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import rounded_counts, stratified_counts
 from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.selection import Selection, selection_of
@@ -60,6 +61,7 @@ class BudgetSampler:
         owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
         self._owed_K = np.where(self._weights_K > 0, owed_K, 0.0)
         self._idle_K = idle_tasks(step.tracker) if keeps_shares else none_K > 0
+        self._broken_K = np.isin(np.arange(len(none_K)), step.broken if keeps_shares else [])
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False
         tries_K = self._tries_K()
@@ -75,12 +77,13 @@ class BudgetSampler:
         informative_K = tracker.recent_finished_K - tracker.recent_filtered_K
         # Half a success and half a failure are added: no estimate is zero or one, and the first guess is even.
         tries_K = np.minimum((tracker.recent_finished_K + 1) / (informative_K + 0.5), settings.max_inflation)
-        return np.where(self._idle_K, 1.0, tries_K)
+        return np.where(self._idle_K | self._broken_K, 1.0, tries_K)
 
     def _wanted_K(self, tries_K: FloatArray) -> FloatArray:
         """Informative groups wanted of each task, as far as the budget is expected to yield them, shape (K,)."""
         fair_K = self._weights_K * self._step.batch_size / (self._weights_K @ tries_K)
-        return np.where(self._idle_K, fair_K, np.maximum(fair_K + self._owed_K, LEAST_SHARE * fair_K))
+        wanted_K = np.maximum(fair_K + self._owed_K, LEAST_SHARE * fair_K)
+        return np.where(self._idle_K | self._broken_K, fair_K, wanted_K)
 
     @property
     def in_flight(self) -> int:
@@ -119,11 +122,14 @@ class BudgetSampler:
         """Choose every informative group; quotas and shares follow from the weights and from what was owed."""
         chosen = np.flatnonzero(self._groups.outcomes() == Outcome.INFORMATIVE)
         chosen_K = self._groups.count_K(chosen)
-        earned_K = self._earned_shares_K(chosen_K) * len(chosen)
-        target_K = np.maximum(earned_K + self._owed_K, 0.0)
+        shares_K = self._earned_shares_K(chosen_K)
+        earned_K = shares_K * len(chosen)
+        given_up_K = np.where(self._broken_K & (chosen_K == 0), self._owed_K, 0.0)
+        owed_K = self._owed_K - given_up_K + shares_K * given_up_K.sum()
+        target_K = np.maximum(earned_K + owed_K, 0.0)
         target_share_K = target_K / target_K.sum() if target_K.any() else self._weights_K
         limit = OWED_LIMIT * self._step.batch_size
-        owed_K = np.clip(self._owed_K + earned_K - chosen_K, -limit, limit)
+        owed_K = np.clip(owed_K + earned_K - chosen_K, -limit, limit)
         return selection_of(
             self._groups,
             chosen,
@@ -134,8 +140,8 @@ class BudgetSampler:
         )
 
     def _earned_shares_K(self, chosen_K: IntArray) -> FloatArray:
-        """Share of the batch that each task is due: z over the tasks that are not idle, shape (K,)."""
-        due_K = np.where(self._idle_K & (chosen_K == 0), 0.0, self._weights_K)
+        """Share of the batch that each task is due: z over the tasks that are not idle or broken, shape (K,)."""
+        due_K = np.where((self._idle_K | self._broken_K) & (chosen_K == 0), 0.0, self._weights_K)
         return due_K / due_K.sum() if due_K.any() else self._weights_K
 
 

@@ -26,15 +26,17 @@ class Lane:
         inflate: launch more than are missing, since the filter will take some.
         prior_informative: informative groups of earlier steps, weighted.
         prior_seen: all finished groups of earlier steps, weighted the same way.
+        broken: launch no more groups than there are places until one finishes.
     """
 
     __slots__ = (
-        "carried", "ended", "failed", "head", "inflate", "informative", "launch_ids", "places", "prior_informative",
-        "prior_seen", "settled",
+        "broken", "carried", "ended", "failed", "head", "inflate", "informative", "launch_ids", "places",
+        "prior_informative", "prior_seen", "settled",
     )  # fmt: skip
 
-    def __init__(self, places: int, inflate: bool, prior_informative: float, prior_seen: float):
+    def __init__(self, places: int, inflate: bool, prior_informative: float, prior_seen: float, broken: bool = False):
         self.places = places
+        self.broken = broken
         self.inflate = inflate
         discount = min(1.0, MAX_PRIOR_GROUPS / prior_seen) if prior_seen else 0.0
         self.prior_informative = discount * prior_informative
@@ -84,6 +86,8 @@ class Lane:
                 target += safety * math.sqrt(target * (tries - 1))
         in_flight = len(self.launch_ids) - self.ended
         lacking = math.ceil(target) - in_flight
+        if self.broken and self.ended == self.failed + self.carried:
+            lacking = min(lacking, self.places - len(self.launch_ids))
         # A hopeless lane would eat the budget.
         tried, informative = self.ended - self.carried, self.informative - self.carried
         successes = HOPELESS_SUCCESSES + PATIENCE_PER_SUCCESS * informative

@@ -43,9 +43,17 @@ class RoundsSampler:
         return self._groups.in_flight
 
     @property
+    def _deficit_K(self) -> IntArray:
+        """Informative groups that are still missing, shape (K,)."""
+        deficit_K = np.maximum(self.quota_K - self._informative_K, 0)
+        broken_K = np.isin(np.arange(len(deficit_K)), self._step.broken)
+        broken_K &= self._informative_K + self._filtered_K == 0
+        return np.where(broken_K, 0, deficit_K) if self._rounds else deficit_K
+
+    @property
     def _unmet(self) -> bool:
         if self._settings.fills_by_task:
-            return bool((self._informative_K < self.quota_K).any())
+            return bool(self._deficit_K.any())
         return int(self._informative_K.sum()) < self._step.batch_size
 
     @property
@@ -70,7 +78,7 @@ class RoundsSampler:
         """Groups of each task in the round that starts now, shape (K,)."""
         settings, rng, weights_K = self._settings, self._step.rng, self._step.weights_K
         round_size = settings.round_size(self._step.batch_size)
-        deficit_K = np.maximum(self.quota_K - self._informative_K, 0)
+        deficit_K = self._deficit_K
         if not settings.drop_uninformative:
             # Later rounds replace failed groups one for one, task for task.
             return deficit_K

@@ -22,7 +22,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.groups import FAILED, INFORMATIVE, BoolArray, Group, GroupLedger, GroupResult, Outcome
+from mt_grpo_recipe.algorithm.arrays import BoolArray
+from mt_grpo_recipe.algorithm.groups import FAILED, INFORMATIVE, Group, GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import draw_quotas
 from mt_grpo_recipe.algorithm.samplers.base import Step
 from mt_grpo_recipe.algorithm.samplers.lane import Lane
@@ -73,7 +74,10 @@ class StreamingSampler:
         if not self._by_task:
             return [Lane(self._step.batch_size, inflate, float(informative_K.sum()), float(seen_K.sum()))]
         by_task = zip(self.quota_K.tolist(), informative_K.tolist(), seen_K.tolist(), strict=True)
-        return [Lane(places, inflate, informative, seen) for places, informative, seen in by_task]
+        return [
+            Lane(places, inflate, informative, seen, broken=task in self._step.broken)
+            for task, (places, informative, seen) in enumerate(by_task)
+        ]
 
     def _adopt(self, carried: Sequence[Group]) -> None:
         """Put the groups that earlier steps left into their lanes."""

@@ -7,13 +7,10 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray
 from mt_grpo_recipe.algorithm.settings import TargetsSettings
 from mt_grpo_recipe.algorithm.tracked_accuracy import AccuracyTracker
-
-BoolArray = npt.NDArray[np.bool_]
 
 INTERVAL = 1.64
 """Standard errors between the mean and the lower end of its interval: a true value is above it 95 times in 100."""

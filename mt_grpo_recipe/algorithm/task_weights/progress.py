@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
-from mt_grpo_recipe.algorithm.task_weights.constraints import INTERVAL, WARM_UP_STEPS, BoolArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
+from mt_grpo_recipe.algorithm.task_weights.constraints import INTERVAL, WARM_UP_STEPS
 from mt_grpo_recipe.algorithm.tracked_accuracy import AccuracyTracker
 
 LEAST_PROGRESS = 0.1

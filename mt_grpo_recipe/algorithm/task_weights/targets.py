@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from mt_grpo_recipe import metrics
-from mt_grpo_recipe.algorithm.arrays import FloatArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray
 from mt_grpo_recipe.algorithm.settings import TargetsSettings
 from mt_grpo_recipe.algorithm.task_weights.base import WeightRule
-from mt_grpo_recipe.algorithm.task_weights.constraints import BoolArray, Bound, Constraints
+from mt_grpo_recipe.algorithm.task_weights.constraints import Bound, Constraints
 from mt_grpo_recipe.algorithm.task_weights.progress import ProgressWatch
 from mt_grpo_recipe.algorithm.tracked_accuracy import AccuracyTracker
 
