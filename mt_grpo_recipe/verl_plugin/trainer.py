@@ -265,7 +265,8 @@ class TaskTrainer(EvenUpdates):
         super()._load_checkpoint()
         if folder:
             self._load_state(read_state(folder))
-        self._history.resume(self.global_steps)
+        if not self.config.trainer.get("val_only", False):  # An evaluation adds no step, so it must take none away.
+            self._history.resume(self.global_steps)
 
     def _state(self) -> dict[str, Any]:
         """What is to survive a kill, beside what verl saves."""

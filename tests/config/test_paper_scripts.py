@@ -25,7 +25,6 @@ SHARED = {
     "actor_rollout_ref.actor.optim.weight_decay": 0.01,
     "actor_rollout_ref.actor.optim.betas": [0.9, 0.99],
     "actor_rollout_ref.actor.clip_ratio_low": 0.2,
-    "actor_rollout_ref.actor.kl_loss_coef": 0.0,
     "actor_rollout_ref.actor.use_kl_loss": False,
     "actor_rollout_ref.rollout.temperature": 1.0,
     "actor_rollout_ref.rollout.val_kwargs.n": 8,

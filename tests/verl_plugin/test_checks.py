@@ -244,3 +244,57 @@ def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
         checks.check_data(
             check(f"reward.custom_reward_function.path={reward_fns.__file__}"), 100, ["sudoku-easy-train"]
         )
+
+
+LONG = "data.max_response_length=20000"
+TOKENS = "actor_rollout_ref.actor.ppo_max_token_len_per_gpu"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        (
+            [],
+            r"actor\.ppo_max_token_len_per_gpu=16384, .*\.rollout\.log_prob_max_token_len_per_gpu=16384\.",
+        ),
+        ([f"{TOKENS}=20511"], r"actor\.ppo_max_token_len_per_gpu=20511, "),
+        (
+            ["actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu=30000"],
+            r"actor\.ppo_max_token_len_per_gpu=16384\.",
+        ),
+        (
+            [
+                f"{TOKENS}=30000",
+                "actor_rollout_ref.actor.use_kl_loss=True",
+                "actor_rollout_ref.ref.log_prob_max_token_len_per_gpu=8000",
+            ],
+            r"run: actor_rollout_ref\.ref\.log_prob_max_token_len_per_gpu=8000\.",
+        ),
+        (
+            [f"{TOKENS}=10000", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
+            r"actor\.ppo_max_token_len_per_gpu=10000 times 2 ranks, ",
+        ),
+        (["model_engine=megatron"], r"actor\.ppo_max_token_len_per_gpu=16384, "),
+        (["model_engine=veomni"], r"actor\.ppo_max_token_len_per_gpu=16384, "),
+    ],
+)
+def test_a_row_that_no_micro_batch_can_hold_is_refused_at_start(overrides, named):
+    with pytest.raises(ConfigError, match=rf"may have 20512 tokens \(data\.max_prompt_length 512 \+ .*{named}"):
+        check(LONG, *overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [f"{TOKENS}=20512"],
+        [f"{TOKENS}=10256", "actor_rollout_ref.actor.ulysses_sequence_parallel_size=2"],
+        ["model_engine=megatron", "actor_rollout_ref.actor.megatron.context_parallel_size=2"],
+        [
+            FIXED,
+            f"{MICRO_BATCH}=8",
+            "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=8",
+        ],
+    ],
+)
+def test_a_long_row_that_a_micro_batch_can_hold_is_accepted(overrides):
+    check(LONG, *overrides)

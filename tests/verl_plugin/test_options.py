@@ -61,6 +61,16 @@ def test_the_mini_batches_between_two_weight_syncs_are_counted_where_they_are_no
     assert "trainer.v1.separate_async.parameter_sync_step is set to 4: data.train_batch_size over" in caplog.text
 
 
+def test_the_kl_loss_has_verl_s_coefficient_and_one_of_zero_is_said(caplog):
+    config = compose_config(["actor_rollout_ref.actor.use_kl_loss=True"])
+    assert config.actor_rollout_ref.actor.kl_loss_coef == 0.001
+    options.warn_of_options_without_effect(config, MTGRPOConfig())
+    assert "kl_loss" not in caplog.text
+    config.actor_rollout_ref.actor.kl_loss_coef = 0
+    options.warn_of_options_without_effect(config, MTGRPOConfig())
+    assert "actor.kl_loss_coef=0: the KL loss is computed, " in caplog.text
+
+
 def test_what_was_given_is_replaced_with_a_warning(caplog):
     with caplog.at_level(logging.WARNING):
         config = check("data.dataloader_num_workers=4", "data.gen_batch_size=16")

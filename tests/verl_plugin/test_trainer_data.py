@@ -6,10 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer
 
 from mt_grpo_recipe.algorithm.controller import StateMismatch
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.doctor import compose_config
+from mt_grpo_recipe.history.files import DECISIONS, StepFile
 from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
 from mt_grpo_recipe.verl_plugin.trainer import MTGRPOTrainer
 
@@ -109,6 +111,19 @@ def test_changed_validation_rows_are_said_at_resume(start, caplog):
     changed[0]["prompt"][0]["content"] = "another question"
     resume(start(validation=changed), saved)
     assert "The validation rows of countdown have changed since the checkpoint" in caplog.text
+
+
+@pytest.mark.parametrize(("evaluates", "lines"), [(True, 3), (False, 0)])
+def test_an_evaluation_leaves_the_history_as_it_was(start, monkeypatch, tmp_path, evaluates, lines):
+    monkeypatch.setattr(PPOTrainer, "_load_checkpoint", lambda trainer: None)
+    folder = tmp_path / "run"
+    given = f"trainer.default_local_dir={folder}", "trainer.resume_mode=disable"
+    for step in (1, 2, 3):
+        StepFile(folder / DECISIONS).append(step, {})
+    trainer = start(*given, f"trainer.val_only={evaluates}")
+    trainer.global_steps = 0
+    trainer._load_checkpoint()
+    assert len((folder / DECISIONS).read_text().splitlines()) == lines
 
 
 def test_validation_rows_without_a_task_are_refused_at_start_with_file_and_row(start):

@@ -125,6 +125,12 @@ def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) ->
             "algorithm.use_kl_in_reward=True: groups whose rewards are equal are trained on the KL term alone, as in "
             "verl, and count in mt_grpo/zero_grad_rate all the same."
         )
+    actor = config.actor_rollout_ref.actor
+    if actor.use_kl_loss and not actor.kl_loss_coef:
+        logger.warning(
+            "actor_rollout_ref.actor.kl_loss_coef=0: the KL loss is computed, which takes a reference model, and "
+            "logged, and has no part in the loss."
+        )
     for name, (default, instead) in NO_EFFECT.items():
         value = OmegaConf.select(config, name)
         if name == EPOCHS and config.trainer.total_training_steps is None:

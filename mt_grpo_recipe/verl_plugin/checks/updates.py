@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mt_grpo_recipe.config import MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
@@ -30,6 +30,19 @@ def _a_mini_batch_fits_the_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> s
     )
 
 
+def sequence_ranks(section: DictConfig) -> int | None:
+    """Devices that share the tokens of a row; None for the backends whose number is not known before they start.
+
+    Args:
+        section: `actor_rollout_ref.actor` or `actor_rollout_ref.ref`.
+    """
+    if section.strategy in ("fsdp", "fsdp2"):
+        return max(section.ulysses_sequence_parallel_size, section.fsdp_config.ulysses_sequence_parallel_size)
+    if section.strategy == "veomni":
+        return section.veomni.ulysses_parallel_size
+    return section.megatron.context_parallel_size if section.strategy == "megatron" else None
+
+
 def data_parallel_ranks(config: DictConfig) -> int:
     """Ranks that each train on rows of their own: the training devices over those that share a row.
 
@@ -38,11 +51,8 @@ def data_parallel_ranks(config: DictConfig) -> int:
     """
     actor, trainer = config.actor_rollout_ref.actor, config.trainer
     devices = trainer.n_gpus_per_node * trainer.nnodes
-    if actor.strategy in ("fsdp", "fsdp2"):
-        ulysses = max(actor.ulysses_sequence_parallel_size, actor.fsdp_config.ulysses_sequence_parallel_size)
-        return max(1, devices // ulysses)
-    if actor.strategy == "veomni":
-        return max(1, devices // actor.veomni.ulysses_parallel_size)
+    if actor.strategy in ("fsdp", "fsdp2", "veomni"):
+        return max(1, devices // sequence_ranks(actor))
     if actor.strategy == "megatron" and not actor.megatron.get("dynamic_context_parallel", False):
         parts = actor.megatron
         model = parts.tensor_model_parallel_size * parts.pipeline_model_parallel_size * parts.context_parallel_size
@@ -97,6 +107,31 @@ def _reference_micro_batches(config: DictConfig, mt_grpo: MTGRPOConfig) -> str |
     return _micro_batches_divide(name, ref.log_prob_use_dynamic_bsz, micro_batch, config)
 
 
+def _micro_batches_hold_the_longest_row(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    """verl cuts micro-batches by tokens and stops at a row that is longer than one, hours into a run perhaps."""
+    parts = config.actor_rollout_ref
+    limits = [
+        ("actor.ppo_max_token_len_per_gpu", parts.actor.use_dynamic_bsz, parts.actor),
+        ("rollout.log_prob_max_token_len_per_gpu", parts.rollout.log_prob_use_dynamic_bsz, parts.actor),
+    ]
+    if has_reference(config):
+        limits.append(("ref.log_prob_max_token_len_per_gpu", parts.ref.log_prob_use_dynamic_bsz, parts.ref))
+    longest = parts.rollout.prompt_length + parts.rollout.response_length
+    refusals = []
+    for name, dynamic, section in limits:
+        limit, ranks = OmegaConf.select(parts, name), sequence_ranks(section)
+        if dynamic and limit and ranks and limit * ranks < longest:
+            refusals.append(f"actor_rollout_ref.{name}={limit}" + (f" times {ranks} ranks" if ranks > 1 else ""))
+    if not refusals:
+        return None
+    return (
+        f"A prompt and its response may have {longest} tokens (data.max_prompt_length {parts.rollout.prompt_length} + "
+        f"data.max_response_length {parts.rollout.response_length}), and the first that has more than a micro-batch "
+        f"may hold ends the run: {', '.join(refusals)}. Raise these limits "
+        "(actor_rollout_ref.actor.ppo_max_token_len_per_gpu sets all that are not given), or lower these lengths."
+    )
+
+
 def has_reference(config: DictConfig) -> bool:
     """Whether a reference model of its own is run; with LoRA it is the actor without its adapter."""
     model = config.actor_rollout_ref.model
@@ -138,4 +173,5 @@ RULES = (
     _actor_micro_batches,
     _log_prob_micro_batches,
     _reference_micro_batches,
+    _micro_batches_hold_the_longest_row,
 )
