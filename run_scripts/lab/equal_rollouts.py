@@ -30,7 +30,7 @@ from budgets import (
     trained_over_informative,
     worst_accuracy,
 )
-from comparisons import GROUPS, LEARNING_RATE, METHODS, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Setting, read_label
+from comparisons import GROUPS, LEARNING_RATE, METHODS, MINI, RATES, ROLLOUTS_PER_GROUP, SETTINGS, Setting
 
 from mt_grpo_recipe.report.read.log import Run
 
@@ -82,22 +82,27 @@ def accuracy_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
                 yield f"| {named(method, *version)}, {len(seeds)} | {name} | {' | '.join(cells)} |"
 
 
-def difference_rows(runs: dict[str, list[Run]], ours: str) -> Iterator[str]:
-    """One method less each other, in points, over the seeds of both: mean over the budgets, and at each of them."""
+def difference_rows(runs: dict[str, list[Run]], ours: str, own: list[Run] | None = None) -> Iterator[str]:
+    """One method less each other, in points, over the seeds of both: mean over the budgets, and at each of them.
+
+    Args:
+        runs: by method and batch, with one batch per method.
+        ours: the one method.
+        own: its runs, in place of those among `runs`.
+    """
     yield f"| {ours} minus, pairs | points of | mean | {' | '.join(f'{budget:,}' for budget in BUDGETS)} |"
     yield f"| --- | --- |{' ---: |' * (1 + len(BUDGETS))}"
     methods = {method: seeds for method, by_batch in by_method(runs).items() for seeds in by_batch.values()}
+    among = methods.pop(ours, [])
+    own = own or among
     for name, measure in MEASURES.items():
-        values_of = {
-            method: {run.seed: at_groups(run, measure, BUDGETS) for run in seeds} for method, seeds in methods.items()
-        }
-        own = values_of.pop(ours)
-        for method, others in values_of.items():
-            seeds = [seed for seed in others if seed in own]
-            if seeds:
-                apart = np.array([own[seed] - others[seed] for seed in seeds])
+        values = {run.seed: at_groups(run, measure, BUDGETS) for run in own}
+        for method, others in methods.items():
+            pairs = [(values[run.seed], at_groups(run, measure, BUDGETS)) for run in others if run.seed in values]
+            if pairs:
+                apart = np.array([one - other for one, other in pairs])
                 cells = [cell(column.tolist(), "+") for column in (apart.mean(1), *apart.T)]
-                yield f"| {method}, {len(seeds)} | {name} | {' | '.join(cells)} |"
+                yield f"| {method}, {len(pairs)} | {name} | {' | '.join(cells)} |"
 
 
 def cost_rows(runs: dict[str, list[Run]]) -> Iterator[str]:
@@ -189,8 +194,8 @@ def page() -> str:
         if replaced := runs_of("replaced", setting):
             parts += [f"## {setting.capitalize()}: replaced\n", REPLACED, *accuracy_rows(replaced), ""]
             for ours in SETTINGS[setting].paired:
-                own = {name: own for name, own in runs_of("report", setting).items() if read_label(name)[0] == ours}
-                parts += [*difference_rows(replaced | own, ours), ""]
+                (own,) = by_method(runs_of("report", setting))[ours].values()
+                parts += [*difference_rows(replaced, ours, own), ""]
     return "\n".join(parts)
 
 
