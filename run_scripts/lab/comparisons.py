@@ -192,17 +192,16 @@ _UNEQUAL = (
     "grpo_iwu",
     *_RESAMPLED,
 )
-_UNEQUAL_AT_6 = ("grpo_proportional", "static_mix", "dump", "gdro", "grpo_iwu", "mt_grpo")
-_NINE_AT_18 = ("static_mix", "sec_grpo", "dump", "sec_dapo", "grpo_iwu")
-_FIRST_GRID = ("grpo", "gdro", "grpo_iwu", "mt_grpo_lean")
-_LATER_GRID = ("static_mix", "mt_grpo", "sec_grpo", "dump", "sec_dapo")
+_UNEQUAL_AT_12 = ("grpo", "sec_grpo", "dapo_stream_proportional", "sec_dapo", "mt_grpo_stream", "mt_grpo_lean")
+_NINE_AT_18 = ("static_mix", "sec_grpo", "dump", "sec_dapo", "grpo_iwu", "grpo_rps", "mt_grpo_stream")
+_WIDE_GRID = ("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean")
+_TRADE_OFFS = ("mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2")
 SETTINGS = {
     "equal": Setting(
         rows={"countdown-mini": 1900, "arc-mini": 1900, "zebra-mini": 1900},
         data=DATA / "data",
         batches=dict.fromkeys(_EQUAL, 6) | {"gdro": 12, "sec_dapo": 12},
-        grid=dict.fromkeys((*_FIRST_GRID, "dapo_stream", "mt_grpo_stream"), (3, 6, 12, 24))
-        | dict.fromkeys(_LATER_GRID, (6, 12)),
+        grid=dict.fromkeys(_EQUAL, (6, 12)) | dict.fromkeys(_WIDE_GRID, (3, 6, 12, 24)),
         mix=(1, 4, 1),
         rates={"sec_dapo": 1e-4},
         first_seeds=(0, 1, 2, 3, 4, 5),
@@ -211,8 +210,8 @@ SETTINGS = {
     "unequal": Setting(  # shares of 45, 5 and 50 %
         rows={"countdown-mini": 1710, "arc-mini": 190, "zebra-mini": 1900},
         data=DATA / "data-unequal",
-        batches=dict.fromkeys(_UNEQUAL, 12) | dict.fromkeys(_UNEQUAL_AT_6, 6),
-        grid=dict.fromkeys((*_FIRST_GRID, "grpo_proportional", "dapo_stream_proportional", *_LATER_GRID), (6, 12)),
+        batches=dict.fromkeys(_UNEQUAL, 6) | dict.fromkeys(_UNEQUAL_AT_12, 12),
+        grid=dict.fromkeys(_UNEQUAL, (6, 12)),
         mix=(1, 4, 1),
         rates={"sec_dapo": 1e-3},
     ),
@@ -228,11 +227,10 @@ SETTINGS = {
     "nine": Setting(
         rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
         data=DATA / "data-nine",
-        batches=dict.fromkeys((*_EQUAL, "mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2"), 9)
-        | dict.fromkeys(_NINE_AT_18, 18),
-        grid=dict.fromkeys((*_FIRST_GRID, "dapo_stream", *_LATER_GRID), (9, 18)),
+        batches=dict.fromkeys((*_EQUAL, *_TRADE_OFFS), 9) | dict.fromkeys(_NINE_AT_18, 18),
+        grid=dict.fromkeys(_EQUAL, (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
-        rates={"gdro": 1e-4},
+        rates={"gdro": 1e-4, "mt_grpo_reg": 1e-3, "mt_grpo_stream": 1e-3},
         choice_seeds=(100,),
         model=MINI / "warm_model_nine",
         validate_groups=480,
