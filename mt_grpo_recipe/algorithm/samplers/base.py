@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
 from mt_grpo_recipe.algorithm.groups import Group, GroupResult
 from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import SamplerSettings
@@ -50,6 +50,11 @@ class Step:
     of it than its share, so that it cannot use up the budget of the others."""
     carried: Sequence[Group] | None = None
     """Groups that earlier steps left, in order of launch: they have the first launch ids. None: no step leaves any."""
+
+    @property
+    def broken_K(self) -> BoolArray:
+        """Whether each task is one of `broken`, shape (K,)."""
+        return np.isin(np.arange(len(self.weights_K)), self.broken)
 
 
 class Sampler(Protocol):

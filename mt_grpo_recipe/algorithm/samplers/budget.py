@@ -61,7 +61,8 @@ class BudgetSampler:
         owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
         self._owed_K = np.where(self._weights_K > 0, owed_K, 0.0)
         self._idle_K = idle_tasks(step.tracker) if keeps_shares else none_K > 0
-        self._broken_K = np.isin(np.arange(len(none_K)), step.broken if keeps_shares else [])
+        self._broken_K = step.broken_K & keeps_shares
+        self._at_weight_K = self._idle_K | self._broken_K
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False
         tries_K = self._tries_K()
@@ -77,13 +78,13 @@ class BudgetSampler:
         informative_K = tracker.recent_finished_K - tracker.recent_filtered_K
         # Half a success and half a failure are added: no estimate is zero or one, and the first guess is even.
         tries_K = np.minimum((tracker.recent_finished_K + 1) / (informative_K + 0.5), settings.max_inflation)
-        return np.where(self._idle_K | self._broken_K, 1.0, tries_K)
+        return np.where(self._at_weight_K, 1.0, tries_K)
 
     def _wanted_K(self, tries_K: FloatArray) -> FloatArray:
         """Informative groups wanted of each task, as far as the budget is expected to yield them, shape (K,)."""
         fair_K = self._weights_K * self._step.batch_size / (self._weights_K @ tries_K)
         wanted_K = np.maximum(fair_K + self._owed_K, LEAST_SHARE * fair_K)
-        return np.where(self._idle_K | self._broken_K, fair_K, wanted_K)
+        return np.where(self._at_weight_K, fair_K, wanted_K)
 
     @property
     def in_flight(self) -> int:
@@ -141,7 +142,7 @@ class BudgetSampler:
 
     def _earned_shares_K(self, chosen_K: IntArray) -> FloatArray:
         """Share of the batch that each task is due: z over the tasks that are not idle or broken, shape (K,)."""
-        due_K = np.where((self._idle_K | self._broken_K) & (chosen_K == 0), 0.0, self._weights_K)
+        due_K = np.where(self._at_weight_K & (chosen_K == 0), 0.0, self._weights_K)
         return due_K / due_K.sum() if due_K.any() else self._weights_K
 
 

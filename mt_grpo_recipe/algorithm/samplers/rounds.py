@@ -32,6 +32,7 @@ class RoundsSampler:
         self._settings = settings
         self.quota_K = draw_quotas(step.weights_K, step.batch_size, settings.quota, step.rng)
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
+        self._broken_K = step.broken_K
         self._rounds = 0
         # Counts at the end of the last round; nothing reads them while one runs.
         self._informative_K = np.zeros_like(self.quota_K)
@@ -44,11 +45,11 @@ class RoundsSampler:
 
     @property
     def _deficit_K(self) -> IntArray:
-        """Informative groups that are still missing, shape (K,)."""
+        """Informative groups to be generated still, shape (K,)."""
         deficit_K = np.maximum(self.quota_K - self._informative_K, 0)
-        broken_K = np.isin(np.arange(len(deficit_K)), self._step.broken)
-        broken_K &= self._informative_K + self._filtered_K == 0
-        return np.where(broken_K, 0, deficit_K) if self._rounds else deficit_K
+        if self._rounds:  # The first round tries every task.
+            deficit_K[self._broken_K & (self._informative_K + self._filtered_K == 0)] = 0
+        return deficit_K
 
     @property
     def _unmet(self) -> bool:
