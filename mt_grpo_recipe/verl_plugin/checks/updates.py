@@ -30,12 +30,14 @@ def _a_mini_batch_fits_the_batch(config: DictConfig, mt_grpo: MTGRPOConfig) -> s
     )
 
 
-def sequence_ranks(section: DictConfig) -> int | None:
+def sequence_ranks(config: DictConfig, model: str) -> int | None:
     """Devices that share the tokens of a row; None for the backends whose number is not known before they start.
 
     Args:
-        section: `actor_rollout_ref.actor` or `actor_rollout_ref.ref`.
+        config: verl's whole training config.
+        model: `actor` or `ref`.
     """
+    section = config.actor_rollout_ref[model]
     if section.strategy in ("fsdp", "fsdp2"):
         return max(section.ulysses_sequence_parallel_size, section.fsdp_config.ulysses_sequence_parallel_size)
     if section.strategy == "veomni":
@@ -52,7 +54,7 @@ def data_parallel_ranks(config: DictConfig) -> int:
     actor, trainer = config.actor_rollout_ref.actor, config.trainer
     devices = trainer.n_gpus_per_node * trainer.nnodes
     if actor.strategy in ("fsdp", "fsdp2", "veomni"):
-        return max(1, devices // sequence_ranks(actor))
+        return max(1, devices // sequence_ranks(config, "actor"))
     if actor.strategy == "megatron" and not actor.megatron.get("dynamic_context_parallel", False):
         parts = actor.megatron
         model = parts.tensor_model_parallel_size * parts.pipeline_model_parallel_size * parts.context_parallel_size
@@ -111,15 +113,15 @@ def _micro_batches_hold_the_longest_row(config: DictConfig, mt_grpo: MTGRPOConfi
     """verl cuts micro-batches by tokens and stops at a row that is longer than one, hours into a run perhaps."""
     parts = config.actor_rollout_ref
     limits = [
-        ("actor.ppo_max_token_len_per_gpu", parts.actor.use_dynamic_bsz, parts.actor),
-        ("rollout.log_prob_max_token_len_per_gpu", parts.rollout.log_prob_use_dynamic_bsz, parts.actor),
+        ("actor.ppo_max_token_len_per_gpu", parts.actor.use_dynamic_bsz, "actor"),
+        ("rollout.log_prob_max_token_len_per_gpu", parts.rollout.log_prob_use_dynamic_bsz, "actor"),
     ]
     if has_reference(config):
-        limits.append(("ref.log_prob_max_token_len_per_gpu", parts.ref.log_prob_use_dynamic_bsz, parts.ref))
+        limits.append(("ref.log_prob_max_token_len_per_gpu", parts.ref.log_prob_use_dynamic_bsz, "ref"))
     longest = parts.rollout.prompt_length + parts.rollout.response_length
     refusals = []
-    for name, dynamic, section in limits:
-        limit, ranks = OmegaConf.select(parts, name), sequence_ranks(section)
+    for name, dynamic, model in limits:
+        limit, ranks = OmegaConf.select(parts, name), sequence_ranks(config, model)
         if dynamic and limit and ranks and limit * ranks < longest:
             refusals.append(f"actor_rollout_ref.{name}={limit}" + (f" times {ranks} ranks" if ranks > 1 else ""))
     if not refusals:
