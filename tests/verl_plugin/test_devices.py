@@ -58,3 +58,13 @@ def test_a_platform_needs_its_environment_and_the_other_way_round(monkeypatch, d
         return
     with pytest.raises(ConfigError, match=refused):
         devices.check_platform(config)
+
+
+def test_a_platform_whose_device_verl_has_replaced_still_needs_its_environment(monkeypatch):
+    monkeypatch.delenv("VERL_PLATFORM", raising=False)
+    config = compose_config([GROUP_OF_8, "+platform=cpu"])
+    config.trainer.device = "cuda"
+    with pytest.raises(ConfigError, match=r"source run_scripts/common\.sh && use_cpu"):
+        devices.check_platform(config)
+    monkeypatch.setenv("VERL_PLATFORM", "cpu")
+    devices.check_platform(compose_config([GROUP_OF_8, "+platform=cpu"]))

@@ -14,6 +14,9 @@ FLASH_ATTENTION = "flash_attention_2"
 """The attention that verl loads a policy with if the config names none."""
 ENGINE_SIZES = ("tensor_model_parallel_size", "data_parallel_size", "pipeline_model_parallel_size")
 
+CPU_BACKEND = "mt_grpo_recipe.cpu.checkpoint_engine"
+"""What `+platform=cpu` sets, and nothing else."""
+
 
 def check_platform(config: DictConfig) -> None:
     """Refuse a config for the CPU without the environment variables that go with it, and these with another config.
@@ -25,17 +28,19 @@ def check_platform(config: DictConfig) -> None:
         ConfigError: says what to run, or to add.
     """
     device = config.trainer.device
-    if (device == "cpu") == cpu_requested():
+    if cpu_requested():
+        if device != "cpu":
+            raise ConfigError(
+                f"the environment has VERL_PLATFORM=cpu, but trainer.device={device}. To train on the CPU, add "
+                "+platform=cpu; to train on GPUs, use a shell in which use_cpu of run_scripts/common.sh was not run"
+            )
         return
-    if device == "cpu":
+    # Without the variables, verl has put another device in place of "cpu" by the time that a trainer is built.
+    if device == "cpu" or config.actor_rollout_ref.rollout.checkpoint_engine.custom_backend_module == CPU_BACKEND:
         raise ConfigError(
             "trainer.device=cpu (+platform=cpu) also needs environment variables that are not set. Run first: source "
             "run_scripts/common.sh && use_cpu"
         )
-    raise ConfigError(
-        f"the environment has VERL_PLATFORM=cpu, but trainer.device={device}. To train on the CPU, add +platform=cpu; "
-        "to train on GPUs, use a shell in which use_cpu of run_scripts/common.sh was not run"
-    )
 
 
 def check_attention(config: DictConfig) -> None:
