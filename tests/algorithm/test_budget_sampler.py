@@ -140,6 +140,31 @@ def test_a_hopeless_task_takes_no_more_than_its_weight_and_is_repaid_when_it_wak
     assert trained_K / trained_K.sum() == pytest.approx([0.5, 0.25, 0.25], abs=0.02)
 
 
+def test_a_hopeless_task_that_goes_idle_is_generated_at_its_weight():
+    """While it was not idle yet, the others came ahead of it by as much as is allowed."""
+    subject = controller((0.25, 0.25, 0.5), budget=16, inflate=False)
+    launched_K = np.zeros(3)
+    for number in range(80):
+        selection = run(subject, lambda task: FILTERED if task == 0 else KEPT)
+        if number >= 40:
+            launched_K += selection.launched_K
+    assert launched_K.tolist() == pytest.approx([160, 160, 320], abs=1)
+
+
+def test_of_a_task_that_goes_idle_the_others_are_not_ahead_any_more():
+    tracker = AcceptanceTracker(3, decay=0.9)
+    tracker.update(np.array([20, 0, 0]), np.array([20, 1, 1]))
+    sampler = make(weights=(0.5, 0.25, 0.25), tracker=tracker, owed=[6.0, -6.0, -4.0])
+    launches = sampler.ask()
+    for launch_id, task in enumerate(launches):
+        sampler.tell(launch_id, KEPT if task else FILTERED)
+    idle, *owed = sampler.select().owed_K.tolist()
+    # Ahead of task 0 by five each, on average; by one of each other. Half of what is trained on is due to either.
+    trained = 12 - launches.count(0)
+    assert idle == 0
+    assert owed == pytest.approx([-1 + trained / 2 - launches.count(1), 1 + trained / 2 - launches.count(2)])
+
+
 def test_a_step_in_which_everything_fails_is_survived():
     subject = controller((0.5, 0.5))
     selection = run(subject, lambda task: FAILED_GROUP)

@@ -12,7 +12,8 @@ task k, and o_k what earlier steps owe the task, as in deficit round robin (fair
 where m_k is the expected number of groups to generate per informative one, at most M_acc. o_k is bounded by half the
 budget. A task that has shown no informative group for long is idle: it is generated at its weight alone, earns no
 credit, and its share of the batch goes to the others, so that a hopeless task cannot use up the budget. The same goes
-for a task whose groups have all failed for some steps; what it was owed passes to the others.
+for a task whose groups have all failed for some steps. What such a task was owed is given up, and so is what the others
+were ahead of it: their debts are then debts to each other, with a sum of zero.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray
 from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import rounded_counts, stratified_counts
 from mt_grpo_recipe.algorithm.samplers.base import Step
@@ -60,9 +61,7 @@ class BudgetSampler:
         # A task that is not to be trained any more, as after a stage of the rule `sequential`, has no debt to be paid.
         owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
         self._owed_K = np.where(self._weights_K > 0, owed_K, 0.0)
-        self._idle_K = idle_tasks(step.tracker) if keeps_shares else none_K > 0
-        self._broken_K = step.broken_K & keeps_shares
-        self._at_weight_K = self._idle_K | self._broken_K
+        self._at_weight_K = (idle_tasks(step.tracker) | step.broken_K) & keeps_shares
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False
         tries_K = self._tries_K()
@@ -123,10 +122,13 @@ class BudgetSampler:
         """Choose every informative group; quotas and shares follow from the weights and from what was owed."""
         chosen = np.flatnonzero(self._groups.outcomes() == Outcome.INFORMATIVE)
         chosen_K = self._groups.count_K(chosen)
-        shares_K = self._earned_shares_K(chosen_K)
+        given_up_K = self._at_weight_K & (chosen_K == 0)
+        shares_K = self._earned_shares_K(given_up_K)
         earned_K = shares_K * len(chosen)
-        given_up_K = np.where(self._broken_K & (chosen_K == 0), self._owed_K, 0.0)
-        owed_K = self._owed_K - given_up_K + shares_K * given_up_K.sum()
+        owed_K = self._owed_K
+        if given_up_K.any():
+            owed_K = np.where(given_up_K, 0.0, owed_K)
+            owed_K = owed_K - shares_K * owed_K.sum()
         target_K = np.maximum(earned_K + owed_K, 0.0)
         target_share_K = target_K / target_K.sum() if target_K.any() else self._weights_K
         limit = OWED_LIMIT * self._step.batch_size
@@ -137,12 +139,12 @@ class BudgetSampler:
             rounded_counts(target_share_K, len(chosen)),
             rounds=1,
             target_share_K=target_share_K,
-            owed_K=np.where(self._idle_K & (chosen_K == 0), 0.0, owed_K) if self._settings.ratio else None,
+            owed_K=owed_K if self._settings.ratio else None,
         )
 
-    def _earned_shares_K(self, chosen_K: IntArray) -> FloatArray:
-        """Share of the batch that each task is due: z over the tasks that are not idle or broken, shape (K,)."""
-        due_K = np.where(self._at_weight_K & (chosen_K == 0), 0.0, self._weights_K)
+    def _earned_shares_K(self, given_up_K: BoolArray) -> FloatArray:
+        """Share of the batch that each task is due: z over the tasks that were not given up, shape (K,)."""
+        due_K = np.where(given_up_K, 0.0, self._weights_K)
         return due_K / due_K.sum() if due_K.any() else self._weights_K
 
 
