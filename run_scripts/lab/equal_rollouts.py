@@ -88,13 +88,13 @@ def difference_rows(runs: dict[str, list[Run]], ours: str, own: list[Run] | None
     Args:
         runs: by method and batch, with one batch per method.
         ours: the one method.
-        own: its runs, in place of those among `runs`.
+        own: its runs, if they are not among `runs`; others of this method, with another batch, are then compared, too.
     """
     yield f"| {ours} minus, pairs | points of | mean | {' | '.join(f'{budget:,}' for budget in BUDGETS)} |"
     yield f"| --- | --- |{' ---: |' * (1 + len(BUDGETS))}"
     methods = {method: seeds for method, by_batch in by_method(runs).items() for seeds in by_batch.values()}
-    among = methods.pop(ours, [])
-    own = own or among
+    if own is None:
+        own = methods.pop(ours)
     for name, measure in MEASURES.items():
         values = {run.seed: at_groups(run, measure, BUDGETS) for run in own}
         for method, others in methods.items():
@@ -164,8 +164,8 @@ seeds. A run that does not get to a level counts as {GROUPS:,} groups, which mak
 """
 
 
-REPLACED = """Runs whose batch or learning rate was not the method's best on other puzzles, or whose logs lack tokens
-and times; those above took their place ([PROTOCOL.md](PROTOCOL.md)).
+REPLACED = """Runs whose batch or learning rate was not the method's best on other puzzles, whose logs lack tokens and times,
+or whose sampler had a fault; those above took their place ([PROTOCOL.md](PROTOCOL.md)).
 """
 
 

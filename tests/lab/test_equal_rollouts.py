@@ -174,10 +174,11 @@ def test_differences_are_taken_seed_by_seed(tmp_path):
     assert rows[2] == f"| grpo, 2 | worst task |{f' +15.0 ± {interval:.1f} |' * 5}"
     assert rows[3] == f"| dump, 1 | worst task |{' +40.0 |' * 5}"
     assert len(rows) == 6
-    # Runs in place of those that were replaced: both seeds at 10 %, as far as seeds go.
-    assert list(equal_rollouts.difference_rows(runs, "gdro", runs["grpo_b6"]))[2:4] == [
+    # Runs in place of those that were replaced, 10 and 20 %: these are compared with them, too.
+    assert list(equal_rollouts.difference_rows(runs, "gdro", runs["grpo_b6"]))[2:5] == [
         f"| grpo, 2 | worst task |{' +0.0 ± 0.0 |' * 5}",
         f"| dump, 1 | worst task |{' +20.0 |' * 5}",
+        f"| gdro, 2 | worst task |{f' -15.0 ± {interval:.1f} |' * 5}",
     ]
 
 
