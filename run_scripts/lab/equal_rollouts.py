@@ -164,8 +164,8 @@ seeds. A run that does not get to a level counts as {GROUPS:,} groups, which mak
 """
 
 
-REPLACED = """Runs whose batch or learning rate was not the method's best on other puzzles, whose logs lack tokens and times,
-or whose sampler had a fault; those above took their place ([PROTOCOL.md](PROTOCOL.md)).
+REPLACED = """Runs whose batch or learning rate was not the method's best on other puzzles, whose logs lack tokens and
+times, or whose sampler had a fault; those above took their place ([PROTOCOL.md](PROTOCOL.md)).
 """
 
 
