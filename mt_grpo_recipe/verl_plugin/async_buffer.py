@@ -82,7 +82,7 @@ class AsyncTaskReplayBuffer(TaskReplayBuffer):
         uids = self._launches.uids
         chosen = [uids[launch_id] for launch_id in selection.launch_ids]
         self._held = [uids[launch_id] for launch_id in selection.left]
-        self._let_go(set(uids) - set(chosen) - set(self._held))
+        self._let_go(set(uids) - set(chosen) - set(self._held) - self._launches.cleared)
         self.launch_ahead()
         return self._batch(chosen)
 

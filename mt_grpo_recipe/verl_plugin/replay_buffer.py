@@ -57,6 +57,8 @@ class Launches:
         self.id_of = {uid: launch_id for launch_id, uid in enumerate(self.uids)}
         self.waiting = set(waiting)
         """Uids of groups that were not seen to end yet."""
+        self.cleared: set[str] = set()
+        """Uids of groups whose rows have left the queue."""
         self.numbers_of: dict[str, list[float]] = {}
         """The numbers that the rollouts of a group were judged by, by uid."""
         self.timeline = Timeline()
@@ -249,6 +251,10 @@ class TaskReplayBuffer(ReplayBuffer):
             if math.isfinite(rollout.number):
                 self._launches.numbers_of.setdefault(rollout.uid, []).append(rollout.number)
         judged = {uid: judge(rewards_G, accuracy[uid], self._config, tokens[uid]) for uid, rewards_G in rewards.items()}
+        # Nothing needs their rows any more, and a step may filter more of them than the queue can hold.
+        filtered = {uid for uid, result in judged.items() if result.outcome is Outcome.FILTERED}
+        self._clear_groups(PARTITION, filtered)
+        self._launches.cleared |= filtered
         return dict.fromkeys(failed, FAILED_GROUP) | judged
 
     def _response_tokens(self, uids: Collection[str]) -> dict[str, int]:

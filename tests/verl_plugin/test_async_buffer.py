@@ -78,6 +78,7 @@ def test_quotas_are_exact_with_groups_of_earlier_steps_and_no_group_is_trained_o
     # The queue holds what the buffer holds, and nothing else.
     held = set(buffer.state_dict())
     assert {key.split("_")[0] for key in rollout.items} == held
+    assert not buffer._abandoned
 
 
 def test_every_group_counts_once_in_accuracy_and_in_the_counts(monkeypatch):

@@ -70,6 +70,22 @@ def test_a_hopeless_task_ends_within_the_budget_with_its_shortfall_logged(monkey
     assert buffer.controller.metrics()["zero_grad_rate"] == {"a": 1.0, "b": 0.0}
 
 
+def test_filtered_groups_leave_the_queue_as_soon_as_they_are_judged(monkeypatch):
+    """A step may filter many times the rows that verl's queue can hold."""
+    buffer, rollout = make_buffer(
+        monkeypatch, lambda task, number: [WRONG] * 4 if task == 0 else MIXED, max_resample_rounds=10
+    )
+    rows, clear = [], rollout.kv_clear
+    monkeypatch.setattr(
+        rollout, "kv_clear", lambda keys, partition_id: (rows.append(len(rollout.items)), clear(keys, partition_id))
+    )
+    sample(buffer)
+    a_round, informative = 3 * 8, rollout.launched.count(1)
+    assert len(rollout.launched) == 11 * a_round > 2 * (informative + a_round)
+    # A group has a row of its own and one for each of its four rollouts.
+    assert max(rows) <= 5 * (informative + a_round)
+
+
 def test_no_signal_anywhere_is_an_empty_batch_and_leaves_the_queue_clean(monkeypatch):
     buffer, rollout = make_buffer(monkeypatch, lambda task, number: [RIGHT] * 4, max_resample_rounds=2)
     with pytest.raises(EmptyBatch):
