@@ -117,21 +117,21 @@ class TaskController:
         """Draw this step's quotas and return the sampler that fills them."""
         self._steps += 1
         self._metrics = {WEIGHT.key: dict(enumerate(self.weights_K.tolist()))}
+        return make_sampler(self._step(self._steps))
+
+    def _step(self, number: int) -> Step:
         settings = self._config.sampler
-        if self._steps < settings.ratio_from_step:
-            settings = replace(settings, ratio=False)
-        step = Step(
+        return Step(
             weights_K=self._sampled_shares_K,
             tracker=self._tracker,
-            settings=settings,
+            settings=replace(settings, ratio=False) if number < settings.ratio_from_step else settings,
             batch_size=self.batch_size,
             rng=self._rng,
             owed_K=self._owed_K,
-            number=self._steps,
+            number=number,
             broken=self._streaks.broken,
             carried=self.held if self._carries_over else None,
         )
-        return make_sampler(step)
 
     @property
     def _sampled_shares_K(self) -> FloatArray:
@@ -150,17 +150,15 @@ class TaskController:
 
         Returns:
             A task for each group to launch, in launch order. Together with the held groups, the shares come as near as
-            possible to z_k m_k, where m_k is the inflation by the tracked share of filtered groups (1 where no ratio is
-            kept).
+            possible to z_k m_k, where m_k is the inflation by the tracked share of filtered groups (1 for a broken task,
+            or if the next step keeps no ratio).
         """
         count = window - len(self._held)
         if count <= 0:
             return []
-        settings = self._config.sampler
         held_K = np.bincount([group.task for group in self._held], minlength=len(self.tasks))
-        wanted_K = self._sampled_shares_K
-        if settings.ratio and settings.inflate:
-            wanted_K = wanted_K * self._tracker.inflation_K(settings.max_inflation)
+        step = self._step(self._steps + 1)
+        wanted_K = step.weights_K * step.inflation_K
         lacking_K = np.maximum(wanted_K / wanted_K.sum() * (held_K.sum() + count) - held_K, 0)
         counts_K = stratified_counts(lacking_K / lacking_K.sum(), count, self._rng)
         tasks = self._rng.permutation(np.repeat(np.arange(len(counts_K)), counts_K)).tolist()

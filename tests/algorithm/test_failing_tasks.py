@@ -136,6 +136,39 @@ def test_a_broken_task_is_tried_at_its_share_and_does_not_cost_the_others_theirs
     assert step(controller, drive).chosen_K.tolist() == [3, 3, 6]
 
 
+def hard_to_learn(controller):
+    """Say that of 10 groups of arc 9 have been filtered, in each of 50 steps."""
+    for _ in range(50):
+        controller._tracker.update(np.array([0, 0, 9]), np.array([10, 10, 10]))
+
+
+def test_a_broken_task_is_not_tried_more_often_because_its_groups_were_filtered_before(drive):
+    settings = SCHEDULES["rounds"](quota="stratified", max_resample_rounds=0)
+    controller = make(FixedSettings(initial=[0.25, 0.25, 0.5]), sampler=settings)
+    hard_to_learn(controller)
+    launched_K = step(controller, drive, failing=[ARC]).launched_K
+    assert launched_K.tolist() == [3, 3, 30], "m_k is 1, 1 and 5"
+    controller.streaks.failing_K[ARC] = 3
+    assert step(controller, drive, failing=[ARC]).launched_K.tolist() == [9, 9, 18]
+
+
+def test_what_is_launched_ahead_is_inflated_as_the_next_step_is():
+    settings = SCHEDULES["streaming"](quota="stratified", ratio_from_step=3)
+    controller = TaskController(TASKS, 12, MTGRPOConfig(weights=FixedSettings(), sampler=settings), carries_over=True)
+    hard_to_learn(controller)
+
+    def launched_ahead():
+        controller._held = []
+        return np.bincount(controller.launch_ahead(21), minlength=3).tolist()
+
+    assert launched_ahead() == [7, 7, 7], "the first step keeps no ratio"
+    controller.begin_step()
+    controller.begin_step()
+    assert launched_ahead() == [3, 3, 15], "m_k is 1, 1 and 5"
+    controller.streaks.failing_K[ARC] = 3
+    assert launched_ahead() == [7, 7, 7]
+
+
 @pytest.mark.parametrize("schedule", ["rounds", "streaming"])
 def test_the_first_group_of_a_broken_task_that_finishes_ends_the_caution(schedule, drive):
     """Every fourth group finishes: what is missing of 6 is asked for until it is there."""

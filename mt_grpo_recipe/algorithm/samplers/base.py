@@ -56,6 +56,13 @@ class Step:
         """Whether each task is one of `broken`, shape (K,)."""
         return np.isin(np.arange(len(self.weights_K)), self.broken)
 
+    @property
+    def inflation_K(self) -> FloatArray:
+        """m_k: groups to launch per informative one wanted, shape (K,); 1 for a broken task, or if no ratio is kept."""
+        if not (self.settings.ratio and self.settings.inflate):
+            return np.ones(len(self.weights_K))
+        return np.where(self.broken_K, 1.0, self.tracker.inflation_K(self.settings.max_inflation))
+
 
 class Sampler(Protocol):
     """Runs one step."""

@@ -85,9 +85,7 @@ class RoundsSampler:
             return deficit_K
         if not settings.ratio:
             return draw_quotas(weights_K, round_size, settings.quota, rng)
-        wanted_K = weights_K if self._rounds == 0 else deficit_K.astype(np.float64)
-        if settings.inflate:
-            wanted_K = wanted_K * self._step.tracker.inflation_K(settings.max_inflation)
+        wanted_K = (weights_K if self._rounds == 0 else deficit_K) * self._step.inflation_K
         return stratified_counts(wanted_K / wanted_K.sum(), round_size, rng)
 
     def tell(self, launch_id: int, result: GroupResult) -> None:
