@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 from mt_grpo_recipe.history.files import DECISIONS, OUTCOMES, StepFile
 from mt_grpo_recipe.history.record import FORMAT, RecordedGroup
 
@@ -41,6 +42,8 @@ class RecordedRun:
     sampler: dict[str, Any]
     """The section `mt_grpo.sampler`: its schedule, and every field that the schedule reads."""
     steps: list[RecordedStep]
+    max_loss_weight: float = MTGRPOConfig.max_loss_weight
+    """Not recorded by earlier versions of this format; the default is what nearly all runs had."""
 
 
 def _is_whole(value: Any) -> bool:
@@ -52,6 +55,7 @@ SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "batch_size": ("a whole number, 1 or more", lambda v: _is_whole(v) and v >= 1),
     "seed": ("a whole number, 0 or more", lambda v: _is_whole(v) and v >= 0),
     "loss_weighting": ("text", lambda v: isinstance(v, str)),
+    "max_loss_weight": ("a number, 1 or more", lambda v: isinstance(v, (int, float)) and v >= 1),
     "rewards": ("an object", lambda v: isinstance(v, dict)),
     "sampler": ("an object with a `schedule`", lambda v: isinstance(v, dict) and isinstance(v.get("schedule"), str)),
 }
@@ -98,7 +102,10 @@ def _settings(folder: Path, headers: list[dict[str, Any]]) -> dict[str, Any]:
                 f"{folder / OUTCOMES} is of format {header['format']}, this version of mt-grpo-recipe reads format "
                 f"{FORMAT}: use the version that wrote it"
             )
-    given = [{name: value for name, value in row.items() if name not in ("step", "format")} for row in headers]
+    assumed = {"max_loss_weight": MTGRPOConfig.max_loss_weight}
+    given = [
+        assumed | {name: value for name, value in row.items() if name not in ("step", "format")} for row in headers
+    ]
     if not headers:
         raise HistoryError(
             f"{folder / OUTCOMES} does not begin with the settings of the run, which its first line has: a copy that "

@@ -97,6 +97,7 @@ class History:
             "batch_size": controller.batch_size,
             "seed": config.seed,
             "loss_weighting": config.loss_weighting,
+            "max_loss_weight": config.max_loss_weight,
             "rewards": vars(config.rewards),
             "sampler": {"schedule": config.sampler.schedule, **vars(config.sampler)},
         }

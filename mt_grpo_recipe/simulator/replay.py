@@ -126,7 +126,7 @@ def replay(run: RecordedRun, config: MTGRPOConfig, seed: int = 0) -> Iterator[Re
 
     Args:
         run: the run.
-        config: settings; `sampler`, `seed` and `loss_weighting` are read.
+        config: settings; `sampler`, `seed`, `loss_weighting` and `max_loss_weight` are read.
         seed: of the groups that are drawn.
 
     Raises:

@@ -92,7 +92,12 @@ def settings_of(run: RecordedRun, assignments: Sequence[str]) -> MTGRPOConfig:
     if isinstance(schedule, str) and schedule != sampler["schedule"] and schedule in SCHEDULES:
         read = SCHEDULES[schedule].__dataclass_fields__
         sampler = {name: value for name, value in sampler.items() if name in read}
-    general = {"seed": run.seed, "loss_weighting": run.loss_weighting, "rewards": dict(run.rewards)}
+    general = {
+        "seed": run.seed,
+        "loss_weighting": run.loss_weighting,
+        "max_loss_weight": run.max_loss_weight,
+        "rewards": dict(run.rewards),
+    }
     config = load_config({**general, "sampler": {**sampler, **given}})
     require_size(config.sampler, run.batch_size, lambda name: f"sampler.{name}={getattr(config.sampler, name):g}")
     return config

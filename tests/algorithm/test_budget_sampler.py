@@ -14,7 +14,7 @@ from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.samplers.base import Step
-from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler, idle_tasks
+from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler, idle_tasks, owed_without
 from mt_grpo_recipe.algorithm.settings import BudgetSettings, FixedSettings, MTGRPOConfig, SettingError
 
 KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True, rollouts=8, tokens=80)
@@ -276,4 +276,22 @@ def test_a_task_without_weight_is_not_generated_to_pay_a_debt_and_then_owes_none
     assert set(sampler.ask()) == {1}
     for launch_id in range(12):
         sampler.tell(launch_id, KEPT)
-    assert sampler.select().owed_K.tolist() == [0.0, -6.0]
+    assert sampler.select().owed_K.tolist() == [0.0, 0.0]
+
+
+def test_of_a_task_that_loses_its_weight_the_others_are_not_ahead_any_more():
+    """Ahead of it by 9 and 1, and so 4 of the other: that is paid, and not six and two of either."""
+    assert wanted(make(weights=(0.0, 0.5, 0.5), owed=(10.0, -9.0, -1.0))) == [0.0, 1.5, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("owed", "left"),
+    [
+        ((10.0, -9.0, -1.0), [0.0, -4.0, 4.0]),
+        ((-6.0, 5.0, 1.0), [0.0, 2.0, -2.0]),  # It was ahead of them.
+        ((3.0, 0.0, 5.0), [0.0, 0.0, 5.0]),  # With residual weights no task is ahead.
+    ],
+)
+def test_what_is_left_owed_without_a_task(owed, left):
+    given_up_K = np.array([True, False, False])
+    assert owed_without(given_up_K, np.array(owed), np.array([0.0, 0.5, 0.5])).tolist() == left

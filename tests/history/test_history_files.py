@@ -99,6 +99,16 @@ def test_a_history_is_read_back(tmp_path):
     assert np.mean([group.task for step in run.steps for group in step.groups]) == 0.5
 
 
+def test_the_bound_of_residual_weights_is_recorded_and_assumed_of_runs_that_lack_it(tmp_path):
+    write_steps(tmp_path, 2, {"max_loss_weight": 1.5})
+    assert read_history(tmp_path).max_loss_weight == 1.5
+    write_steps(tmp_path, 2)
+    changed(tmp_path / OUTCOMES, 0, max_loss_weight=None)
+    assert read_history(tmp_path).max_loss_weight == 5.0
+    write_steps(tmp_path, 4, start=2)
+    assert len(read_history(tmp_path).steps) == 4, "resumed with a version that records it"
+
+
 @pytest.mark.parametrize("name", [DECISIONS, OUTCOMES])
 def test_a_last_step_of_which_one_file_knows_nothing_is_left_out(tmp_path, name):
     write_steps(tmp_path, 3)
@@ -203,6 +213,7 @@ def test_a_line_that_is_of_no_step_is_named_with_its_file_by_reader_and_resumed_
         ({"rewards": []}, r"rewards, which must be an object, is \[\]"),
         ({"sampler": {"quota": "rounded"}}, "sampler, which must be an object with a `schedule`, is "),
         ({"loss_weighting": 1}, "loss_weighting, which must be text, is 1"),
+        ({"max_loss_weight": 0.5}, "max_loss_weight, which must be a number, 1 or more, is 0.5"),
         ({"colour": "red"}, "it has colour, which this version does not know"),
     ],
 )

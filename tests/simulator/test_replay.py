@@ -1,6 +1,7 @@
 """Replays of a made-up run: other settings, drawn groups, figures, and the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -230,6 +231,12 @@ def test_a_record_that_does_not_repeat_itself_is_refused(tmp_path, command):
 def test_what_cannot_be_set_is_refused_in_words(assignment, words):
     with pytest.raises(ValueError, match=words):
         settings_of(recorded(1), [assignment])
+
+
+def test_a_replay_has_the_loss_weights_of_the_run():
+    run = replace(recorded(1), loss_weighting="residual", max_loss_weight=1.5)
+    config = settings_of(run, [])
+    assert (config.loss_weighting, config.max_loss_weight) == ("residual", 1.5)
 
 
 def test_a_seed_that_cannot_be_or_would_not_be_read_is_named(tmp_path, command):

@@ -58,9 +58,9 @@ class BudgetSampler:
         self._weights_K = step.weights_K / step.weights_K.sum()
         keeps_shares = step.settings.ratio
         none_K = np.zeros(len(step.weights_K))
-        # A task that is not to be trained any more, as after a stage of the rule `sequential`, has no debt to be paid.
         owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
-        self._owed_K = np.where(self._weights_K > 0, owed_K, 0.0)
+        # A task that is not to be trained any more, as after a stage of the rule `sequential`, has no debt to be paid.
+        self._owed_K = owed_without(self._weights_K == 0, owed_K, self._weights_K)
         self._at_weight_K = (idle_tasks(step.tracker) | step.broken_K) & keeps_shares
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False
@@ -125,10 +125,7 @@ class BudgetSampler:
         given_up_K = self._at_weight_K & (chosen_K == 0)
         shares_K = self._earned_shares_K(given_up_K)
         earned_K = shares_K * len(chosen)
-        owed_K = self._owed_K
-        if given_up_K.any():
-            owed_K = np.where(given_up_K, 0.0, owed_K)
-            owed_K = owed_K - shares_K * owed_K.sum()
+        owed_K = owed_without(given_up_K, self._owed_K, shares_K)
         target_K = np.maximum(earned_K + owed_K, 0.0)
         target_share_K = target_K / target_K.sum() if target_K.any() else self._weights_K
         limit = OWED_LIMIT * self._step.batch_size
@@ -146,6 +143,23 @@ class BudgetSampler:
         """Share of the batch that each task is due: z over the tasks that were not given up, shape (K,)."""
         due_K = np.where(given_up_K, 0.0, self._weights_K)
         return due_K / due_K.sum() if due_K.any() else self._weights_K
+
+
+def owed_without(given_up_K: BoolArray, owed_K: FloatArray, shares_K: FloatArray) -> FloatArray:
+    """What the tasks are owed once some of them are given up, shape (K,).
+
+    The others were ahead of these, or these of them: that is settled by the shares, and what is left are debts of the
+    others to each other. What residual weights leave owed to a task that a batch lacked is not to be paid by the
+    others, so it stays.
+
+    Args:
+        given_up_K: which tasks, shape (K,).
+        owed_K: before, shape (K,).
+        shares_K: of the others in the batch, shape (K,); zero for those given up, unless all are.
+    """
+    kept_K = np.where(given_up_K, 0.0, owed_K)
+    lead = min(float(kept_K.sum()), max(-float(owed_K[given_up_K].sum()), 0.0))
+    return kept_K - shares_K * lead if given_up_K.any() else kept_K
 
 
 def idle_tasks(tracker: AcceptanceTracker) -> BoolArray:
