@@ -140,7 +140,7 @@ GENERATED_TOKENS = Metric("generated_tokens", "response tokens of the groups tha
 TRAINED_TOKENS = Metric("trained_tokens", "response tokens trained on", "tokens", per_task=True)
 ADVANTAGE_MASS = Metric(
     "advantage_mass",
-    "the task's part of the gradient: absolute advantage times loss weight, summed over the tokens trained on",
+    "the task's part of the gradient: absolute advantage times loss weight, over tokens as the loss sums them",
     "advantage",
     per_task=True,
 )
@@ -152,7 +152,7 @@ TOTAL_TOKENS = Metric("total_tokens", "response tokens generated since the run b
 TRAINED_OVER_INFORMATIVE = Metric(
     "trained_over_informative", "groups trained on as a share of all informative groups since the run began", "share"
 )
-AGE = Metric("age", "mean age of the groups trained on; 0 is on-policy", "steps")
+AGE = Metric("age", "mean age of the groups trained on; 0: launched after the last update", "steps")
 ROUNDS = Metric("rounds", "rounds of generation", "rounds")
 FAILED_GROUPS = Metric("failed_groups", "groups that failed, over all tasks", "groups")
 SKIPPED_UPDATE = Metric("skipped_update", "1 where no group was informative and the policy was not updated", "0 or 1")

@@ -150,8 +150,8 @@ class TaskController:
 
         Returns:
             A task for each group to launch, in launch order. Together with the held groups, the shares come as near as
-            possible to z_k m_k, where m_k is the inflation by the tracked share of filtered groups (1 for a broken task,
-            or if the next step keeps no ratio).
+            possible to z_k m_k, where m_k is the inflation by the tracked share of filtered groups (1 for a broken
+            task, or if the next step keeps no ratio).
         """
         count = window - len(self._held)
         if count <= 0:
@@ -162,7 +162,8 @@ class TaskController:
         lacking_K = np.maximum(wanted_K / wanted_K.sum() * (held_K.sum() + count) - held_K, 0)
         counts_K = stratified_counts(lacking_K / lacking_K.sum(), count, self._rng)
         tasks = self._rng.permutation(np.repeat(np.arange(len(counts_K)), counts_K)).tolist()
-        self._held += [Group(task, self._steps + 1, None) for task in tasks]
+        # They start before the update of the step that has just been chosen.
+        self._held += [Group(task, max(self._steps, 1), None) for task in tasks]
         self._launched_ahead_K += counts_K
         return tasks
 

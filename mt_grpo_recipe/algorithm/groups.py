@@ -55,7 +55,7 @@ class Group(NamedTuple):
 
     task: int
     launched_in: int
-    """Step that it was launched in, or for."""
+    """The latest step that had begun: a group trained on in that step, before its update, has age 0."""
     result: GroupResult | None
     """None while it is in flight."""
 

@@ -90,9 +90,13 @@ def task_means(values_N: Sequence[float] | FloatArray, task_N: Sequence[int] | I
 
 
 def advantage_mass(
-    advantages_NT: torch.Tensor, mask_NT: torch.Tensor, task_N: Sequence[int] | IntArray, num_tasks: int
+    advantages_NT: torch.Tensor,
+    mask_NT: torch.Tensor,
+    task_N: Sequence[int] | IntArray,
+    num_tasks: int,
+    token_mean: bool = False,
 ) -> FloatArray:
-    """Sum of |A| over the unmasked tokens of each task, shape (K,); zero for a task without samples.
+    """|A| over the unmasked tokens of each sample, summed over each task's, shape (K,); zero without samples.
 
     The gradient of the surrogate sums A times the gradient of a token's log-probability over tokens, so this is how
     much each task contributes where the tokens' gradients are of similar size.
@@ -102,10 +106,12 @@ def advantage_mass(
         mask_NT: one on response tokens, shape (N, T).
         task_N: task index of each sample, length N.
         num_tasks: K.
+        token_mean: mean over the tokens of a sample instead of their sum, for a loss that averages them first.
     """
     mass_K = np.zeros(num_tasks)
-    mass_N = (advantages_NT.abs().double() * mask_NT).sum(-1).numpy()
-    np.add.at(mass_K, np.asarray(task_N, dtype=np.int64), mass_N)
+    magnitude_NT = advantages_NT.abs().double()
+    mass_N = sequence_means(magnitude_NT, mask_NT) if token_mean else (magnitude_NT * mask_NT).sum(-1)
+    np.add.at(mass_K, np.asarray(task_N, dtype=np.int64), mass_N.numpy())
     return mass_K
 
 

@@ -44,16 +44,18 @@ def mean_absolute_advantage(task_of_row: Mapping[str, int], num_tasks: int) -> F
     return task_means(means_N.double().numpy(), [task_of_row[key] for key in last_outputs(keys)], num_tasks)
 
 
-def advantage_mass_of_rows(task_of_row: Mapping[str, int], num_tasks: int) -> FloatArray:
-    """Sum of |A| over the response tokens of each task, shape (K,).
+def advantage_mass_of_rows(task_of_row: Mapping[str, int], num_tasks: int, loss_agg_mode: str) -> FloatArray:
+    """|A| over the response tokens of each row, summed over each task's rows, shape (K,).
 
     Args:
         task_of_row: key -> task of the batch's rows, padding left out.
         num_tasks: K.
+        loss_agg_mode: how verl's loss sums over tokens; `seq-mean-token-mean` takes their mean within a row.
     """
     data = fetch(list(task_of_row), "advantages", "response_mask")
     advantages_NT, mask_NT = data["advantages"].to_padded_tensor(0.0), data["response_mask"].to_padded_tensor(0)
-    return advantage_mass(advantages_NT, mask_NT, list(task_of_row.values()), num_tasks)
+    token_mean = loss_agg_mode == "seq-mean-token-mean"
+    return advantage_mass(advantages_NT, mask_NT, list(task_of_row.values()), num_tasks, token_mean)
 
 
 class ImprovementPass:

@@ -191,7 +191,7 @@ class TaskTrainer(EvenUpdates):
         batch = put_session_advantages(batch, self.config.algorithm)
         task_of_row = self._task_of_rows(batch)
         weights_K = self.controller.loss_weights_K(self.replay_buffer.record.selection)
-        mass_K = advantage_mass_of_rows(task_of_row, len(self.tasks))
+        mass_K = advantage_mass_of_rows(task_of_row, len(self.tasks), self.config.actor_rollout_ref.actor.loss_agg_mode)
         metrics.update(gradient_metrics(mass_K, weights_K, list(self._slugs.values())))
         return batch if weights_K is None else put_loss_weights(batch, task_of_row, weights_K)
 

@@ -100,6 +100,26 @@ def test_what_is_launched_ahead_brings_the_shares_to_the_weights_times_the_infla
     assert sorted(controller.launch_ahead(9)) == [0] * 6 + [1] * 3
 
 
+def test_a_group_is_one_step_older_for_each_update_since_it_was_launched():
+    controller = TaskController(["a"], 2, MTGRPOConfig(sampler=StreamingSettings()), carries_over=True)
+
+    def step():
+        sampler = controller.begin_step()
+        for launch_id, group in enumerate(controller.held):
+            if group.result is None:
+                sampler.tell(launch_id, KEPT)
+        controller.observe(sampler.select())
+        return controller.totals()["age"]
+
+    controller.launch_ahead(4)
+    assert step() == 0
+    # The other two of these are left, and both are one update old.
+    assert step() == 1
+    # These start while the second update is still to be made.
+    controller.launch_ahead(2)
+    assert step() == 1
+
+
 def test_an_informative_group_that_is_dropped_while_it_waits_is_discarded():
     controller = TaskController(["a"], 1, MTGRPOConfig(sampler=StreamingSettings()), carries_over=True)
     controller.launch_ahead(3)

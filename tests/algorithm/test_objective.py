@@ -191,3 +191,4 @@ def test_the_mass_of_the_advantages_is_summed_over_the_tokens_of_each_task():
     advantages_NT = torch.tensor([[0.5, 0.5], [-2.0, 4.0], [1.0, 1.0]])
     mask_NT = torch.tensor([[1, 1], [1, 0], [0, 0]])
     assert advantage_mass(advantages_NT, mask_NT, [2, 0, 1], 4).tolist() == [2.0, 0.0, 1.0, 0.0]
+    assert advantage_mass(advantages_NT, mask_NT, [2, 0, 1], 4, token_mean=True).tolist() == [2.0, 0.0, 0.5, 0.0]

@@ -76,7 +76,10 @@ def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
         {
             "algorithm": {"adv_estimator": "mt_grpo"},
             "trainer": {"default_local_dir": str(tmp_path)},
-            "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 1}, "rollout": {"n": 2}},
+            "actor_rollout_ref": {
+                "actor": {"ppo_mini_batch_size": 1, "loss_agg_mode": "token-mean"},
+                "rollout": {"n": 2},
+            },
         }
     )
     trainer.mt_grpo = load_config(OmegaConf.create({"improvement": improvement}))
@@ -195,6 +198,16 @@ def test_each_task_s_part_of_the_gradient_is_logged_without_loss_weights_too(mon
     metrics, batch = {}, batch_of("u_0_0", "pad_0_0")
     assert make_trainer(tmp_path, Controller())._compute_advantage(batch, metrics) is batch
     assert metrics == {"mt_grpo/advantage_mass/a-b": 2.5, "mt_grpo/advantage_mass/c": 0.0}
+
+
+def test_a_loss_that_averages_over_tokens_gives_a_long_answer_no_more_of_the_gradient(monkeypatch, tmp_path, rows):
+    monkeypatch.setattr(PPOTrainer, "_compute_advantage", lambda self, batch, metrics: batch)
+    rows.add("u_0_0", advantages=[1.0] * 4, response_mask=[1] * 4)
+    rows.add("v_0_0", advantages=[-1.0], response_mask=[1])
+    trainer, metrics = make_trainer(tmp_path, Controller()), {}
+    trainer.config.actor_rollout_ref.actor.loss_agg_mode = "seq-mean-token-mean"
+    trainer._compute_advantage(batch_of("u_0_0", "v_0_0"), metrics)
+    assert metrics == {"mt_grpo/advantage_mass/a-b": 1.0, "mt_grpo/advantage_mass/c": 1.0}
 
 
 def test_the_weights_move_once_per_mini_batch_where_that_is_asked_for(monkeypatch, tmp_path, rows):

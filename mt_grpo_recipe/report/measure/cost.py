@@ -137,7 +137,7 @@ def share_of(run: Run, part: Metric, whole: Metric) -> float:
 
 
 def age_of_trained(run: Run) -> float:
-    """Mean age in steps of all groups trained on, 0 being on-policy; NaN where it is not logged."""
+    """Mean age in steps of all groups trained on; NaN where it is not logged."""
     age, trained = run.series(AGE.name), over_tasks(run, TRAINED)
     common = np.intersect1d(age.steps, trained.steps)
     groups = trained.at(common).values

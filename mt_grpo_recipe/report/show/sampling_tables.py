@@ -149,7 +149,7 @@ def use_table(comparison: Comparison) -> Table:
         "Trained / informative: groups trained on, of the groups that carry a gradient, or of all that ended where the "
         "sampler drops none. Discarded: such groups that nothing trains on. Carried: those that wait for the next "
         "step, mean over all steps. Age: steps from a group's launch to its training, mean over the groups trained "
-        "on; 0 is on-policy.",
+        "on; 0: launched after the last update.",
         SPREAD,
     )
     title = "What was generated, and what of it was trained on"
