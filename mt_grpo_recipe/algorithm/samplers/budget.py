@@ -10,10 +10,12 @@ task k, and o_k what earlier steps owe the task, as in deficit round robin (fair
     generated shares ~ max(z_k E[C] + o_k, z_k E[C] / 2) m_k,      o_k <- o_k + z_k C - c_k,
 
 where m_k is the expected number of groups to generate per informative one, at most M_acc. o_k is bounded by half the
-budget. A task that has shown no informative group for long is idle: it is generated at its weight alone, earns no
-credit, and its share of the batch goes to the others, so that a hopeless task cannot use up the budget. The same goes
-for a task whose groups have all failed for some steps. What such a task was owed is given up, and so is what the others
-were ahead of it: their debts are then debts to each other, with a sum of zero.
+budget. A task that has shown no informative group for long is idle: it is generated at its weight at most, earns no
+credit, and its share of the batch goes to the others, so that a hopeless task cannot use up the budget. One whose
+informative groups are rare can: with weight 1/4 and one informative group in a hundred, beside tasks with nine in ten,
+it takes nine tenths of the budget, and does not get its share. A task whose groups have all failed for some steps is
+treated as an idle one. What such a task was owed is given up, and so is what the others were ahead of it: their debts
+are then debts to each other, with a sum of zero.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ OWED_LIMIT = 0.5
 """Most groups that a task may be owed or be ahead by, in budgets: an old debt must not rule many steps."""
 
 LEAST_SHARE = 0.5
-"""A task that is ahead is generated at no less than this part of its weight."""
+"""A task that is ahead is wanted at no less than this part of its weight, before all wants are scaled to the budget."""
 
 IDLE_INFORMATIVE = 0.1
 IDLE_FINISHED = 8.0

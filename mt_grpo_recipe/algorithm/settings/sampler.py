@@ -130,7 +130,10 @@ class StreamingSettings(BatchSettings):
 
 @dataclass
 class BudgetSettings(SamplerSettings):
-    """Schedule `budget`: B groups per step, every informative one trained on; a task is owed what it did not get."""
+    """Schedule `budget`: B groups per step, every informative one trained on; a task is owed what it did not get.
+
+    A task whose informative groups are very rare, one in a hundred, can take most of the budget.
+    """
 
     schedule: ClassVar[str] = "budget"
 
