@@ -1,6 +1,7 @@
 """Every shipped method composes into verl's config, and does what its name says."""
 
 from dataclasses import fields
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,16 @@ def compose_method(name, *overrides):
     if name == "mt_grpo_targets":
         overrides = ("mt_grpo.weights.targets={a: 0.6}", *overrides)
     return compose_config([f"+mt_grpo={name}", *overrides])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_queue_has_no_limit_that_a_long_step_could_reach(name):
+    queue = compose_method(name).transfer_queue
+    assert queue.backend.SimpleStorage.num_data_storage_units == 8  # the rest of the section stays verl's
+    # `transfer_queue.init` merges the section into its own defaults in this way, where null is no limit.
+    own = OmegaConf.load(files("transfer_queue") / "config.yaml")
+    assert "total_storage_size" in own.backend.SimpleStorage
+    assert OmegaConf.merge(own, queue).backend.SimpleStorage.total_storage_size is None
 
 
 def test_the_three_methods_are_there():

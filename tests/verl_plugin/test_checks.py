@@ -105,6 +105,28 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
         check(*overrides)
 
 
+QUEUE = "transfer_queue.backend.SimpleStorage.total_storage_size"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "groups"),
+    [
+        ([], 3 * 32 * 11),
+        (["mt_grpo.sampler.oversample=1.5", "mt_grpo.sampler.max_resample_rounds=2"], 48 * 3),
+        (["mt_grpo.sampler.schedule=streaming"], 3 * 32 * 11),
+        (["mt_grpo.sampler.schedule=budget"], 32),
+        (UNFILTERED, 32),
+        (["+mt_grpo=mt_grpo_async"], 3 * 8 * 11),
+    ],
+)
+def test_a_queue_that_the_largest_step_does_not_fit_into_is_refused(overrides, groups):
+    rows = groups * 8
+    with pytest.raises(ConfigError, match=rf"total_storage_size={rows - 1} rows: .*{rows} rollouts .*{groups} groups"):
+        check(*overrides, f"{QUEUE}={rows - 1}")
+    check(*overrides, f"{QUEUE}={rows}")
+    check(*overrides, f"{QUEUE}={rows - 1}", "transfer_queue.backend.storage_backend=MooncakeStore")
+
+
 FIXED = "actor_rollout_ref.actor.use_dynamic_bsz=False"
 MICRO_BATCH = "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu"
 EIGHT = "trainer.n_gpus_per_node=8"

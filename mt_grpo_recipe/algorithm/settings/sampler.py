@@ -66,6 +66,10 @@ class SamplerSettings:
         """Whether each task has places of its own in the batch; otherwise any informative group takes any place."""
         return self.ratio or not self.drop_uninformative
 
+    def most_groups(self, batch_size: int) -> int:
+        """Groups that a step may generate if none fails: B, unless the schedule says otherwise."""
+        return batch_size
+
 
 @dataclass
 class BatchSettings(SamplerSettings):
@@ -93,6 +97,10 @@ class BatchSettings(SamplerSettings):
     def budget(self, batch_size: int) -> int:
         """Groups that a step may launch in all: the first round and N_rs more."""
         return self.round_size(batch_size) * (1 + self.max_resample_rounds)
+
+    def most_groups(self, batch_size: int) -> int:
+        """Groups that a step may generate if none fails: its whole budget, or B where nothing is dropped."""
+        return self.budget(batch_size) if self.drop_uninformative else batch_size
 
 
 @dataclass

@@ -6,6 +6,7 @@ from omegaconf import DictConfig
 
 from mt_grpo_recipe.algorithm.settings import TargetsSettings
 from mt_grpo_recipe.config import MTGRPOConfig
+from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE, mini_batches_per_sync
 
 GROUP_ROLLOUT_MANAGER = "mt_grpo_recipe.verl_plugin.group_rollout.GroupRolloutManager"
 
@@ -72,6 +73,22 @@ def _no_stored_rollouts(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None
     return "skip.rollout_tq.enable=True replays stored rollouts, which cannot be asked for by task: set it to False."
 
 
+def _queue_holds_a_step(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
+    queue, rollouts = config.transfer_queue.backend, config.actor_rollout_ref.rollout.n
+    limit = queue.SimpleStorage.total_storage_size
+    batch = config.data.train_batch_size
+    # Where rollouts go on during training, a mini-batch is a step; what is held for the next one comes on top.
+    parts = mini_batches_per_sync(config) if config.trainer.v1.trainer_mode == ASYNC_MODE else 1
+    groups = mt_grpo.sampler.most_groups(batch // parts)
+    if queue.storage_backend != "SimpleStorage" or limit is None or groups * rollouts <= limit:
+        return None
+    return (
+        f"transfer_queue.backend.SimpleStorage.total_storage_size={limit} rows: a step may generate "
+        f"{groups * rollouts} rollouts or more ({groups} groups of actor_rollout_ref.rollout.n={rollouts}), which verl's "
+        "queue keeps until the step ends, and beyond its limit every group fails. Leave it at null, which is no limit."
+    )
+
+
 RULES = (
     _engines_are_named,
     _rewards_at_group_end,
@@ -79,4 +96,5 @@ RULES = (
     _two_checkpoints,
     _checkpoint_where_it_ends,
     _no_stored_rollouts,
+    _queue_holds_a_step,
 )
