@@ -89,6 +89,9 @@ setup(
         "msgspec",
         "pyzmq",
         "uvicorn",
+        # With the type `Json`, which JSON files are read into.
+        "datasets>=4.7",
+        "fsspec",
         "hydra-core>=1.3",
         # The reward of maths; the extra is the parser runtime that hydra brings.
         "math-verify[antlr4_9_3]>=0.9",

@@ -107,7 +107,7 @@ def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
 
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(diagnose, train_file, tmp_path):
     for name, content, words in (
-        ("half.jsonl", '{"a": 1}\n{"a": 2', "half.jsonl cannot be read: JSON parse error"),
+        ("half.jsonl", '{"a": 1}\n{"a": 2', "half.jsonl cannot be read: line 2 is not JSON: "),
         ("blank.jsonl", "\n", "blank.jsonl cannot be read: it has no row"),
         ("cut.parquet", "PAR1abc", "cut.parquet cannot be read: "),
     ):

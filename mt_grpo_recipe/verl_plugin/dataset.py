@@ -26,6 +26,7 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from mt_grpo_recipe.config import ConfigError, load_config
 from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer, whole_config
 from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows, task_names
+from mt_grpo_recipe.verl_plugin.json_files import read_json
 
 logger = logging.getLogger(__name__)
 
@@ -56,20 +57,14 @@ def read_file(name: str) -> datasets.Dataset:
         raise ValueError(f"{name} cannot be read: data files end in {', '.join(FILE_KINDS)}")
     place = os.path.expanduser(name)
     try:
-        if is_local(name) and _is_empty(Path(place), kind):
-            raise ValueError("it has no row")
+        if kind == "json":
+            return read_json(place)
+        if is_local(name) and pq.read_metadata(place).num_rows == 0:
+            raise ValueError("it has no row")  # `datasets` fails over such a file without saying so.
         return datasets.load_dataset(kind, data_files=place, split="train")  # pyright: ignore[reportReturnType]
     except Exception as error:  # whatever the library makes of a broken file
         cause = str(error.__cause__ or error) or type(error).__name__
         raise ValueError(f"{name} cannot be read: {cause.splitlines()[0]}") from error
-
-
-def _is_empty(file: Path, kind: str) -> bool:
-    """Whether a file has no row; `datasets` fails over such a file without saying so."""
-    if kind == "parquet":
-        return pq.read_metadata(file).num_rows == 0
-    with file.open(encoding="utf-8") as lines:
-        return not any(map(str.strip, lines))
 
 
 def rows_of_file(table: datasets.Dataset, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -83,7 +78,21 @@ def rows_of_file(table: datasets.Dataset, columns: Sequence[str] | None = None) 
         table = table.select_columns(list(columns))
     batches: Any = table.with_format("arrow").iter(BATCH_ROWS)  # Typed as if the format could only be Python's.
     for batch in batches:
-        yield from batch.to_pylist()
+        for row in batch.to_pylist():
+            yield _decoded(row, table.features)
+
+
+def _decoded(value: Any, feature: Any) -> Any:
+    """A value in Arrow's form with its JSON text decoded, at any depth."""
+    if value is None:
+        return None
+    if isinstance(feature, datasets.Json):
+        return feature.decode_example(value)
+    if isinstance(feature, dict):
+        return {name: _decoded(inner, feature[name]) for name, inner in value.items()}
+    if isinstance(feature, datasets.List | datasets.LargeList):
+        return [_decoded(inner, feature.feature) for inner in value]
+    return value
 
 
 class FileRows(Sequence[dict[str, Any]]):

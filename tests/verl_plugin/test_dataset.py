@@ -15,7 +15,8 @@ from verl.utils import fs, tensordict_utils
 from verl.utils.dataset.rl_dataset import collate_fn
 
 from mt_grpo_recipe.config import ConfigError
-from mt_grpo_recipe.verl_plugin.dataset import TaskDataset, read_file, rows_of_file
+from mt_grpo_recipe.verl_plugin.data_rows import contents
+from mt_grpo_recipe.verl_plugin.dataset import FileRows, TaskDataset, read_file, rows_of_file
 from reward_fns import compute_score
 
 TINY = "run_scripts/tiny_model/checkpoint"
@@ -164,6 +165,66 @@ def test_json_lines_beside_a_column_of_another_file(read):
     assert [row["source"] for row in rows_of(dataset)] == [None, None, None, "here", "here"]
 
 
+MIXED = [
+    [{"task": "a", "index": 1}, {"task": "b"}],
+    [{"task": "a", "level": 1}, {"task": "b", "level": "hard"}],
+    [{"task": "a", "meta": {"n": [{"x": 1}, "x"]}}, {"task": "b", "meta": {"n": None}}],
+    [{"task": "a", "day": "2024-05-01"}, {"task": "b", "day": "2024-05-01T10:00:00"}],
+    [{"task": "a", "size": 1}, {"task": "b", "size": 0.5}],
+    [{"task": "a", "size": "12"}, {"task": "b", "size": {"target": 2**63}}],
+    [{"task": "a", "unit": "m\u2028s\r", "gone": None}, {"task": "b", "unit": ""}],
+]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+@pytest.mark.parametrize("infos", MIXED)
+def test_a_value_of_a_json_file_stays_what_it_is_whatever_other_rows_have(tmp_path, infos, suffix):
+    rows = [ZEBRA[0] | {"reward_model": {"ground_truth": info}, "extra_info": info} for info in infos]
+    file = tmp_path / f"rows{suffix}"
+    text = json.dumps(rows, indent=1) if suffix == ".json" else "\n".join(map(json.dumps, rows))
+    file.write_text("\ufeff" + text, encoding="utf-8")
+    table = read_file(str(file))
+    for given in (list(rows_of_file(table)), list(FileRows([table], {})), [table[i] for i in range(2)]):
+        assert json.dumps(given) == json.dumps(rows)
+    assert list(rows_of_file(table, ["extra_info"])) == [{"extra_info": info} for info in infos]
+    assert contents(rows_of_file(table), ["extra_info.task"], "it").tasks == ["a", "b"]
+
+
+def test_what_a_parquet_file_holds_as_json_is_decoded_wherever_it_is_read(tmp_path):
+    infos = [{"task": "a", "levels": [1, {"x": "2"}]}, {"task": "b"}, None]
+    column = pa.array([info and json.dumps(info) for info in infos], pa.json_())
+    nested = pa.StructArray.from_arrays([column], ["truth"])
+    listed = pa.ListArray.from_arrays([0, 2, 2, 3], pa.array(["1", '"1"', "null"], pa.json_()))
+    pq.write_table(pa.table({"extra_info": column, "reward_model": nested, "ids": listed}), tmp_path / "0.parquet")
+    table = read_file(str(tmp_path / "0.parquet"))
+    assert list(rows_of_file(table)) == [table[i] for i in range(3)]
+    assert [row["extra_info"] for row in rows_of_file(table)] == infos
+    assert [row["ids"] for row in rows_of_file(table)] == [[1, "1"], [], [None]]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1}\n{"a": 2', r"line 2 is not JSON: "),
+        ('{"a": 1}\n\n[1]', r"row 0 \(counted from 0\) is no object with fields"),
+        ('[{"a": 1}, 7]', r"row 1 \(counted from 0\) is no object with fields"),
+        ('[{"a": 1}', r"the list that begins in line 1 is not JSON: "),
+        ("\n \n", "it has no row"),
+        ("[]", "it has no row"),
+        (
+            '{"a": 1}\n{"b": {"c": 1' + 30 * "0" + "}}",
+            r"line 2, field 'b', holds what cannot be kept.*Write it as text",
+        ),
+        ('{"a": NaN}', r"line 1, field 'a', holds what cannot be kept: a number that is not finite"),
+        ('{"a": "\\ud800"}', r"line 1, field 'a', holds what cannot be kept: .* half a character"),
+    ],
+)
+def test_a_json_file_that_cannot_be_kept_as_it_is_is_refused_with_the_place(tmp_path, text, words):
+    (tmp_path / "rows.json").write_text(text)
+    with pytest.raises(ValueError, match=rf"rows\.json cannot be read: {words}"):
+        read_file(str(tmp_path / "rows.json"))
+
+
 def test_an_unknown_kind_of_file_is_named(read):
     with pytest.raises(ValueError, match=r"0\.csv cannot be read: data files end in \.parquet"):
         read(COUNTDOWN, suffix=".csv")
@@ -172,8 +233,10 @@ def test_an_unknown_kind_of_file_is_named(read):
 def test_a_file_at_an_address_or_below_the_home_directory_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     pq.write_table(pa.Table.from_pylist(COUNTDOWN), tmp_path / "0.parquet")
-    for name in (f"file://{tmp_path}/0.parquet", "~/0.parquet"):
-        assert list(rows_of_file(read_file(name))) == COUNTDOWN
+    (tmp_path / "0.jsonl").write_text("\n".join(map(json.dumps, COUNTDOWN)))
+    for kind in ("parquet", "jsonl"):
+        for name in (f"file://{tmp_path}/0.{kind}", f"~/0.{kind}"):
+            assert list(rows_of_file(read_file(name))) == COUNTDOWN
 
 
 def test_a_file_that_verl_downloads_is_read_from_where_verl_puts_it(tmp_path, monkeypatch, request):

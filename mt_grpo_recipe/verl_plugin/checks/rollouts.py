@@ -84,7 +84,7 @@ def _queue_holds_a_step(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None
         return None
     return (
         f"transfer_queue.backend.SimpleStorage.total_storage_size={limit} rows: a step may generate "
-        f"{groups * rollouts} rollouts or more ({groups} groups of actor_rollout_ref.rollout.n={rollouts}), which verl's "
+        f"{groups * rollouts} rollouts or more ({groups} groups of actor_rollout_ref.rollout.n={rollouts}), which the "
         "queue keeps until the step ends, and beyond its limit every group fails. Leave it at null, which is no limit."
     )
 
