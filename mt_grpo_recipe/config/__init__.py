@@ -128,11 +128,13 @@ def unread_improvement(config: MTGRPOConfig) -> str | None:
 def validates_as_it_trains(rollout: DictConfig) -> bool:
     """Whether validation samples as training does, so that their accuracies can be compared.
 
+    verl reads no more than these three: `val_kwargs.do_sample` has no effect.
+
     Args:
         rollout: the section `actor_rollout_ref.rollout` of verl's config.
     """
     validation = rollout.val_kwargs
-    return validation.do_sample and all(validation[name] == rollout[name] for name in ("temperature", "top_p", "top_k"))
+    return all(validation[name] == rollout[name] for name in ("temperature", "top_p", "top_k"))
 
 
 def _section(given: dict[str, Any], name: str) -> dict[str, Any]:

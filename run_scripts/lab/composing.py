@@ -26,7 +26,6 @@ READ = (
     "actor_rollout_ref.rollout.n",
     "actor_rollout_ref.rollout.seed",
     "actor_rollout_ref.rollout.temperature",
-    "actor_rollout_ref.rollout.val_kwargs.do_sample",
     "actor_rollout_ref.rollout.val_kwargs.n",
     "actor_rollout_ref.rollout.val_kwargs.temperature",
     "algorithm.norm_adv_by_std_in_grpo",

@@ -147,9 +147,8 @@ class Laboratory:
     def validate(self) -> Metrics:
         """Accuracy of each task on its test puzzles, and the worst and average over those that are trained."""
         options = self._rollout.val_kwargs
-        temperature = options.temperature if options.do_sample else 0.0
         accuracy = {
-            task: fmean(group.accuracy for group in self._validation.roll_out(puzzles, options.n, temperature))
+            task: fmean(group.accuracy for group in self._validation.roll_out(puzzles, options.n, options.temperature))
             for task, puzzles in self._test.items()
         }
         if validates_as_it_trains(self._rollout):

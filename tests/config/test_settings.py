@@ -220,9 +220,16 @@ def test_a_floor_is_an_accuracy_or_counts_from_the_start(given, floor):
 
 @pytest.mark.parametrize(
     ("changed", "alike"),
-    [({}, True), ({"do_sample": False}, False), ({"temperature": 0.6}, False), ({"top_p": 0.7}, False)],
+    [
+        ({}, True),
+        ({"do_sample": True}, True),
+        ({"temperature": 0.6}, False),
+        ({"temperature": 0, "do_sample": True}, False),
+        ({"top_p": 0.7}, False),
+        ({"top_k": 20}, False),
+    ],
 )
 def test_validation_samples_as_training_does_or_not(changed, alike):
     sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1}
-    rollout = OmegaConf.create({**sampling, "val_kwargs": {**sampling, "do_sample": True, **changed}})
+    rollout = OmegaConf.create({**sampling, "val_kwargs": {**sampling, "do_sample": False, **changed}})
     assert validates_as_it_trains(rollout) == alike

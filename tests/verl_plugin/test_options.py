@@ -1,16 +1,21 @@
 """Options that have no effect are said, and what the plugin sets is logged."""
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from commands import check
 from omegaconf import OmegaConf
 
+import mt_grpo_recipe.config
 from mt_grpo_recipe.algorithm.settings import RoundsSettings
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.doctor import compose_config
 from mt_grpo_recipe.verl_plugin.checks import options
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults
+
+EXPERIMENTS = Path(mt_grpo_recipe.config.__file__).parent / "experiment"
 
 # ---------------------------------------------------------------------- what has no effect
 
@@ -22,13 +27,41 @@ from mt_grpo_recipe.verl_plugin.defaults import set_defaults
         ("data.seed=3", "data.seed=3 has no effect: the rows and their order are drawn from mt_grpo.seed"),
         ("trainer.v1.sampler.sync_refill_failed_groups=True", "a group that fails is replaced in any case"),
         ("skip.rollout.enable=True", "stored rollouts are not replayed"),
+        (
+            "actor_rollout_ref.actor.grad_clip=0.1",
+            "grad_clip=0.1 has no effect: verl clips .*optim.clip_grad; set that",
+        ),
+        ("actor_rollout_ref.actor.freeze_vision_tower=True", "the vision tower is trained"),
+        ("actor_rollout_ref.actor.use_prefix_grouper=True", "use_prefix_grouper=True has no effect"),
+        ("actor_rollout_ref.rollout.multi_stage_wake_up=True", "multi_stage_wake_up=True has no effect"),
+        ("actor_rollout_ref.rollout.trace.backend=mlflow", "trace no rollout; trainer.rollout_data_dir writes"),
+        ("actor_rollout_ref.rollout.val_kwargs.do_sample=True", "takes the most likely token; set that temperature"),
+        ("data.truncation=left", "data.truncation=left has no effect: .*loses its beginning"),
+        ("trainer.balance_batch=False", "trainer.balance_batch=False has no effect: .*always"),
+        ("trainer.ray_wait_register_center_timeout=900", "register_center_timeout=900 has no effect"),
     ],
 )
 def test_an_option_without_effect_is_said_once_and_only_where_it_was_given(override, words, caplog):
     options.warn_of_options_without_effect(compose_config([]), MTGRPOConfig())
     assert not caplog.records
     options.warn_of_options_without_effect(compose_config([override]), MTGRPOConfig())
-    assert [words in record.message for record in caplog.records] == [True]
+    assert [bool(re.search(words, record.message)) for record in caplog.records] == [True]
+
+
+def test_sampling_at_validation_is_not_warned_of_where_its_temperature_does_it(caplog):
+    sampling = "actor_rollout_ref.rollout.val_kwargs"
+    given = compose_config([f"{sampling}.do_sample=True", f"{sampling}.temperature=0.6"])
+    options.warn_of_options_without_effect(given, MTGRPOConfig())
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("experiment", sorted(file.stem for file in EXPERIMENTS.glob("*.yaml")))
+def test_no_experiment_sets_an_option_that_has_no_effect(experiment, caplog):
+    config = compose_config([f"+experiment={experiment}"])
+    options.warn_of_options_without_effect(config, MTGRPOConfig())
+    assert not [record.message for record in caplog.records if not record.message.startswith(options.EPOCHS)]
+    given = OmegaConf.load(EXPERIMENTS / f"{experiment}.yaml")
+    assert [name for name in options.NO_EFFECT if OmegaConf.select(given, name) is not None] == []
 
 
 def test_epochs_have_no_effect_where_steps_are_given(caplog):

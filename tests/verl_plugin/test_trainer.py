@@ -288,16 +288,16 @@ def test_a_resumed_run_ends_where_it_would_have_unless_more_is_asked_of_it(tmp_p
     assert trainer.total_training_steps == total and controller.loaded == saved
 
 
-@pytest.mark.parametrize("do_sample", [True, False])
-def test_a_validation_that_samples_as_training_does_gives_the_start(monkeypatch, tmp_path, do_sample):
+@pytest.mark.parametrize("temperature", [1.0, 0])
+def test_a_validation_that_samples_as_training_does_gives_the_start(monkeypatch, tmp_path, temperature):
     monkeypatch.setattr(PPOTrainer, "_val_metrics_update", lambda self, **_: {"val": 1.0})
     controller = Controller()
     trainer = make_trainer(tmp_path, controller)
     sampling = {"temperature": 1.0, "top_p": 1.0, "top_k": -1}
-    trainer.config.actor_rollout_ref.rollout = {**sampling, "val_kwargs": {**sampling, "do_sample": do_sample}}
+    trainer.config.actor_rollout_ref.rollout = {**sampling, "val_kwargs": {**sampling, "temperature": temperature}}
     trainer.mt_grpo.task_key = ["task"]
     trainer.replay_buffer.take_validated = lambda: {"u": [True, False]}
     trainer.val_dataloader = SimpleNamespace(batches=[{"uid": ["u"], "task": ["c"]}])
     metrics = trainer._val_metrics_update(expected_acc_counts={("source", "u"): 2})
     assert metrics["val"] == 1.0 and metrics["val-core/mt_grpo/worst_task_acc"] == 0.5
-    assert controller.started == ([{"c": 0.5}] if do_sample else [])
+    assert controller.started == ([{"c": 0.5}] if temperature else [])

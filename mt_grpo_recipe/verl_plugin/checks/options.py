@@ -37,7 +37,30 @@ NOT_DONE = {
 """Option -> why a value that asks for something cannot be had, and what to do."""
 
 EPOCHS = "trainer.total_epochs"
+ROLLOUT = "actor_rollout_ref.rollout"
+VALIDATION_SAMPLES = f"{ROLLOUT}.val_kwargs.do_sample"
 NO_EFFECT = {
+    "actor_rollout_ref.actor.grad_clip": (
+        1.0,
+        "verl clips the norm of the gradient at actor_rollout_ref.actor.optim.clip_grad; set that",
+    ),
+    "actor_rollout_ref.actor.freeze_vision_tower": (
+        False,
+        "no engine of verl reads it; the vision tower is trained",
+    ),
+    "actor_rollout_ref.actor.use_prefix_grouper": (
+        False,
+        "verl's V1 trainers compute a shared prompt once per rollout",
+    ),
+    VALIDATION_SAMPLES: (
+        False,
+        f"with {ROLLOUT}.val_kwargs.temperature=0 validation takes the most likely token; set that temperature",
+    ),
+    f"{ROLLOUT}.multi_stage_wake_up": (False, "verl wakes weights and cache of an engine as each of them is needed"),
+    f"{ROLLOUT}.trace.backend": (
+        None,
+        "verl's V1 trainers trace no rollout; trainer.rollout_data_dir writes those of each step to a file",
+    ),
     "data.shuffle": (
         True,
         "every task goes through its rows in a seeded random order; mt_grpo.seed chooses another (a dataset class of "
@@ -51,6 +74,13 @@ NO_EFFECT = {
         "data_source",
         "verl's V1 trainers choose the reward by the column data_source; give the column of the data that name",
     ),
+    "data.truncation": (
+        "error",
+        "a prompt of more than data.max_prompt_length tokens loses its beginning; data.filter_overlong_prompts=True "
+        "drops it (a dataset class of your own may read it)",
+    ),
+    "trainer.balance_batch": (True, "verl's V1 trainers always give each rank rows of similar length in all"),
+    "trainer.ray_wait_register_center_timeout": (300, "verl's V1 trainers do not pass it on to their workers"),
     "trainer.v1.sampler.sync_refill_failed_groups": (
         False,
         "a group that fails is replaced in any case, as far as the budget of the step goes",
@@ -133,10 +163,15 @@ def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) ->
         )
     for name, (default, instead) in NO_EFFECT.items():
         value = OmegaConf.select(config, name)
-        if name == EPOCHS and config.trainer.total_training_steps is None:
-            continue  # then it does say how long to train, which the trainer logs
-        if value != default:
+        if value != default and not _is_so_anyway(config, name):
             logger.warning("%s=%s has no effect: %s.", name, value, instead)
+
+
+def _is_so_anyway(config: DictConfig, name: str) -> bool:
+    """Whether what an option asks for holds because of others."""
+    if name == EPOCHS:  # It does say how long to train, which the trainer logs.
+        return config.trainer.total_training_steps is None
+    return name == VALIDATION_SAMPLES and config.actor_rollout_ref.rollout.val_kwargs.temperature > 0
 
 
 RULES = (
