@@ -105,6 +105,43 @@ def test_contradictions_are_refused_in_plain_words(overrides, words):
         check(*overrides)
 
 
+DISTILL = "distillation.enabled=True"
+TEACHER_ALONE = "distillation.distillation_loss.use_task_rewards=False"
+GRADIENT = "distillation.distillation_loss.use_policy_gradient=True"
+GRPO = "+mt_grpo=grpo"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            [TEACHER_ALONE],
+            r"rule=improvement_aware reads the improvement .*, and .*drop_uninformative=true drops groups",
+        ),
+        ([TEACHER_ALONE, GRPO, "mt_grpo.weights.rule=sec"], r"but mt_grpo\.weights\.rule=sec reads the advantages"),
+        ([TEACHER_ALONE, "mt_grpo.weights.rule=regularized"], r"but mt_grpo\.sampler\.drop_uninformative=true drops"),
+        ([TEACHER_ALONE, GRPO, "mt_grpo.loss_weighting=task"], r"but mt_grpo\.loss_weighting=task .*Use use_task_r"),
+        (
+            [GRADIENT, "+mt_grpo=mt_grpo_stream"],
+            r"=True with mt_grpo\.loss_weighting=residual: .* or mt_grpo\.loss_w\S+=none",
+        ),
+        (
+            [GRADIENT, "algorithm.rollout_correction.rollout_is=token"],
+            r"=True with algorithm\.\S+\.rollout_is=token: .* or algorithm\.rollout_correction\.rollout_is=null\.",
+        ),
+    ],
+)
+def test_distillation_that_leaves_out_or_breaks_the_policy_loss_is_refused(overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        check(DISTILL, *overrides)
+    check(*overrides)
+
+
+@pytest.mark.parametrize("overrides", [[], [TEACHER_ALONE, GRPO], [GRADIENT], [GRADIENT, TEACHER_ALONE, GRPO]])
+def test_distillation_beside_a_policy_loss_or_where_none_is_needed_is_let_through(overrides):
+    check(DISTILL, *overrides)
+
+
 QUEUE = "transfer_queue.backend.SimpleStorage.total_storage_size"
 
 

@@ -64,6 +64,14 @@ def test_no_experiment_sets_an_option_that_has_no_effect(experiment, caplog):
     assert [name for name in options.NO_EFFECT if OmegaConf.select(given, name) is not None] == []
 
 
+@pytest.mark.parametrize(("drops", "said"), [(True, True), (False, False)])
+def test_groups_that_are_dropped_although_a_teacher_could_use_them_are_said(drops, said, caplog):
+    config = compose_config(["distillation.enabled=True"])
+    settings = MTGRPOConfig(sampler=RoundsSettings(drop_uninformative=drops, ratio=drops))
+    options.warn_of_options_without_effect(config, settings)
+    assert ("groups that the sampler drops are not distilled from either" in caplog.text) == said
+
+
 def test_epochs_have_no_effect_where_steps_are_given(caplog):
     options.warn_of_options_without_effect(compose_config(["trainer.total_epochs=2"]), MTGRPOConfig())
     assert not caplog.records

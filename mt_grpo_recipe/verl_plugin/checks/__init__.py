@@ -11,7 +11,16 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
-from mt_grpo_recipe.verl_plugin.checks import beside_training, datasets, devices, method, options, rollouts, updates
+from mt_grpo_recipe.verl_plugin.checks import (
+    beside_training,
+    datasets,
+    devices,
+    distillation,
+    method,
+    options,
+    rollouts,
+    updates,
+)
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
@@ -20,7 +29,9 @@ OWN_REWARD = "pkg://reward_fns"
 Rule = Callable[[DictConfig, MTGRPOConfig], str | None]
 """(verl's whole training config, the checked section `mt_grpo`) -> what is wrong, as a sentence, or None."""
 
-RULES: tuple[Rule, ...] = method.RULES + updates.RULES + rollouts.RULES + devices.RULES + options.RULES + datasets.RULES
+RULES: tuple[Rule, ...] = (
+    method.RULES + distillation.RULES + updates.RULES + rollouts.RULES + devices.RULES + options.RULES + datasets.RULES
+)
 """What holds in every trainer mode."""
 
 ASYNC_RULES: tuple[Rule, ...] = beside_training.RULES

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig, unread_improvement, unread_settings
+from mt_grpo_recipe.verl_plugin.checks.distillation import UNFILTERED, dropped_groups_have_a_teacher
 from mt_grpo_recipe.verl_plugin.checks.method import flat_groups_have_kl_advantages
 from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE
 
@@ -150,6 +151,12 @@ def warn_of_options_without_effect(config: DictConfig, mt_grpo: MTGRPOConfig) ->
         logger.info(unread)
     if unread := unread_improvement(mt_grpo):
         logger.warning(unread)
+    if dropped_groups_have_a_teacher(config, mt_grpo):
+        logger.warning(
+            "distillation.enabled=True: groups that the sampler drops are not distilled from either, although the "
+            "teacher's loss has a gradient on them. To train on all groups, use %s.",
+            UNFILTERED,
+        )
     if flat_groups_have_kl_advantages(config, mt_grpo):
         logger.warning(
             "algorithm.use_kl_in_reward=True: groups whose rewards are equal are trained on the KL term alone, as in "
