@@ -12,7 +12,7 @@ from typing import Any
 from reward_fns.isolation import call
 from reward_fns.registry import register
 from reward_fns.scoring.normalise import normalised
-from reward_fns.scoring.truth import read_target
+from reward_fns.scoring.truth import number_as_text, read_target
 from reward_fns.scoring.values import read_value, same_number
 
 MAX_CHARS = 300
@@ -20,10 +20,10 @@ CPU_SECONDS = 1.0
 
 
 def read_reference(fields: dict[str, Any], **_: Any) -> str:
-    """The reference as text; a number is accepted, too."""
+    """The reference as text; a number is accepted, too, unless it is NaN or infinite."""
     target = fields.get("target")
     if isinstance(target, (int, float)) and not isinstance(target, bool):
-        fields = {"target": str(target)}
+        return number_as_text(target)
     return read_target(fields)
 
 

@@ -17,7 +17,7 @@ from reward_fns.registry import register
 from reward_fns.scoring.chemistry import MAX_CHARS, equation
 from reward_fns.scoring.normalise import normalised, unwrapped
 from reward_fns.scoring.relations import relations
-from reward_fns.scoring.truth import read_target
+from reward_fns.scoring.truth import number_as_text, read_target
 
 _CHOICE = re.compile(r"\(?\s?([A-Za-z])\s?(?:\)|(?P<mark>[.:)])\s*(?P<option>.*))?")
 _BRACKETED_CHOICE = re.compile(r"\(([A-Za-z])\)\s+(.*)")
@@ -55,9 +55,7 @@ class Truth(NamedTuple):
 def read_answers(fields: dict[str, Any], **_: Any) -> Truth:
     """Raises ValueError for a type that cannot be judged by rule and for a target that does not fit its type."""
     target = fields.get("target")
-    if isinstance(target, (bool, int, float)):
-        target = str(target)
-    targets = [read_target({"target": item}) for item in (target if isinstance(target, list) else [target])]
+    targets = [read_target({"target": _as_text(item)}) for item in (target if isinstance(target, list) else [target])]
     kind = _kind(fields.get("type"), targets)
     as_relations = fields.get("type") == "relation_extraction"
     accepted = tuple(_canonical(kind, text, as_relations) for text in targets)
@@ -88,6 +86,12 @@ def _kind(question_type: Any, targets: list[str]) -> str:
     raise ValueError(
         f"the field 'type' is {question_type!r}; rules can judge 'mcq-...', 'true_or_false', {', '.join(_SHORT_TYPES)}"
     )
+
+
+def _as_text(item: Any) -> Any:
+    if isinstance(item, bool):
+        return str(item)
+    return number_as_text(item) if isinstance(item, (int, float)) else item
 
 
 class _Short(NamedTuple):

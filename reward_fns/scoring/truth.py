@@ -6,7 +6,9 @@ A truth that does not fit its task is a fault of the data: these functions raise
 """
 
 import json
+import math
 import re
+from decimal import Decimal
 from typing import Any
 
 _WHOLE_NUMBER = re.compile(r"\s*-?[0-9]{1,99}\s*")
@@ -46,6 +48,13 @@ def read_target(fields: dict[str, Any], **_: Any) -> str:
             "the task a reader: @register(name, truth=...)"
         )
     return target.strip()
+
+
+def number_as_text(value: float) -> str:
+    """A number with all its digits and no exponent, so 5e-05 is "0.00005"; raises ValueError for NaN and infinity."""
+    if not math.isfinite(value):
+        raise ValueError(f"the field 'target' is {value}, which is no answer")
+    return format(Decimal(repr(value)), "f")
 
 
 def read_whole_number(value: Any, field: str) -> int:

@@ -5,6 +5,7 @@ r"""One value of a mathematical answer: its expression and, separately, its unit
     read_value(r"2 \frac{1}{2}")   ->  Value(r"(2+\frac{1}{2})")
     read_value(r"5\text{ million}") ->  Value("5000000")
     read_value(r"0.\overline{3}")   ->  Value(r"\frac{1}{3}")
+    read_value("1.5e3")            ->  Value("1500")
     read_value(r"\text{even}")     ->  Value("even", words=True)
 
 A unit may be left out, as in the data sets' own answers, but must not be wrong: two known units must agree. A word that
@@ -13,6 +14,7 @@ is part of the number ("million", "dozen", "squared") is no unit.
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from itertools import dropwhile, pairwise
 from math import prod
@@ -71,6 +73,7 @@ _BASED = re.compile(
 _BASE_NAMES = dict(zip(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "sixteen"],
                        ["2", "3", "4", "5", "6", "7", "8", "9", "10", "12", "16"], strict=True))  # fmt: skip
 _ORDINAL = re.compile(r"(?<=[0-9])\s?(?:\^\s?\{?)?(?:\\text\{)?(?:st|nd|rd|th)\}*\Z")
+_EXPONENT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,3}")  # e - 5 with blanks is a difference
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|gcd|lcm|det|max|min|pi|theta"
 _WORDS = re.compile(r"[^\W\d_][\w' .-]*")
 _LITERAL = re.compile(r"([+-]?)(?:([0-9]+\.?[0-9]*|\.[0-9]+)(?:/([0-9]+))?|\\frac\{([+-]?[0-9]+)\}\{([0-9]+)\})")
@@ -108,7 +111,7 @@ def read_value(text: str) -> Value:
     if _is_words(text):
         return Value(_plain_words(text).casefold(), words=True)
     value, unit = _without_unit(text)
-    return Value(canonical(value), unit)
+    return Value(_plain_number(value) or canonical(value), unit)
 
 
 def same_number(first: Value, second: Value) -> bool:
@@ -117,6 +120,7 @@ def same_number(first: Value, second: Value) -> bool:
         return first.number == second.number
     decimals = [len(value.text.partition(".")[2]) for value in (first, second)]
     printed = min(decimals) == 0 and max(decimals) >= PRINTED_DECIMALS
+    printed = printed and all(1e-300 < abs(value.number or 0) < 1e300 for value in (first, second))
     return printed and float(first.number) == float(second.number)
 
 
@@ -160,11 +164,16 @@ def _without_unit(text: str) -> tuple[str, tuple[str, ...] | None]:
     return value, _canonical_unit(tokens) if known else None
 
 
+def _plain_number(text: str) -> str | None:
+    """A number with an exponent, written out; None for any other text."""
+    return format(Decimal(text), "f") if _EXPONENT.fullmatch(text) else None
+
+
 def _scaled(value: str, tokens: list[str]) -> tuple[str, tuple[str, ...] | None]:
     """The value times the words that begin its unit, and the rest of the unit."""
     rest = list(dropwhile(_SCALES.__contains__, tokens))
     scale = prod((_SCALES[token] for token in tokens[: len(tokens) - len(rest)]), start=Fraction(1))
-    number = Value(canonical(value)).number
+    number = Value(_plain_number(value) or canonical(value)).number
     factor = rf"\frac{{{scale.numerator}}}{{{scale.denominator}}}"
     text = rf"({value})\cdot{factor}" if number is None else str(number * scale)
     try:

@@ -1,5 +1,6 @@
 """Mathematics: what counts as equal, what is refused, and that hostile answers end."""
 
+import math
 import threading
 
 import pytest
@@ -104,6 +105,51 @@ def test_other_values_are_wrong(reference, answer):
     assert accuracy(reference, answer) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        (0.00005, "0.00005"),
+        (0.00005, r"5 \times 10^{-5}"),
+        (0.00005, r"\frac{1}{20000}"),
+        (1e16, "10000000000000000"),
+        (1e22, "10^{22}"),
+        (-1.5e-7, "-0.00000015"),
+        (2.0, "2"),
+        (3, "3"),
+        ("1e-5", "0.00001"),
+        ("0.00001", "1e-05"),
+        ("1.5e3", "1500"),
+        ("1500", "1.5E3"),
+        ("1500", "1.5E+3"),
+        ("6.02e23", r"6.02 \times 10^{23}"),
+        (r"1.5e3\text{ cm}", "1500"),
+        ("(1e3, 2)", "(1000, 2)"),
+        ("2e - 5", "-5 + 2e"),  # Euler's number, with blanks
+        ("3e", r"3 \cdot e"),
+        ("3e^2", "3e^{2}"),
+    ],
+)
+def test_a_number_with_an_exponent_is_read_by_value(reference, answer):
+    assert accuracy({"target": reference}, answer) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("1e-5", "e-5"),
+        ("1e-5", "1e-6"),
+        (0.00005, "0.0005"),
+        ("1500", "1.5e4"),
+        ("0", "1e-400"),  # no float is as small
+        ("0.1234567890123", "1e999"),  # nor as large
+        ("0.1234567890123", "-1e999"),
+    ],
+)
+def test_another_exponent_is_wrong(reference, answer, caplog):
+    assert accuracy({"target": reference}, answer) == 0.0
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("data_source", ["math", "math_train", "test_math", "test_amc", "test_aime", "math-easy-train"])
 def test_the_released_names_are_known(data_source):
     assert compute_score(data_source, r"\boxed{70}", "70")["acc"] == 1.0
@@ -139,7 +185,7 @@ def test_a_missing_package_is_an_error_and_not_a_wrong_answer(monkeypatch):
         accuracy(r"\frac12", "x")
 
 
-@pytest.mark.parametrize("reference", [None, "", "  ", {"target": None}, {"target": True}, ["1"]])
+@pytest.mark.parametrize("reference", [None, "", "  ", {"target": None}, {"target": True}, ["1"], math.nan, math.inf])
 def test_a_reference_that_is_none_is_refused(reference):
     with pytest.raises(ValueError, match="bad ground_truth"):
         accuracy(reference, "3")

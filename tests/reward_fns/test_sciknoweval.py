@@ -81,6 +81,7 @@ NUMBER = {"target": "1.50", "type": "filling"}
         (NUMBER, "1.51", 0.0),
         (NUMBER, "1.5 mol", 0.0),
         ({"target": 2, "type": "filling"}, "2.0", 1.0),
+        ({"target": 0.00005, "type": "filling"}, "0.00005", 1.0),
         ({"target": ["NaCl", "sodium chloride"], "type": "filling"}, "nacl", 1.0),
         ({"target": "C", "type": "filling"}, "c", 1.0),  # carbon, not the third choice
         ({"target": "C", "type": "filling"}, "(C)", 0.0),
@@ -98,6 +99,8 @@ def test_answers(truth, answer, expected):
         {"target": "x", "type": "open-ended-qa"},
         {"target": [], "type": "filling"},
         {"target": ".", "type": "filling"},
+        {"target": float("nan"), "type": "filling"},
+        {"target": [1.5, float("inf")], "type": "filling"},
         {"type": "filling"},
         None,
     ],
