@@ -6,8 +6,10 @@ but no other spelling. So a target comes respelled, too, where its task has a sp
     math         \frac{1}{2}       -> $\displaystyle \frac{1}{2}$
     sciknoweval  B; True; (a, b), (c, d); table salt  -> (b); Yes; (c, d), (a, b); \text{table  salt}
     zebra        carol             -> CAROL
+    rg           Yes; 14; -2.5     -> \text{Yes}.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,6 +22,7 @@ from reward_fns.scoring.relations import tuples
 from reward_fns.scoring.truth import as_fields
 
 MATHS = ("math", "math_train", "test_math", "test_amc", "test_aime")
+_PLAIN = re.compile("[A-Za-z]+|-?[0-9]+([.][0-9]+)?")
 MAX_NUMBERS = 6  # with more, the countdown solver takes seconds per puzzle
 
 
@@ -57,8 +60,7 @@ def golds(task: Task, truth: Any) -> list[Gold]:
     if task.name == "countdown":
         return _countdown(fields)
     if task.name == "rg":
-        # Braces are common in these answers, and a data set without a unique right answer has no target.
-        return [Gold(f"<answer>{fields['target']}</answer>")] if "target" in fields else []
+        return _reasoning(fields)
     if task.name not in _RESPELL:
         return _own(fields)
     target, respell = fields["target"], _RESPELL[task.name]
@@ -79,6 +81,15 @@ def _countdown(fields: dict[str, Any]) -> list[Gold]:
     if expression is None:
         raise NoSolution(f"no expression of {numbers} is worth {fields['target']}")
     return [Gold(_boxed(expression))]
+
+
+def _reasoning(fields: dict[str, Any]) -> list[Gold]:
+    """In tags, since braces are common; empty where the data set names no answer, having no unique one."""
+    if "target" not in fields:
+        return []
+    target = str(fields["target"])
+    respelled = rf"<answer>\text{{{target}}}.</answer>" if _PLAIN.fullmatch(target) else None
+    return [Gold(f"<answer>{target}</answer>", respelled)]
 
 
 def _own(fields: dict[str, Any]) -> list[Gold]:

@@ -4,8 +4,9 @@ r"""Any data set of reasoning-gym, by its own scorer: data_source "rg:<data set>
     ground_truth = {"target": entry["answer"], "entry": pack_entry(entry)}
 
 `entry` may also be in `extra_info`; a data set made with other settings adds them as JSON text in `config`. An answer
-is correct if the scorer gives it the full 1.0; part marks count as wrong but well-formed. Answers that contain braces
-are safer in `<answer>` tags than in a box.
+is correct if the scorer gives it the full 1.0, as it stands or as `normalised` leaves it; part marks count as wrong but
+well-formed. Answers that contain braces are safer in `<answer>` tags than in a box. Where a scorer gives full marks to
+what solves nothing, `reward_fns.scoring.reasoning_gym` has stricter rules.
 
 Several of reasoning-gym's scorers run the answer through `eval` or sympy's `parse_expr`, which amounts to the same.
 Answers to those data sets must keep to an alphabet that cannot call anything, and all scorers run in a helper process
@@ -20,9 +21,12 @@ from typing import Any, NamedTuple
 
 from reward_fns.isolation import IsolatedCallError, call
 from reward_fns.registry import register
+from reward_fns.scoring.normalise import normalised, unwrapped
+from reward_fns.scoring.reasoning_gym import dodges, own_judge
 
 CPU_SECONDS = 5.0
 MAX_CHARS = 10_000
+FULL_MARKS = 1.0 - 1e-9
 
 PARSED_AS_EXPRESSIONS = frozenset(
     {"countdown", "intermediate_integration", "polynomial_multiplication", "puzzle24", "simple_integration"}
@@ -62,11 +66,20 @@ def read_entry(fields: dict[str, Any], *, data_source: str, extra_info: Any = No
 
 @register("rg", truth=read_entry)
 def satisfies_reasoning_gym(answer: str, entry: Entry, **_: Any) -> bool:
-    """Whether reasoning-gym's scorer gives the answer full marks."""
-    if len(answer) > MAX_CHARS or not is_safe(entry.dataset, answer):
+    """Whether reasoning-gym's scorer gives the answer full marks, or a stricter rule does."""
+    if len(answer) > MAX_CHARS:
         return False
-    score = call("reward_fns.isolation.run_reasoning_gym:score", *entry, answer, cpu_seconds=CPU_SECONDS)
-    return score >= 1.0 - 1e-9
+    fields = unpack_entry(entry.packed)
+    spellings = list(dict.fromkeys([answer, unwrapped(normalised(answer))]))
+    spellings = [text for text in spellings if not dodges(text, fields.get("answer"))]
+    judge = own_judge(entry.dataset)
+    if judge:
+        return any(judge(text, fields) for text in spellings)
+    spellings = [text for text in spellings if is_safe(entry.dataset, text)]
+    if not spellings:
+        return False
+    score = call("reward_fns.isolation.run_reasoning_gym:best_score", *entry, spellings, cpu_seconds=CPU_SECONDS)
+    return score >= FULL_MARKS
 
 
 def is_safe(dataset: str, answer: str) -> bool:

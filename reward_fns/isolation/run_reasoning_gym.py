@@ -1,12 +1,13 @@
 """What runs in the helper process for `reward_fns.rg`."""
 
 import json
+import math
 from functools import lru_cache
 from typing import Any
 
 import reasoning_gym
 
-from reward_fns.rg import unpack_entry
+from reward_fns.rg import FULL_MARKS, unpack_entry
 
 
 def dataset(name: str, config: str) -> None:
@@ -14,9 +15,19 @@ def dataset(name: str, config: str) -> None:
     _dataset(name, config)
 
 
-def score(name: str, config: str, packed_entry: str, answer: str) -> float:
-    """reasoning-gym's own score of the answer."""
-    return float(_dataset(name, config).score_answer(answer, unpack_entry(packed_entry)))
+def best_score(name: str, config: str, packed_entry: str, spellings: list[str]) -> float:
+    """reasoning-gym's own score of the answer's best spelling; raises what the scorer raised if none has full marks."""
+    best, failure = -math.inf, None
+    for spelling in spellings:
+        try:
+            best = max(best, float(_dataset(name, config).score_answer(spelling, unpack_entry(packed_entry))))
+        except Exception as error:
+            failure = error
+        if best >= FULL_MARKS:
+            return best
+    if failure:
+        raise failure
+    return best
 
 
 @lru_cache(maxsize=256)

@@ -145,6 +145,8 @@ def test_the_gold_respelled_is_the_same_answer():
     assert respelled("zebra", "carol") == [r"\boxed{CAROL}"]
     assert respelled("arc", "0 0 9") == [None]
     assert respelled("math", "y = 2x") == [r"\boxed{$y =\displaystyle  2x$}"]
+    assert respelled("rg:syllogism", {"target": "Yes"}) == [r"<answer>\text{Yes}.</answer>"]
+    assert respelled("rg:spiral_matrix", {"target": "1 2 3"}) == [None]
     pairs = {"target": "(a,b), (c,d)", "type": "relation_extraction"}
     assert respelled("sciknoweval", pairs) == [r"\boxed{(c, d), (a, b)}"]
     accepted = {"target": ["NaCl", "table salt"], "type": "filling"}

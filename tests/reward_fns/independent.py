@@ -41,12 +41,13 @@ def helper(function: str, *arguments: Any, cpu_seconds: float) -> Any:
     What would be evaluated as an expression must hold no quotes, no attributes and only harmless names.
     """
     sent = json.loads(json.dumps(arguments))
-    if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "countdown":
-        words = re.findall(r"[^\W\d]+", sent[-1])
-        assert all(_HARMLESS_WORD.fullmatch(word) for word in words), sent
-        assert not re.search(r"""['"\[\]{}_;:@#%&|]|\.\s*[^\W\d]""", sent[-1]), sent
-    if function == "reward_fns.isolation.run_reasoning_gym:score" and sent[0] == "n_queens":
-        assert not re.search(r"[(){};:=@*/]", sent[-1]), sent
+    for text in sent[-1] if function == "reward_fns.isolation.run_reasoning_gym:best_score" else ():
+        if sent[0] == "countdown":
+            words = re.findall(r"[^\W\d]+", text)
+            assert all(_HARMLESS_WORD.fullmatch(word) for word in words), sent
+            assert not re.search(r"""['"\[\]{}_;:@#%&|]|\.\s*[^\W\d]""", text), sent
+        if sent[0] == "n_queens":
+            assert not re.search(r"[(){};:=@*/]", text), sent
     if function.startswith("reward_fns.isolation.run_math_verify:"):
         for text in sent:  # what the helper does first, and it must take any text
             with contextlib.suppress(ValueError):
@@ -69,7 +70,7 @@ def may_be_right(row: tuple[str, dict[str, Any]], answer: str) -> bool:
             return re.sub(r"\\[a-z]+|[^0-9A-Za-z]", "", plain) == "009" and not re.search("[0-9][0-9]", plain)
         case "math_train", _:
             digits = re.sub(r"[^0-9]", "", plain).strip("0")
-            parts = re.search(r"halves|ths|\\(overline|bar)", plain)
+            parts = re.search(r"halves|ths|\\(overline|bar)|[0-9.][eE][+-]?[0-9]", plain)
             return bool(parts) or "\u00bd" in answer or digits in ("12", "5", "24") or bool(_RATIO.fullmatch(bare))
         case "sciknoweval", "mcq-4-choices":
             return re.sub(r"^[^A-Za-z]*", "", re.sub(r"\\[A-Za-z]+", "", plain))[:1] in ("b", "B")

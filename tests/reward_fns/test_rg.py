@@ -94,3 +94,118 @@ def test_an_answer_without_end_is_wrong_in_the_end(monkeypatch):
     monkeypatch.setattr("reward_fns.rg.CPU_SECONDS", 1.0)
     _, truth = row("countdown")
     assert compute_score("rg:countdown", r"\boxed{9**9**9**9}", truth)["acc"] == 0.0
+
+
+def judged(dataset, answer, truth):
+    return compute_score(f"rg:{dataset}", f"<answer>{answer}</answer>", truth)["acc"]
+
+
+CONSTANTS = [
+    "0",
+    "1",
+    "nan",
+    "NaN",
+    "n a n",
+    "NaN + nani",
+    "inf",
+    "-Infinity",
+    "1e999",
+    "1/0",
+    "none",
+    "[]",
+    "x",
+    "6*4*1*1",
+]
+REFUSED = [
+    "coin_flip",
+    "complex_arithmetic",
+    "decimal_arithmetic",
+    "game_of_life_halting",
+    "intermediate_integration",
+    "number_sorting",
+    "puzzle24",
+    "simple_integration",
+]
+
+
+@pytest.mark.parametrize("dataset", REFUSED)
+def test_what_solves_nothing_is_wrong(dataset):
+    for entry in reasoning_gym.create_dataset(dataset, size=3, seed=5):
+        truth = {"target": entry["answer"], "entry": pack_entry(entry)}
+        length = entry["answer"].count(",") + 1
+        integrand = entry["metadata"].get("integrand", "x")
+        variable = entry["metadata"].get("variable", "x")
+        answers = [*CONSTANTS, f"[{', '.join(['NaN'] * length)}]", f"Integral({integrand}, {variable}) + C"]
+        assert [answer for answer in answers if judged(dataset, answer, truth)] == []
+        assert judged(dataset, entry["answer"], truth) == 1.0
+
+
+def test_a_word_that_reads_as_no_number_is_right_where_it_is_the_answer():
+    entry = {"question": "Spell it backward: nan", "answer": "nan", "metadata": {"word": "nan"}}
+    assert judged("spell_backward", "nan", {"entry": pack_entry(entry)}) == 1.0
+    assert judged("spell_backward", "naan", {"entry": pack_entry(entry)}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("6/(1-3/4)", 1.0),
+        (r"\frac{6}{1 - \frac{3}{4}}", 1.0),
+        ("6*4*1*1", 0.0),  # other numbers
+        ("6*4", 0.0),
+        ("6*4*(3-1)", 0.0),  # 48
+        ("6*4+1/3", 0.0),  # 24 when it is cut off
+        ("6*4+0*1*3", 0.0),
+    ],
+)
+def test_puzzle_24_is_solved_with_its_numbers_exactly(answer, right):
+    entry = {"question": "?", "answer": "6/(1 - 3/4)", "metadata": {"numbers": [1, 3, 4, 6]}}
+    assert judged("puzzle24", answer, {"entry": pack_entry(entry)}) == right
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "right"),
+    [
+        ("0.003173828125", "13/4096", 1.0),
+        ("0.003173828125", r"\frac{13}{4096}", 1.0),
+        ("0.003173828125", "0.00317", 1.0),
+        ("0.003173828125", "0.0031", 0.0),  # 2 % off
+        ("0.003173828125", "0.003 wrong", 0.0),
+        ("0.65625", "0.6562", 1.0),
+        ("0.65625", "0.655", 0.0),
+        ("0.65625", "0", 0.0),
+        ("0.65625", "0.65625" + "0" * 5000, 0.0),
+        ("0.000030517578125", "0", 0.0),
+        ("0.000030517578125", "1/32768", 1.0),
+    ],
+)
+def test_a_probability_is_right_to_a_hundredth_of_it(gold, answer, right):
+    entry = {"question": "?", "answer": gold, "metadata": {}}
+    assert judged("coin_flip", answer, {"entry": pack_entry(entry)}) == right
+
+
+@pytest.mark.parametrize(("dataset", "wrong"), [("syllogism", "Maybe"), ("leg_counting", "7")])
+def test_typesetting_does_not_matter(dataset, wrong):
+    entry, truth = row(dataset)
+    for frame in (
+        r"\boxed{\text{%s}}",
+        r"\boxed{%s.}",
+        r"\boxed{$%s$}",
+        r"\boxed{\textbf{%s}}",
+        "<answer>**%s**</answer>",
+    ):
+        assert compute_score(f"rg:{dataset}", frame % entry["answer"], truth)["score"] == 1.0
+        assert compute_score(f"rg:{dataset}", frame % wrong, truth)["score"] == 0.1
+
+
+def test_a_scorer_that_fails_on_one_spelling_still_gets_the_other(monkeypatch):
+    from reward_fns.isolation import run_reasoning_gym
+
+    class Picky:
+        def score_answer(self, answer, entry):
+            return {"1": 1.0}[answer]
+
+    monkeypatch.setattr(run_reasoning_gym, "_dataset", lambda name, config: Picky())
+    assert run_reasoning_gym.best_score("picky", "{}", "{}", ["$1$", "1"]) == 1.0
+    with pytest.raises(KeyError):
+        run_reasoning_gym.best_score("picky", "{}", "{}", ["$2$", "2"])
