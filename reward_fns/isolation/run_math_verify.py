@@ -23,7 +23,7 @@ from reward_fns.scoring.notation import Group, Node, Statement, read
 from reward_fns.scoring.values import canonical
 
 _READING = NormalizationConfig(units=False, boxed="none", malformed_operators=True)
-_APART = re.compile(r"[0-9] [0-9]")  # latex2sympy reads 3 4 as 7
+_MISREAD = re.compile(r"[0-9] [0-9]|[0-9]\s?\\ldots")  # by latex2sympy: 3 4 as 7, 0.3\ldots as 0.3
 _DIGITS, _ALIKE = 50, sympy.Float(10) ** -25
 _NOTHING = sympy.Float(10) ** -75
 """The most that a sum that is exactly zero may come to when it is computed to `_DIGITS`; no other sum in an answer is
@@ -78,9 +78,10 @@ def _judge(reference: str, answer: str) -> bool:
 @lru_cache(maxsize=512)
 def _parsed(text: str) -> Any:
     """What latex2sympy makes of the text, with decimals as exact fractions; None where it makes nothing of it."""
-    text = normalize_latex(canonical(text), _READING)
-    if _APART.search(text):
+    text = canonical(text)
+    if _MISREAD.search(text):
         return None
+    text = normalize_latex(text, _READING)
     try:
         value = latex2sympy(text, is_real=not should_treat_as_complex(text), normalization_config=None)
     except Exception:  # the parser raises all kinds of errors on what is not LaTeX

@@ -19,48 +19,11 @@ from fractions import Fraction
 from itertools import dropwhile, pairwise
 from math import prod
 
+from reward_fns.scoring.units import SCALES, UNIT_TAIL, canonical_unit, is_known, unit_tokens, words_of
+
 PRINTED_DECIMALS = 12
 """A decimal this long was computed, and stands for the fraction that has this value in double precision."""
 
-_UNITS = {
-    name: canonical
-    for canonical, names in {
-        "mm": "millimeter millimetre", "cm": "centimeter centimetre", "m": "meter metre", "km": "kilometer kilometre",
-        "in": "inch inches", "ft": "foot feet", "yd": "yard", "mi": "mile", "g": "gram", "mg": "milligram",
-        "kg": "kilogram", "lb": "pound", "oz": "ounce", "s": "sec second", "min": "minute", "h": "hr hour",
-        "day": "", "week": "", "month": "", "year": "yr", "l": "liter litre", "ml": "milliliter millilitre",
-        "gal": "gallon", "qt": "quart", "pt": "pint", "cup": "", "cent": "", "dollar": "usd", "degree": "deg",
-        "rad": "radian", "am": "", "pm": "", "unit": "", "mph": "", "%": "percent", "hz": "hertz", "j": "joule",
-        "n": "newton", "w": "watt", "v": "volt", "mol": "mole", "k": "kelvin",
-    }.items()
-    for name in (canonical, *names.split())
-}  # fmt: skip
-_POWERS = {"square": "^2", "sq": "^2", "squared": "^2", "cubic": "^3", "cu": "^3", "cubed": "^3"}
-_SCALES = {
-    name: Fraction(scale)
-    for scale, names in {
-        "12": "dozen dozens", "1e2": "hundred hundreds", "1e3": "thousand thousands", "1e6": "million millions",
-        "1e9": "billion billions", "1e12": "trillion trillions", "1/2": "halves", "1/3": "thirds", "1/4": "fourths",
-        "1/5": "fifths", "1/6": "sixths", "1/7": "sevenths", "1/8": "eighths", "1/9": "ninths", "1/10": "tenths",
-        "1e-2": "hundredths", "1e-3": "thousandths", "1e-6": "millionths",
-    }.items()
-    for name in names.split()
-}  # fmt: skip
-_SENTENCE = frozenset(
-    re.findall(
-        r"\w+",
-        "is are was be the answer value equals equal or and not maybe if then so because either neither x plus minus "
-        "factorial infinity pi theta sqrt log",
-    )
-)
-_MAX_UNIT_WORDS = 4
-
-_UNIT_PIECE = (
-    r"(?:\^\s?(?:\{\s?)?\\circ(?:\s?\})?|\\?%|\\text\{[^{}]*\}|(?<=[0-9})\] /])[^\W\d_][^\W\d_.]*(?:\.[^\W\d_]\.?)?)"
-    r"(?:\s?\^\s?\{?-?[0-9]\}?)?"
-)
-_UNIT_TAIL = re.compile(rf"{_UNIT_PIECE}(?:\s*(?:/|\\cdot)?\s*{_UNIT_PIECE}){{0,7}}\.?\Z")
-_UNIT_TOKEN = re.compile(r"\\circ|%|/|\^\s?\{?-?[0-9]|[^\W\d_]+(?:\.[^\W\d_]\.?)?")
 _ANGLE_FUNCTION = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 
 _DEGREES = re.compile(r"([0-9.]+)\s?\^\s?\{?\\circ\}?")
@@ -73,6 +36,7 @@ _BASED = re.compile(
 _BASE_NAMES = dict(zip(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "sixteen"],
                        ["2", "3", "4", "5", "6", "7", "8", "9", "10", "12", "16"], strict=True))  # fmt: skip
 _ORDINAL = re.compile(r"(?<=[0-9])\s?(?:\^\s?\{?)?(?:\\text\{)?(?:st|nd|rd|th)\}*\Z")
+_REPEATING_WORD = re.compile(r"\A([+-]?[0-9]*)\.(?:([0-9])\2*)\s*(?:\\text\{)?\s*(?:repeating|recurring)\s*\}?\Z")
 _EXPONENT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][+-]?[0-9]{1,3}")  # e - 5 with blanks is a difference
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|gcd|lcm|det|max|min|pi|theta"
 _WORDS = re.compile(r"[^\W\d_][\w' .-]*")
@@ -103,7 +67,7 @@ class Value:
 
 def read_value(text: str) -> Value:
     """One value; text that is not an expression becomes words, in lower case."""
-    text = _ORDINAL.sub("", text)
+    text = _REPEATING_WORD.sub(r"\1.\\overline{\2}", _ORDINAL.sub("", text))
     based = _BASED.fullmatch(text)
     if based and not based[1].isalpha():
         base = based[2].removeprefix(r"\text{").removesuffix("}")
@@ -145,23 +109,22 @@ def _plain_words(text: str) -> str:
 
 
 def _without_unit(text: str) -> tuple[str, tuple[str, ...] | None]:
-    tail = _UNIT_TAIL.search(text)
+    tail = UNIT_TAIL.search(text)
     value = text[: tail.start()].strip() if tail else ""
     if not tail or not value or value[-1] in "+-=/^_({" or _ANGLE_FUNCTION.search(value):
         return text, ()
-    bare = r"\text" not in tail[0]
-    tokens = [token.casefold().replace(".", "") for token in _UNIT_TOKEN.findall(tail[0].replace(r"\text", " "))]
-    words = [token for token in tokens if token not in ("\\circ", "%", "/") and token[0] != "^"]
-    if set(words) & _SENTENCE or len(words) > _MAX_UNIT_WORDS or (words and set(words) <= _POWERS.keys()):
+    tokens = unit_tokens(tail[0])
+    if tokens is None:
         return text, ()
-    if tokens[0] in _SCALES:
+    if tokens[0] in SCALES:
         return _scaled(value, tokens)
-    known = all(_singular(word) in _UNITS or word in _POWERS or word == "per" for word in words)
+    bare, words = r"\text" not in tail[0], words_of(tokens)
+    known = is_known(words)
     if bare and not known and not (value[-1].isdigit() and all(len(word) >= 3 or not word.isascii() for word in words)):
         return text, ()
     if bare and words and all(len(word) == 1 for word in words):
         return text, ()  # 5m is a product
-    return value, _canonical_unit(tokens) if known else None
+    return value, canonical_unit(tokens) if known else None
 
 
 def _plain_number(text: str) -> str | None:
@@ -171,43 +134,21 @@ def _plain_number(text: str) -> str | None:
 
 def _scaled(value: str, tokens: list[str]) -> tuple[str, tuple[str, ...] | None]:
     """The value times the words that begin its unit, and the rest of the unit."""
-    rest = list(dropwhile(_SCALES.__contains__, tokens))
-    scale = prod((_SCALES[token] for token in tokens[: len(tokens) - len(rest)]), start=Fraction(1))
+    rest = list(dropwhile(SCALES.__contains__, tokens))
+    scale = prod((SCALES[token] for token in tokens[: len(tokens) - len(rest)]), start=Fraction(1))
     number = Value(_plain_number(value) or canonical(value)).number
     factor = rf"\frac{{{scale.numerator}}}{{{scale.denominator}}}"
     text = rf"({value})\cdot{factor}" if number is None else str(number * scale)
     try:
-        return text, _canonical_unit(rest)
+        return text, canonical_unit(rest)
     except KeyError:
         return text, None
 
 
-def _canonical_unit(tokens: list[str]) -> tuple[str, ...]:
-    unit: list[str] = []
-    pending = ""
-    for token in tokens:
-        if token in ("/", "per"):
-            unit.append("/")
-        elif token == "\\circ":
-            unit.append("degree")
-        elif token in ("square", "sq", "cubic", "cu"):
-            pending = _POWERS[token]
-        elif token in _POWERS or token[0] == "^":
-            unit[-1:] = [part + _POWERS.get(token, "^" + token[-1]) for part in unit[-1:]]
-        elif token == "mph":
-            unit += ["mi", "/", "h"]
-        else:
-            unit.append(_UNITS[_singular(token)] + pending)
-            pending = ""
-    return tuple(unit)
-
-
-def _singular(word: str) -> str:
-    return word if word in _UNITS else word.removesuffix("s")
-
-
 _REWRITES = [
     (re.compile(r"\\text\{\s*([^{}]*?)\s*\}"), r"\1"),
+    (re.compile(r"\\dot\s?\{?([0-9])\}?(?:([0-9]{0,99})\\dot\s?\{?([0-9])\}?)?"), r"\\overline{\1\2\3}"),
+    (re.compile(r"(\A[+-]?[0-9]{0,99}\.[0-9]{0,99})\(([0-9]{1,99})\)\Z"), r"\1\\overline{\2}"),
     (
         re.compile(
             r"(?<![0-9.])([0-9]{0,99})\.([0-9]{0,99})\\(?:overline|bar)\s?"

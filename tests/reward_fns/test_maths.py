@@ -150,6 +150,61 @@ def test_another_exponent_is_wrong(reference, answer, caplog):
     assert caplog.text == ""
 
 
+NO_UNITS = (
+    "divided by five|over five|times two|below zero|mod 5|mod five|at least|or more|less than|doubled|twice|k|half|"
+    "wrong|false|point five|negative|remainder 3|out of 20|to one|and a third|plus 1"
+)
+SCALES = {"tens": 120, "bn": 12 * 10**9, "lakh": 1_200_000, "crore": 120_000_000, "mln": 12_000_000}
+
+
+@pytest.mark.parametrize("words", NO_UNITS.split("|"))
+def test_words_that_say_something_else_are_no_unit(words):
+    assert accuracy("12", rf"12\text{{ {words}}}") == 0.0
+    assert accuracy("12", f"12 {words}") == 0.0
+
+
+@pytest.mark.parametrize(("word", "value"), SCALES.items())
+def test_a_word_for_a_scale_multiplies(word, value):
+    assert accuracy("12", rf"12\text{{ {word}}}") == 0.0
+    assert accuracy(str(value), rf"12\text{{ {word}}}") == 1.0
+
+
+@pytest.mark.parametrize("words", ["times", "ways", "K", "students", "cm^2", "one-dollar bills", "m^2 per hour", "ft."])
+def test_any_other_word_may_be_a_unit(words):
+    assert accuracy("12", rf"12\text{{ {words}}}") == 1.0
+    assert accuracy(rf"12\text{{ {words}}}", "12") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "expected"),
+    [
+        (r"\frac13", r"0.\dot{3}", 1.0),
+        (r"\frac13", r"0.\dot3", 1.0),
+        (r"\frac13", "0.(3)", 1.0),
+        (r"\frac13", r"0.3\text{ repeating}", 1.0),
+        (r"\frac13", "0.33 repeating", 1.0),
+        (r"\frac13", r"0.3\text{ recurring}", 1.0),
+        (r"-\frac16", r"-0.1\dot{6}", 1.0),
+        (r"\frac16", "0.1(6)", 1.0),
+        (r"\frac{9}{11}", r"0.\dot{8}\dot{1}", 1.0),
+        (r"\frac17", r"0.\dot{1}4285\dot{7}", 1.0),
+        ("0.3", r"0.\dot{3}", 0.0),
+        ("0.3", "0.(3)", 0.0),
+        ("0.3", r"0.3\text{ repeating}", 0.0),
+        ("0.16", "0.16 repeating", 0.0),  # 0.1616... or 0.1666...
+        (r"\frac{16}{99}", "0.16 repeating", 0.0),
+        ("0.3", r"0.3\ldots", 0.0),
+        ("0.3", "0.3...", 0.0),
+        ("3", r"3\ldots", 0.0),
+        (r"\frac19", "0.(3)", 0.0),
+        ("5", "5(1)", 1.0),  # a product
+        (r"\dot{x}", r"\dot{x}", 1.0),
+    ],
+)
+def test_a_repeating_decimal_is_worth_its_fraction(reference, answer, expected):
+    assert accuracy(reference, answer) == expected
+
+
 @pytest.mark.parametrize("data_source", ["math", "math_train", "test_math", "test_amc", "test_aime", "math-easy-train"])
 def test_the_released_names_are_known(data_source):
     assert compute_score(data_source, r"\boxed{70}", "70")["acc"] == 1.0
