@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from data_prep.countdown_solver import solve
 from reward_fns.maths import is_read
 from reward_fns.registry import Task
-from reward_fns.sciknoweval import read_answers
+from reward_fns.sciknoweval import read_answers, read_targets
 from reward_fns.scoring.relations import tuples
 from reward_fns.scoring.truth import as_fields
 
@@ -63,9 +63,9 @@ def golds(task: Task, truth: Any) -> list[Gold]:
         return _reasoning(fields)
     if task.name not in _RESPELL:
         return _own(fields)
-    target, respell = fields["target"], _RESPELL[task.name]
+    respell = _RESPELL[task.name]
     found = []
-    for entry in target if isinstance(target, list) else [target]:
+    for entry in read_targets(fields) if task.name == "sciknoweval" else [fields["target"]]:
         respelled = respell(str(entry).strip(), fields)
         reader = partial(is_read, str(entry)) if task.name in MATHS else _always
         found.append(Gold(_boxed(str(entry)), _boxed(respelled) if respelled else None, reader))

@@ -12,7 +12,7 @@ from typing import Any
 from reward_fns.isolation import call
 from reward_fns.registry import register
 from reward_fns.scoring.normalise import normalised
-from reward_fns.scoring.truth import number_as_text, read_target
+from reward_fns.scoring.truth import number_as_text, read_single_target
 from reward_fns.scoring.values import read_value, same_number
 
 MAX_CHARS = 300
@@ -20,11 +20,11 @@ CPU_SECONDS = 1.0
 
 
 def read_reference(fields: dict[str, Any], **_: Any) -> str:
-    """The reference as text; a number is accepted, too, unless it is NaN or infinite."""
+    """The reference as text; a number is accepted, too, but not NaN, infinity or a list."""
     target = fields.get("target")
     if isinstance(target, (int, float)) and not isinstance(target, bool):
         return number_as_text(target)
-    return read_target(fields)
+    return read_single_target(fields)
 
 
 @register("math", "math_train", "test_math", "test_amc", "test_aime", truth=read_reference)

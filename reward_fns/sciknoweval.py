@@ -2,11 +2,11 @@ r"""SciKnowEval: multiple choice, true or false, short answers, chemical equatio
 
     ground_truth {"target": "B", "type": "mcq-4-choices"}, answer "(b)"  ->  correct
 
-`type` is the data set's own field. Without it, a target that is one capital letter is a choice, and true or false is a
+`type` is the data set's own field. Without it, a target that is one letter is a choice, and true, false, yes or no is a
 judgement. A choice is the letter, alone or before its option ("B. Methane", "B. 12 V"), never one of several
 ("A or B"). Short answers are compared without regard to case, spacing and LaTeX ("m/s^2" is `\text{m/s}^{2}`), numbers
 by value, chemical formulas and equations by what is in them, and relations as a set. `target` may be a list of right
-answers. Open questions need a judge and are refused.
+answers, also one that is written as text. Open questions need a judge and are refused.
 """
 
 import re
@@ -17,7 +17,7 @@ from reward_fns.registry import register
 from reward_fns.scoring.chemistry import MAX_CHARS, equation
 from reward_fns.scoring.normalise import normalised, unwrapped
 from reward_fns.scoring.relations import relations
-from reward_fns.scoring.truth import number_as_text, read_target
+from reward_fns.scoring.truth import number_as_text, quoted_list, read_target
 
 _CHOICE = re.compile(r"\(?\s?([A-Za-z])\s?(?:\)|(?P<mark>[.:)])\s*(?P<option>.*))?")
 _BRACKETED_CHOICE = re.compile(r"\(([A-Za-z])\)\s+(.*)")
@@ -30,6 +30,8 @@ _ANOTHER_CHOICE = re.compile(
 )
 _ASIDE = re.compile(r"\(([^()]{2,})\)")
 _JUDGEMENTS = {"true": True, "t": True, "yes": True, "false": False, "f": False, "no": False}
+_ONE_LETTER = re.compile(r"(?:[A-Za-z]|\([A-Za-z]\))\.?")
+_ONE_JUDGEMENT = re.compile(r"(?:(?i:true|false|yes)|[Nn]o)\.?")  # NO is nitric oxide
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,50}(?:\.[0-9]{0,50})?|\.[0-9]{1,50})(?:[eE][+-]?[0-9]{1,3})?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _POWER_OF_TEN = re.compile(r"([+-]?)10\^\{([+-]?[0-9]{1,3})\}")
@@ -54,14 +56,21 @@ class Truth(NamedTuple):
 
 def read_answers(fields: dict[str, Any], **_: Any) -> Truth:
     """Raises ValueError for a type that cannot be judged by rule and for a target that does not fit its type."""
-    target = fields.get("target")
-    targets = [read_target({"target": _as_text(item)}) for item in (target if isinstance(target, list) else [target])]
+    targets = read_targets(fields)
     kind = _kind(fields.get("type"), targets)
     as_relations = fields.get("type") == "relation_extraction"
     accepted = tuple(_canonical(kind, text, as_relations) for text in targets)
     if not accepted or None in accepted:
         raise ValueError(f"the field 'target' does not fit a {kind} question")
     return Truth(kind, accepted, as_relations)
+
+
+def read_targets(fields: dict[str, Any]) -> list[str]:
+    """The right answers as text; relations are one answer, however they are listed."""
+    target = fields.get("target")
+    if isinstance(target, str) and fields.get("type") != "relation_extraction":
+        target = quoted_list(target) or target
+    return [read_target({"target": _as_text(item)}) for item in (target if isinstance(target, list) else [target])]
 
 
 @register("sciknoweval", truth=read_answers)
@@ -73,9 +82,9 @@ def is_accepted(answer: str, truth: Truth, **_: Any) -> bool:
 
 def _kind(question_type: Any, targets: list[str]) -> str:
     if question_type is None:
-        if all(re.fullmatch("[A-Z]", target) for target in targets):
+        if all(map(_ONE_LETTER.fullmatch, targets)):
             return "choice"
-        return "judgement" if all(target.lower() in ("true", "false") for target in targets) else "short"
+        return "judgement" if all(map(_ONE_JUDGEMENT.fullmatch, targets)) else "short"
     if isinstance(question_type, str):
         if question_type.startswith("mcq"):
             return "choice"

@@ -10,9 +10,10 @@ from typing import Any
 
 from reward_fns.registry import register
 from reward_fns.scoring.normalise import normalised
+from reward_fns.scoring.truth import read_single_target
 
 
-@register("zebra")
+@register("zebra", truth=read_single_target)
 def names_the_person(answer: str, name: str, **_: Any) -> bool:
     """Whether the answer is the person's name, in any case."""
     return normalised(answer).casefold() == normalised(name).casefold()

@@ -11,6 +11,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_QUOTED_LIST = re.compile(rf"\s*\[\s*{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*,?\s*\]\s*", re.DOTALL)
 _WHOLE_NUMBER = re.compile(r"\s*-?[0-9]{1,99}\s*")
 
 
@@ -48,6 +50,28 @@ def read_target(fields: dict[str, Any], **_: Any) -> str:
             "the task a reader: @register(name, truth=...)"
         )
     return target.strip()
+
+
+def read_single_target(fields: dict[str, Any], **_: Any) -> str:
+    """The `target` field of a task with one right answer; raises ValueError for a list written as text, too."""
+    target = read_target(fields)
+    if quoted_list(target) is not None:
+        raise ValueError(f"the field 'target' is a list written as text, {ascii(target)[:100]}: give the entry alone")
+    return target
+
+
+def quoted_list(text: str) -> list[str] | None:
+    """The entries of a list of quoted texts, as JSON or Python writes it; None for any other text.
+
+    >>> quoted_list("['NaCl', 'table salt']")
+    ['NaCl', 'table salt']
+    """
+    if not _QUOTED_LIST.fullmatch(text):
+        return None
+    try:
+        return list(map(str, json.loads(text)))
+    except ValueError:
+        return [re.sub(r"\\(['\"])", r"\1", quoted[1:-1]) for quoted in re.findall(_QUOTED, text, re.DOTALL)]
 
 
 def number_as_text(value: float) -> str:

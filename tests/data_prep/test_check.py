@@ -104,6 +104,8 @@ def test_a_prompt_must_be_messages_that_end_with_the_user(tmp_path, prompt):
         ("sciknoweval", {"target": ["NaCl", ""], "type": "filling"}, "blank gold"),
         ("countdown", {"numbers": "1", "target": None}, "blank gold"),
         ("math_train", {"target": ["1", "2"]}, "ground truth"),
+        ("math_train", {"target": "['34']"}, "ground truth"),
+        ("zebra-train", {"target": '["carol"]'}, "ground truth"),
     ],
 )
 def test_each_kind_of_fault_is_found(tmp_path, data_source, truth, kind):
@@ -128,6 +130,10 @@ def test_each_kind_of_fault_is_found(tmp_path, data_source, truth, kind):
         ("sciknoweval", {"target": "table salt", "type": "filling"}),
         ("sciknoweval", {"target": "Mg + 2HCl = MgCl2 + H2", "type": "filling"}),
         ("sciknoweval", {"target": ["NaCl", "table salt"], "type": "filling"}),
+        ("sciknoweval", {"target": '["NaCl", "table salt"]', "type": "filling"}),
+        ("sciknoweval", {"target": "yes"}),
+        ("sciknoweval", {"target": "(B)"}),
+        ("math_train", {"target": 5e-05}),
         ("sciknoweval", {"target": "(1, 2), (3, 4)", "type": "filling"}),
         ("sciknoweval", {"target": "[[a, b], [c, d]]", "type": "relation_extraction"}),
     ],

@@ -226,6 +226,18 @@ def test_a_bad_ground_truth_is_a_fault_of_the_data_whatever_the_model_wrote(data
         compute_score(data_source, response, ground_truth)
 
 
+@pytest.mark.parametrize("data_source", ["zebra", "math"])
+@pytest.mark.parametrize("text", ["['carol']", '["carol"]', "[ \"carol\", 'bob' ]", "['it\\'s']", '["34",]'])
+def test_a_list_written_as_text_is_refused_where_there_is_one_right_answer(data_source, text):
+    with pytest.raises(ValueError, match=r"a list written as text.*give the entry alone"):
+        compute_score(data_source, r"\boxed{carol}", {"target": text})
+
+
+@pytest.mark.parametrize("text", ["[2,5)", "[3, 4]", "[a, b]", "[]", "'carol'", "['carol'"])
+def test_other_brackets_are_no_list_of_texts(text):
+    assert compute_score("math", rf"\boxed{{{text}}}", {"target": text})["format"] == 1.0
+
+
 @pytest.mark.parametrize("data_source", ["countdown", "countdown-a", "countdown-very_hard-test", "countdown:x"])
 def test_a_task_is_found_by_the_head_of_the_data_source(data_source):
     assert compute_score(data_source, r"\boxed{3}", {"numbers": "3", "target": 3}) == CORRECT
