@@ -81,7 +81,7 @@ NUMBER = {"target": "1.50", "type": "filling"}
         ({"target": '["NaCl", "table salt"]', "type": "filling"}, "KCl", 0.0),
         ({"target": '["B"]', "type": "mcq-4-choices"}, "(b)", 1.0),
         ('["True"]', "yes", 1.0),
-        (r"['Hund\'s rule', \"it\"]", "Hund's rule", 1.0),
+        ("""['Hund\\'s rule', "it"]""", "Hund's rule", 1.0),
         ({"target": "[1, 2]", "type": "filling"}, "[1, 2]", 1.0),  # no quotes: one answer
         ({"target": "[1, 2]", "type": "filling"}, "1", 0.0),
         ({"target": '["(a, int, b)", "(b, int, c)"]', "type": "relation_extraction"}, "(a, int, b)", 0.0),
