@@ -2,14 +2,15 @@ r"""Whether two mathematical answers, as `notation.read` returns them, are the s
 
 Lists, sets and unions are compared in any order; tuples, intervals and matrices in their own, with their brackets. A
 name before a bare value ("x = 3", "(x, y) = (1, 2)", "x \in [2, 5)") may be there or not; two different names never
-agree. Whether two values are equal, and whether two equations say the same, is for the given function to decide.
+agree. Where a number is asked, how to compute it is no answer. Whether two values are equal, and whether two equations
+say the same, is for the given function to decide.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 
 from reward_fns.scoring.notation import Group, Node, Statement
-from reward_fns.scoring.values import Value, same_number, units_agree
+from reward_fns.scoring.values import Value, same_number, unevaluated, units_agree
 
 Judge = Callable[[str, str], bool]
 """Whether two LaTeX expressions, or two statements, are worth the same: truth first."""
@@ -57,6 +58,8 @@ def _same_values(truth: Value, answer: Value, judge: Judge) -> bool:
         return answer.words and truth.text == answer.text
     if truth.number is not None and answer.number is not None:
         return same_number(truth, answer)
+    if truth.number is not None and unevaluated(answer):
+        return False
     return judge(truth.text, answer.text)
 
 

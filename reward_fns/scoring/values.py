@@ -42,6 +42,15 @@ _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln
 _WORDS = re.compile(r"[^\W\d_][\w' .-]*")
 _LITERAL = re.compile(r"([+-]?)(?:([0-9]+\.?[0-9]*|\.[0-9]+)(?:/([0-9]+))?|\\frac\{([+-]?[0-9]+)\}\{([0-9]+)\})")
 
+_PART = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+|\\frac\{[+-]?[0-9]+\}\{[0-9]+\})"
+_OPERATION = re.compile(
+    rf"{_PART}(?:[+-]|(?:\\cdot|\\times|\*)(?!\s?10\^)|\\div)\s?[+-]?{_PART}|[0-9A-Za-z)}}]!"
+    r"|\\(?:sum|prod|i*int|oint|lim|d?binom|log|ln|lg|gcd|lcm|max|min|(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?)(?![A-Za-z])"
+)
+_FRACTION = r"(?:\\frac\{[0-9]+\}\{[0-9]+\}|[0-9]+/[0-9]+)"
+_MIXED = re.compile(rf"[+-]?[0-9]+\+{_FRACTION}")
+_IN_BRACKETS = re.compile(rf"\((?:([+-]?[0-9.]+)|[0-9]+\+{_FRACTION})\)")  # a number alone, and a mixed one
+
 
 @dataclass(frozen=True)
 class Value:
@@ -86,6 +95,13 @@ def same_number(first: Value, second: Value) -> bool:
     printed = min(decimals) == 0 and max(decimals) >= PRINTED_DECIMALS
     printed = printed and all(1e-300 < abs(value.number or 0) < 1e300 for value in (first, second))
     return printed and float(first.number) == float(second.number)
+
+
+def unevaluated(value: Value) -> bool:
+    r"""Whether the value is how to compute a number: `17\cdot 23`, `5!`, `\sum`; not `1.5\times 10^3`, nor `3+1/2`."""
+    if _MIXED.fullmatch(value.text):
+        return False
+    return _OPERATION.search(_IN_BRACKETS.sub(r"\1", value.text)) is not None
 
 
 def units_agree(first: Value, second: Value) -> bool:
@@ -163,6 +179,7 @@ _REWRITES = [
     (re.compile(r"(?<![A-Za-z\\])(infinity|infty|inf)(?![A-Za-z])"), r"\\infty "),
     (re.compile(rf"(?<![A-Za-z\\])({_FUNCTIONS})(?![A-Za-z])"), r"\\\1 "),
     (re.compile(r"\\exp\s*(?=[({])"), "e^"),
+    (re.compile(r"\\log\s?_\s?([0-9A-Za-z])"), r"\\log_{\1}"),
     (re.compile(r"(\^|\\sqrt)\s*(-?[0-9]+|\\?[A-Za-z]+(?![A-Za-z]))(?![A-Za-z{])"), lambda m: _braced(m)),
     (re.compile(r"\\frac\s*([0-9A-Za-z])\s*([0-9A-Za-z])"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\frac\s*([0-9A-Za-z])\s*(?=\{)"), r"\\frac{\1}"),

@@ -197,12 +197,72 @@ def test_any_other_word_may_be_a_unit(words):
         ("0.3", "0.3...", 0.0),
         ("3", r"3\ldots", 0.0),
         (r"\frac19", "0.(3)", 0.0),
-        ("5", "5(1)", 1.0),  # a product
         (r"\dot{x}", r"\dot{x}", 1.0),
     ],
 )
 def test_a_repeating_decimal_is_worth_its_fraction(reference, answer, expected):
     assert accuracy(reference, answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("391", r"17\cdot 23"),
+        ("391", r"17\times 23"),
+        ("391", "17*23"),
+        ("391", "17(23)"),
+        ("391", "(17)(23)"),
+        ("391", "200+191"),
+        ("-5", "1-6"),
+        ("5", r"10 \div 2"),
+        (r"\frac{3}{4}", r"1-\frac14"),
+        (r"\frac{5}{6}", r"\frac12+\frac13"),
+        ("391", r"x = 17 \cdot 23"),
+        ("391", r"17 \cdot 23\text{ cm}"),
+        ("(391,1)", r"(17 \cdot 23, 1)"),
+        ("5050", r"\sum_{k=1}^{100} k"),
+        ("24", r"\prod_{k=1}^4 k"),
+        ("0.5", r"\int_0^1 x\,dx"),
+        ("9", r"\lim_{x\to 0} 9"),
+        ("120", "5!"),
+        ("10", r"\binom{5}{2}"),
+        ("10", r"\dbinom{5}{2}"),
+        ("3", r"\log_2 8"),
+        ("2", r"\ln e^2"),
+        ("6", r"\gcd(12,18)"),
+        ("1", r"\sin 90^\circ"),
+        ("1", "tan(45)"),
+    ],
+)
+def test_how_to_compute_a_number_is_no_answer(reference, answer):
+    assert accuracy(reference, answer) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer"),
+    [
+        ("1500", r"1.5\times10^3"),
+        ("1500", r"1.5 \cdot 10^{3}"),
+        ("-0.0015", r"-1.5 \times 10^{-3}"),
+        (r"\frac{7}{2}", r"3\frac12"),
+        (r"\frac{7}{2}", r"3+\frac{1}{2}"),
+        (r"\frac{7}{2}", "3 1/2"),
+        (r"-\frac{7}{2}", r"-3\frac12"),
+        ("30", r"2\frac12\text{ dozen}"),
+        ("10", r"10\%"),
+        ("0.001", "10^{-3}"),
+        ("3", "a+b=3"),
+        ("-5", "(-5)"),
+        ("120", "\\frac{240}{2}"),
+        ("5!", "120"),
+        ("5!", r"5 \cdot 4!"),
+        (r"\log_2 7", r"\frac{\ln 7}{\ln 2}"),
+        (r"17 \cdot 23", r"23 \cdot 17"),
+        ("x+5", "x+2+3"),
+    ],
+)
+def test_a_number_written_otherwise_and_a_reference_that_is_an_expression_go_by_value(reference, answer):
+    assert accuracy(reference, answer) == 1.0
 
 
 @pytest.mark.parametrize("data_source", ["math", "math_train", "test_math", "test_amc", "test_aime", "math-easy-train"])
