@@ -1,6 +1,7 @@
 """Registering tasks: names, duplicates, what reaches a task, and what a failing task does."""
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,34 @@ def test_an_entry_point_that_does_not_load_is_named(monkeypatch):
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [Lost()])
     with pytest.raises(RuntimeError, match="'lost' = 'no_such_package:rewards' does not load"):
         registry._load_entry_points()
+
+
+MODULE = """from reward_fns import register
+
+@register("late", "later")
+def late(answer, truth, **context):
+    return True
+
+import no_such_package
+"""
+
+
+def test_a_module_that_fails_after_it_has_registered_shows_its_own_error_each_time(monkeypatch, tmp_path):
+    (tmp_path / "late_rewards.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry_point = registry.metadata.EntryPoint("late", "late_rewards", registry.ENTRY_POINT_GROUP)
+    monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [entry_point])
+    for _ in range(3):
+        with pytest.raises(
+            RuntimeError, match=r"'late' = 'late_rewards' does not load \(No module named 'no_such_pack"
+        ):
+            registry._load_entry_points()
+    monkeypatch.setitem(sys.modules, "no_such_package", sys)
+    registry._load_entry_points()
+    assert compute_score("late", r"\boxed{1}", "t")["acc"] == 1.0
+    with pytest.raises(ValueError, match="'later' is registered twice"):
+        register("later")(lambda answer, truth, **context: True)
+    sys.modules.pop("late_rewards")
 
 
 def test_every_file_of_the_package_but_two_is_a_task():
