@@ -28,6 +28,12 @@ _ANOTHER_CHOICE = re.compile(
     r"|^\s*(?:(?:and|or)\b|[,&/])"
     r"|\b(?i:and|but|either|maybe|nor|not|or|perhaps|possibly|probably)\s+\(?[A-Z](?![A-Za-z])"
 )
+_SEVERAL_CHOICES = re.compile(r"[A-Za-z](?:[).:][A-Z])+[).:]?")  # "B.C.D"
+_LETTERS = r"[A-Z](?:, [A-Z])*,? and [A-Z](?![\w).:])"
+_NAMED_LETTERS = re.compile(  # in an option's text: "vitamins A and C", "A and C only", "X and Y"
+    rf"\b(?!(?i:answers|choices|options|perhaps)\b)[A-Za-z]+s {_LETTERS}"
+    rf"|^{_LETTERS} (?:only|(?!perhaps\b)[a-z]{{3,}}s)\b|^[K-Z] and [K-Z](?![\w).:])"
+)
 _ASIDE = re.compile(r"\(([^()]{2,})\)")
 _JUDGEMENTS = {"true": True, "t": True, "yes": True, "false": False, "f": False, "no": False}
 _ONE_LETTER = re.compile(r"(?:[A-Za-z]|\([A-Za-z]\))\.?")
@@ -133,9 +139,10 @@ def _canonical(kind: str, text: str, as_relations: bool) -> Any:
 def _chosen_letter(text: str) -> str | None:
     """The letter of a choice, unless what follows names another one."""
     match = _BRACKETED_CHOICE.fullmatch(text) or _CHOICE.fullmatch(text)
-    if not match:
+    if not match or _SEVERAL_CHOICES.fullmatch(text):
         return None
     option = _ASIDE.sub(r" \1 ", match.groups()[-1] or "")  # "acid (vitamin C)" has no choice "C)"
+    option = _NAMED_LETTERS.sub("letters", option)
     return None if _ANOTHER_CHOICE.search(option) else match[1].upper()
 
 
