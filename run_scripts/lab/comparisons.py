@@ -193,7 +193,17 @@ _UNEQUAL = (
     *_RESAMPLED,
 )
 _UNEQUAL_AT_12 = ("grpo", "sec_grpo", "dapo_stream_proportional", "sec_dapo", "mt_grpo_stream", "mt_grpo_lean")
-_NINE_AT_18 = ("static_mix", "sec_grpo", "dump", "sec_dapo", "grpo_iwu", "grpo_rps", "mt_grpo_stream")
+_NINE_AT_18 = (
+    "static_mix",
+    "sec_grpo",
+    "dump",
+    "sec_dapo",
+    "grpo_iwu",
+    "grpo_rps",
+    "mt_grpo_stream",
+    "mt_grpo_lean_1.2",
+    "mt_grpo_targets",
+)
 _WIDE_GRID = ("grpo", "gdro", "dapo_stream", "grpo_iwu", "mt_grpo_stream", "mt_grpo_lean")
 _TRADE_OFFS = ("mt_grpo_lean_0.1", "mt_grpo_lean_0.4", "mt_grpo_lean_1.2")
 SETTINGS = {
@@ -228,7 +238,7 @@ SETTINGS = {
         rows={f"{family}-{size}": 700 for family in ("countdown", "arc", "zebra") for size in MINI_SIZES},
         data=DATA / "data-nine",
         batches=dict.fromkeys((*_EQUAL, *_TRADE_OFFS), 9) | dict.fromkeys(_NINE_AT_18, 18),
-        grid=dict.fromkeys(_EQUAL, (9, 18)),
+        grid=dict.fromkeys((*_EQUAL, *_TRADE_OFFS), (9, 18)),
         mix=(10, 1, 2, 7, 24, 47, 1, 7, 1),  # mean weights of mt_grpo_lean where the batch was chosen
         rates={"gdro": 1e-4, "mt_grpo_reg": 1e-3, "mt_grpo_stream": 1e-3},
         choice_seeds=(100,),
