@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -249,3 +249,12 @@ SETTINGS = {
         paired=("mt_grpo_lean", "mt_grpo_lean_0.1", "mt_grpo_targets", "grpo"),
     ),
 }
+SETTINGS["fresh"] = replace(  # "nine", with seeds that nothing had been run with
+    SETTINGS["nine"],
+    data=DATA / "data-fresh",
+    batches={"static_mix": 18, "mt_grpo_lean": 9},
+    grid={},
+    seeds=(10, 11, 12, 13, 14),
+    first_seeds=(10, 11, 12, 13, 14),
+    paired=("mt_grpo_lean",),
+)

@@ -61,7 +61,7 @@ count_left() { # how many runs of each kind are left
     done < <(with_verl)
   fi
   if [ "${ONLY:-lab}" = lab ]; then
-    for setting in equal unequal rare nine; do
+    for setting in equal unequal rare nine fresh; do
       for purpose in choose rates report; do
         lab_left=$((lab_left + $(python run_scripts/lab/compare.py $purpose $setting --count -o outputs/lab/$purpose-$setting)))
       done
@@ -75,10 +75,10 @@ echo "$verl_left runs with verl are left, about 6 minutes each (12 if there are 
 if [ -n "${DRY:-}" ]; then exit; fi
 
 if [ "${ONLY:-lab}" = lab ]; then
-  for setting in equal unequal rare nine; do
+  for setting in equal unequal rare nine fresh; do
     for purpose in choose rates report; do
       python run_scripts/lab/compare.py $purpose $setting --jobs "$JOBS" -o outputs/lab/$purpose-$setting
-      if [ -e outputs/lab/$purpose-$setting ]; then # rare has nothing to choose
+      if [ -e outputs/lab/$purpose-$setting ]; then # rare and fresh have nothing to choose
         kept=("${KEPT[@]}")
         if [ $purpose != report ]; then kept=(mt_grpo/total_rollouts val-core/mt_grpo/); fi
         python run_scripts/mini/pack_logs.py outputs/lab/$purpose-$setting -o run_scripts/lab/compared/$purpose-$setting \
