@@ -1,4 +1,4 @@
-"""What verl_plugin/README.md says of the run on a GPU is what its committed log gives, beside the runs on a CPU."""
+"""What verl_plugin/README.md says of the runs on a GPU is what their committed logs give, beside the runs on a CPU."""
 
 import gzip
 import json
@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "mt_grpo_recipe" / "verl_plugin" / "README.md").read_text(encoding="utf-8")
 LOGS = ROOT / "run_scripts" / "mini" / "logs"
 ON_GPU = LOGS / "h100" / "mt_grpo_lean-0"
+WITH_GRAPHS = LOGS / "h200" / "mt_grpo_lean-0"
 ON_CPU = [LOGS / "equal" / f"mt_grpo_lean-{seed}" for seed in (0, 1, 2)]
 
 
@@ -50,3 +51,22 @@ def test_times_and_agreement_of_the_probabilities():
     assert f"A step took {step_s:.1f} s (median), {generation_s:.1f} s of it generation" in PAGE
     agreement = [data["training/rollout_actor_probs_pearson_corr"] for data in trained]
     assert len(agreement) == len(steps) - 1 and min(agreement) >= 0.999
+
+
+def test_the_run_with_cuda_graphs():
+    (steps,) = attempts(WITH_GRAPHS)
+    trained = [data for step, data in steps.items() if step > 0]
+    words = " ".join(PAGE.split())
+    assert len(trained) == max(steps) and f"{len(trained)} of 80 steps, each with a gradient" in words
+    assert all(sum(data[name] for name in data if name.startswith("mt_grpo/trained/")) > 0 for data in trained)
+    step_s, generation_s = (median(data[f"timing_s/{name}"] for data in trained) for name in ("step", "gen"))
+    assert f"A step took {step_s:.1f} s (median), {generation_s:.1f} s of it generation, and" in words
+    assert min(data["training/rollout_actor_probs_pearson_corr"] for data in trained) >= 0.998
+    (worst_0, average_0), (worst_20, average_20), (worst_40, average_40) = (
+        accuracies(WITH_GRAPHS, step) for step in (0, 20, 40)
+    )
+    stated = (
+        f"were {worst_0:.1f} and {average_0:.1f} % at the start, {worst_20:.1f} and {average_20:.1f} % after step 20, "
+        f"{worst_40:.1f} and {average_40:.1f} % after step 40."
+    )
+    assert stated in words
