@@ -264,7 +264,9 @@ What the plugin adds to verl's log: `mt_grpo/` and `timing_s/` in every step, `v
 are between 0 and 1. Terms are those of the [glossary](README.md#glossary). This page is printed by
 `python -m mt_grpo_recipe.metrics`."""
 _BELOW = """A task without a value in a step is left out. Task names are cleaned for metrics: only letters, digits, "."
-and "-" stay. Under `mt_grpo_async` with several mini-batches per step, each `mt_grpo/` metric is the mean over them."""
+and "-" stay. Under `mt_grpo_async` with several mini-batches per step, `mt_grpo/` metrics are joined over them: what
+was generated, failed, discarded or trained on is the sum, a state or a total since the run began is the last value, and
+all else is the mean."""
 
 
 def markdown_page() -> str:

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.arrays import FloatArray, IntArray
+from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
+
+IDLE_INFORMATIVE = 0.1
+IDLE_FINISHED = 8.0
+"""A task is idle if at least the second number of its groups finished and fewer than the first were informative, both
+decayed over the steps: with decay 0.9, none for 22 steps."""
 
 
 class AcceptanceTracker:
@@ -40,6 +45,12 @@ class AcceptanceTracker:
     def recent_finished_K(self) -> FloatArray:
         """All groups that finished, weighted the same way, shape (K,)."""
         return self._recent_finished_K.copy()
+
+    @property
+    def idle_K(self) -> BoolArray:
+        """Whether each task has shown no informative group for long, shape (K,)."""
+        informative_K = self._recent_finished_K - self._recent_filtered_K
+        return (informative_K < IDLE_INFORMATIVE) & (self._recent_finished_K >= IDLE_FINISHED)
 
     def update(self, filtered_K: IntArray, finished_K: IntArray) -> None:
         """Take in a set of finished groups; tasks without any keep their values.

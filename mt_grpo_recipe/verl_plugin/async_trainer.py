@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1 import trainer_separate_async
@@ -18,6 +17,7 @@ from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
 from mt_grpo_recipe.metrics import is_step_metric
 from mt_grpo_recipe.verl_plugin.async_buffer import AsyncTaskReplayBuffer
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
+from mt_grpo_recipe.verl_plugin.step_log import joined
 from mt_grpo_recipe.verl_plugin.trainer import TaskTrainer
 
 
@@ -82,12 +82,11 @@ class MTGRPOAsyncTrainer(TaskTrainer, PPOTrainerSeparateAsync):
     # ------------------------------------------------------------------ one step
 
     def step(self, metrics: dict, timing_raw: dict) -> KVBatchMeta:
-        """Train the mini-batches between two weight syncs; the controller's metrics are means over them."""
+        """Train the mini-batches between two weight syncs; the controller's metrics are joined over them."""
         self._update_metrics.clear()
         batch = super().step(metrics, timing_raw)
         # verl's own aggregation goes by words in a metric's name, and takes "countdown-mini" for a minimum.
-        for name in {name for update in self._update_metrics for name in update}:
-            metrics[name] = float(np.mean([update[name] for update in self._update_metrics if name in update]))
+        metrics.update(joined(self._update_metrics))
         return batch
 
     def _step_once(self, metrics: dict, timing_raw: dict, sample_batch_size: int) -> KVBatchMeta:

@@ -58,7 +58,7 @@ def repair_marker(folder: Path) -> None:
     marker = folder / MARKER
     if not marker.exists() or marker.read_text(encoding="utf-8").strip():
         return
-    steps = [int(path.parent.name.removeprefix("global_step_")) for path in folder.glob(f"global_step_*/{DATA_FILE}")]
+    steps = _steps_saved(folder)
     if not steps:
         marker.unlink()
         return
@@ -74,6 +74,7 @@ def resumed_folder(config: DictConfig) -> Path | None:
 
     Raises:
         ValueError: a checkpoint is to be named, and none is.
+        FileNotFoundError: the newest checkpoint, by verl's marker, is gone; verl would start afresh in its place.
     """
     if config.trainer.resume_mode == "resume_path":
         if not config.trainer.resume_from_path:
@@ -96,7 +97,19 @@ def resumed_folder(config: DictConfig) -> Path | None:
     if not (folder / MARKER).exists():
         return None
     newest = folder / f"global_step_{int((folder / MARKER).read_text(encoding='utf-8'))}"
-    return newest if newest.exists() else None
+    if not newest.exists():
+        whole = _steps_saved(folder)
+        others = f"write {max(whole)} into it to go on from step {max(whole)}" if whole else "no other one is there"
+        raise FileNotFoundError(
+            f"{folder / MARKER} names {newest.name}, which is missing: {others}; or remove the file, or move the "
+            "folder away, to start afresh."
+        )
+    return newest
+
+
+def _steps_saved(folder: Path) -> list[int]:
+    """Steps whose checkpoints are there as a whole."""
+    return [int(path.parent.name.removeprefix("global_step_")) for path in folder.glob(f"global_step_*/{DATA_FILE}")]
 
 
 def resume_early(folder: Path, controller: TaskController, loader: TaskLoader) -> None:

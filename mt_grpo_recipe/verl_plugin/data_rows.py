@@ -112,7 +112,7 @@ def contents(
 
     def noting() -> Iterator[Mapping[str, Any]]:
         for row in rows:
-            digests.append(hashlib.sha256(_text(row)).digest())
+            digests.append(hashlib.sha256(row_text(row)).digest())
             sources.append(row.get("data_source"))
             yield row
 
@@ -141,7 +141,8 @@ def _check_sources(known: Mapping[int, Any], count: int, source: str) -> None:
         )
 
 
-def _text(row: Mapping[str, Any]) -> bytes:
+def row_text(row: Mapping[str, Any]) -> bytes:
+    """The content of a row, the same at every read."""
     return json.dumps(row, sort_keys=True, default=_plain).encode()
 
 

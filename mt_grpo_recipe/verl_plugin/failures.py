@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,13 +161,17 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
             )
 
 
-def stop_if_nothing_finishes(step: int, controller: TaskController, errors: dict[int, str]) -> None:
-    """Stop a run that has had no finished group for some steps.
+def stop_if_nothing_finishes(
+    step: int, controller: TaskController, errors: dict[int, str], save: Callable[[], None] | None
+) -> None:
+    """Stop a run that has had no finished group for some steps, with a checkpoint of what was trained before.
 
     Args:
         step: the training step.
         controller: has observed the step.
         errors: as `first_errors` gives them.
+        save: writes the checkpoint; None: there is to be none, as within an asynchronous step, whose other mini-batches
+            are in flight.
 
     Raises:
         EveryGroupFailed: the limit is reached; the message has the first failure of each task.
@@ -175,7 +179,13 @@ def stop_if_nothing_finishes(step: int, controller: TaskController, errors: dict
     if controller.streaks.failing < FAILING_STEPS_LIMIT:
         return
     causes = "\n".join(f"Task {controller.tasks[task]!r}:\n{error}" for task, error in errors.items())
-    raise EveryGroupFailed(
+    failure = EveryGroupFailed(
         f"Every group failed in {FAILING_STEPS_LIMIT} steps in a row, the last of them step {step}, so the run stops "
         f"rather than train on nothing. {CORRECT_AND_RESUME} The first failures of step {step}:\n{causes}"
     )
+    if save:
+        try:
+            save()
+        except Exception as cause:
+            raise failure from cause
+    raise failure

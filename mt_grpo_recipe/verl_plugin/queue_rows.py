@@ -27,6 +27,15 @@ def uid_of_key(key: str) -> str:
     return key.split("_")[0]
 
 
+def mixed(uids: Sequence[str], seed: int, step: int) -> list[str]:
+    """These groups in a random order that seed and step determine.
+
+    verl cuts a batch into mini-batches as it stands, and the groups of a task that fell short were launched last: in
+    order of launch they would all be in the last mini-batch.
+    """
+    return [uids[place] for place in np.random.default_rng([seed, 4, step]).permutation(len(uids))]
+
+
 def session_of_key(key: str) -> str:
     """Rollout of the row with this key, as `{uid}_{session}`."""
     return key.rpartition("_")[0]

@@ -20,7 +20,7 @@ from mt_grpo_recipe.algorithm.selection import Selection
 from mt_grpo_recipe.algorithm.settings import MTGRPOConfig
 from mt_grpo_recipe.history.record import Timeline
 from mt_grpo_recipe.verl_plugin.failures import check_validation, failed_groups, first_errors, log_shortfall
-from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, uid_of_key
+from mt_grpo_recipe.verl_plugin.queue_rows import PARTITION, mixed, uid_of_key
 from mt_grpo_recipe.verl_plugin.reward_warnings import RewardWarnings
 from mt_grpo_recipe.verl_plugin.rollout_rewards import judged_rollouts
 from mt_grpo_recipe.verl_plugin.stopwatch import Stopwatch
@@ -99,7 +99,7 @@ class TaskReplayBuffer(ReplayBuffer):
         super().__init__(poll_interval=config.sampler.poll_interval_s, **kwargs)
         self._launch = launch
         self._abort = abort
-        self._config, self._rewards = config.sampler, config.rewards
+        self._config, self._rewards, self._seed = config.sampler, config.rewards, config.seed
         self._warnings = RewardWarnings(config)
         self._controller: TaskController | None = None
         self._record: StepRecord | None = None
@@ -278,10 +278,10 @@ class TaskReplayBuffer(ReplayBuffer):
         return {uid_of_key(key) for key in self.partitions[PARTITION]} | self.prompt_global_steps[PARTITION].keys()
 
     def _hand_over(self, selection: Selection) -> KVBatchMeta:
-        """Clear every group that was not chosen, and return the chosen ones in order of launch."""
+        """Clear every group that was not chosen, and return the chosen ones in mixed order."""
         chosen = [self._launches.uids[launch_id] for launch_id in selection.launch_ids]
         self._clear_groups(PARTITION, self._known() - set(chosen))
-        return self._batch(chosen)
+        return self._batch(mixed(chosen, self._seed, selection.groups.step))
 
     def _batch(self, chosen: list[str]) -> KVBatchMeta:
         """The rows of these groups, in this order.

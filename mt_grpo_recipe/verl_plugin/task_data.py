@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.checks import check_data
-from mt_grpo_recipe.verl_plugin.data_rows import contents
+from mt_grpo_recipe.verl_plugin.data_rows import contents, row_text
 from mt_grpo_recipe.verl_plugin.dataset import TaskDataset
 from mt_grpo_recipe.verl_plugin.task_loader import group_rows
 
@@ -57,7 +57,8 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
 
 
 def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
-    """All rows, in order: from the plugin's dataset as they are in the files, from another as it gives them.
+    """All rows, in order: from the plugin's dataset as they are in the files, from another as it gives them, without
+    columns that change from read to read.
 
     Args:
         dataset: the data set.
@@ -70,6 +71,7 @@ def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
         yield from dataset.dataframe
         return
     columns: set[str] = set()
+    varying = _varying_columns(dataset, option)
     for number in range(len(dataset)):
         row = dataset[number]
         columns = columns or {*row, *NEEDED}
@@ -81,7 +83,22 @@ def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
                 f"row needs {', '.join(NEEDED)}, and the columns of row 0, since verl puts rows of all tasks into one "
                 "batch. Give every row the same columns, as verl.utils.dataset.rl_dataset.RLHFDataset does."
             )
-        yield row
+        yield {name: value for name, value in row.items() if name not in varying}
+
+
+def _varying_columns(dataset: Any, option: str) -> set[str]:
+    """Columns that another read of row 0 gives otherwise, such as a prompt with shuffled choices."""
+    if not len(dataset):
+        return set()
+    first, *others = (dataset[0] for _ in range(4))
+    varying = {name for row in others for name in {*first, *row} if not _same(first.get(name), row.get(name))}
+    if varying:
+        logger.info("%s: %s change from read to read, so they are not compared when resuming.", option, sorted(varying))
+    return varying
+
+
+def _same(one: Any, other: Any) -> bool:
+    return row_text({"": one}) == row_text({"": other})
 
 
 def warn_of_other_validation_data(saved: Mapping[str, str], mine: Mapping[str, str]) -> None:

@@ -162,15 +162,15 @@ class TaskTrainer(EvenUpdates):
             self.on_sample_end()
             self.controller.skip_update()
             batch = self._placeholder()
-        metrics.update(
-            step_metrics(self.controller, self.replay_buffer.record.selection, self._slugs, is_skipped(batch))
-        )
-        add_timings(timing_raw, self.replay_buffer.record)
+        record = self.replay_buffer.record
+        metrics.update(step_metrics(self.controller, record.selection, self._slugs, is_skipped(batch)))
+        add_timings(timing_raw, record)
         self._record_step()
         log_notices(self.global_steps, self.controller)
         self.total_training_steps = self._early_end.check(self.global_steps, self.total_training_steps, self.controller)
         metrics[STEPS_LEFT.name] = self.total_training_steps - self.global_steps
-        stop_if_nothing_finishes(self.global_steps, self.controller, self.replay_buffer.record.errors)
+        save = self._save_checkpoint if self.trainer_mode == "sync" and self.config.trainer.save_freq > 0 else None
+        stop_if_nothing_finishes(self.global_steps, self.controller, record.errors, save)
         return batch
 
     def _placeholder(self) -> KVBatchMeta:
@@ -247,10 +247,10 @@ class TaskTrainer(EvenUpdates):
         metrics = super()._val_metrics_update(*args, expected_acc_counts=expected_acc_counts, **kwargs)
         rollouts_of = {uid: count for (_, uid), count in expected_acc_counts.items()}
         accuracies_of = self.replay_buffer.take_validated()
-        accuracy_of = task_accuracy(self.val_dataloader.batches, accuracies_of, rollouts_of, self.mt_grpo.task_key)
+        validated = task_accuracy(self.val_dataloader.batches, accuracies_of, rollouts_of, self.mt_grpo.task_key)
         if validates_as_it_trains(self.config.actor_rollout_ref.rollout):
-            self.controller.start(accuracy_of)
-        return metrics | accuracy_metrics(accuracy_of, self.tasks)
+            self.controller.start(validated.start_of)
+        return metrics | accuracy_metrics(validated.accuracy_of, self.tasks)
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,13 +33,23 @@ class RecordingLoader:
             yield batch
 
 
+class Validated(NamedTuple):
+    """What a validation found, by task name."""
+
+    accuracy_of: dict[str, float]
+    """Mean accuracy of the task's rollouts; one that failed counts as 0, as in verl's `acc`."""
+    start_of: dict[str, float]
+    """Mean accuracy of those that ended; not of a task of which more than half failed, which says little of the
+    policy."""
+
+
 def task_accuracy(
     batches: Iterable[Mapping[str, Any]],
     accuracies_of: Mapping[str, Sequence[float]],
     rollouts_of: Mapping[str, int],
     task_key: Sequence[str],
-) -> dict[str, float]:
-    """Mean accuracy of the rollouts of each task, by task name; one that failed counts as 0, as in verl's `acc`.
+) -> Validated:
+    """Accuracy of each task in a validation.
 
     Args:
         batches: validation batches, column name -> values of the rows; verl has added the column `uid`.
@@ -49,12 +59,15 @@ def task_accuracy(
     """
     right: defaultdict[str, float] = defaultdict(float)
     asked: Counter[str] = Counter()
+    ended: Counter[str] = Counter()
     for batch in batches:
         for row, uid in enumerate(batch["uid"]):
             task = task_name({name: column[row] for name, column in batch.items()}, task_key)
             right[task] += sum(accuracies_of.get(uid, ()))
+            ended[task] += len(accuracies_of.get(uid, ()))
             asked[task] += rollouts_of[uid]
-    return {task: right[task] / asked[task] for task in asked}
+    start_of = {task: right[task] / ended[task] for task in asked if 2 * ended[task] >= asked[task]}
+    return Validated({task: right[task] / asked[task] for task in asked}, start_of)
 
 
 def accuracy_metrics(accuracy_of: Mapping[str, float], tasks: Sequence[str]) -> dict[str, float]:

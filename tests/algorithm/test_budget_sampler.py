@@ -14,7 +14,7 @@ from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.controller import TaskController
 from mt_grpo_recipe.algorithm.groups import FAILED_GROUP, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.samplers.base import Step
-from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler, idle_tasks, owed_without
+from mt_grpo_recipe.algorithm.samplers.budget import BudgetSampler, owed_without
 from mt_grpo_recipe.algorithm.settings import BudgetSettings, FixedSettings, MTGRPOConfig, SettingError
 
 KEPT = GroupResult(Outcome.INFORMATIVE, 0.5, spread=True, rollouts=8, tokens=80)
@@ -124,7 +124,7 @@ def test_a_hopeless_task_takes_no_more_than_its_weight_and_is_repaid_when_it_wak
 
     for _ in range(60):
         selection = run(subject, answer)
-    assert idle_tasks(subject._tracker).tolist() == [True, False, False]
+    assert subject._tracker.idle_K.tolist() == [True, False, False]
     launched, trained_K = Counter(), np.zeros(3)
     for _ in range(50):
         selection = run(subject, answer)

@@ -204,3 +204,30 @@ def test_where_nothing_finishes_groups_are_replaced_as_ever(drive):
     controller = make(FixedSettings(), sampler=SCHEDULES["rounds"](max_resample_rounds=2))
     for _ in range(5):
         assert step(controller, drive, failing=[0, 1, 2]).launched_K.sum() == 3 * 36
+
+
+@pytest.mark.parametrize(("informative_from", "launched", "chosen"), [(None, 6, 0), (6, 11, 6)])
+def test_a_task_without_an_informative_group_for_long_is_tried_at_its_places_until_one_comes(
+    drive, informative_from, launched, chosen
+):
+    """Half of a batch of 12 in streaming: six tries, and if the sixth is informative, as many as it takes."""
+    settings = SCHEDULES["streaming"](quota="stratified", inflate=False)
+    controller = make(FixedSettings(initial=[0.25, 0.25, 0.5]), sampler=settings)
+    for _ in range(30):
+        controller._tracker.update(np.array([0, 0, 10]), np.array([10, 10, 10]))
+    assert controller._tracker.idle_K.tolist() == [False, False, True]
+    tried = 0
+
+    def answer(_, task):
+        nonlocal tried
+        tried += task == ARC
+        useless = task == ARC and (informative_from is None or tried < informative_from)
+        return GroupResult(Outcome.FILTERED if useless else Outcome.INFORMATIVE, 0.5, not useless)
+
+    selection = drive(controller.begin_step(), answer, np.random.default_rng(0)).selection
+    assert tried == selection.launched_K[ARC]
+    assert min(selection.chosen_K[:ARC]) >= 3
+    if informative_from is None:
+        assert (tried, selection.chosen_K[ARC]) == (launched, chosen)
+    else:
+        assert tried >= launched and selection.chosen_K[ARC] == chosen

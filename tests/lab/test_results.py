@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
-from mt_grpo_recipe.algorithm.samplers.budget import idle_tasks
 from mt_grpo_recipe.metrics import GENERATED, TRAINED, WEIGHT
 
 PAGES = ("RESULTS", "EQUAL_ROLLOUTS", "EQUAL_STEPS")
@@ -157,7 +156,7 @@ def has_an_idle_task(run):
         for metric in (GENERATED, TRAINED)
     )
     for generated_K, trained_K in zip(generated, trained, strict=True):
-        if idle_tasks(tracker).any():
+        if tracker.idle_K.any():
             return True
         tracker.update(generated_K - trained_K, generated_K)
     return False

@@ -76,7 +76,7 @@ def config_of(folder, mode="auto", path=None):
     return OmegaConf.create({"trainer": trainer})
 
 
-@pytest.mark.parametrize(("marker", "saved"), [(None, ()), ("4", (2, 4)), ("2", (2, 4)), ("6", (2, 4)), ("", (2, 10))])
+@pytest.mark.parametrize(("marker", "saved"), [(None, ()), ("4", (2, 4)), ("2", (2, 4)), ("", (2, 10))])
 def test_a_run_resumes_from_the_checkpoint_that_verl_takes(tmp_path, marker, saved):
     for step in saved:
         write_state(tmp_path / f"global_step_{step}", {})
@@ -86,7 +86,21 @@ def test_a_run_resumes_from_the_checkpoint_that_verl_takes(tmp_path, marker, sav
     found = resumed_folder(config_of(tmp_path))
     taken_by_verl = find_latest_ckpt_path(str(tmp_path))
     assert found is None if taken_by_verl is None else str(found) == taken_by_verl
-    assert (found is None) == (marker in (None, "6"))
+    assert (found is None) == (marker is None)
+
+
+@pytest.mark.parametrize(
+    ("saved", "advice"), [((2, 4), "write 4 into it to go on from step 4"), ((), "no other one is")]
+)
+def test_a_newest_checkpoint_that_is_gone_is_said_where_verl_would_start_afresh(tmp_path, saved, advice):
+    for step in saved:
+        write_state(tmp_path / f"global_step_{step}", {})
+        (tmp_path / f"global_step_{step}" / DATA_FILE).touch()
+    write_state(tmp_path / "global_step_5", {})  # lacks what verl writes
+    (tmp_path / MARKER).write_text("6")
+    assert find_latest_ckpt_path(str(tmp_path)) is None
+    with pytest.raises(FileNotFoundError, match=f"names global_step_6, which is missing: {advice}"):
+        resumed_folder(config_of(tmp_path))
 
 
 def test_a_checkpoint_is_named_or_none_is_asked_for(tmp_path, monkeypatch):

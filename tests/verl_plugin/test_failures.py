@@ -83,7 +83,19 @@ def test_a_task_that_goes_on_failing_is_warned_of_once_with_its_traceback(caplog
 
 
 def test_a_run_stops_after_three_steps_without_a_finished_group():
-    stop_if_nothing_finishes(4, controller(failing_steps=2), {0: TRACEBACK})
+    saved = []
+    stop_if_nothing_finishes(4, controller(failing_steps=2), {0: TRACEBACK}, lambda: saved.append(4))
+    assert not saved
     with pytest.raises(EveryGroupFailed, match="3 steps in a row, the last of them step 5") as raised:
-        stop_if_nothing_finishes(5, controller(failing_steps=3), {0: TRACEBACK})
+        stop_if_nothing_finishes(5, controller(failing_steps=3), {0: TRACEBACK}, lambda: saved.append(5))
+    assert saved == [5]
     assert str(raised.value).endswith(TRACEBACK) and "trainer.resume_mode=auto" in str(raised.value)
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_hide_why_the_run_stops():
+    def save():
+        raise OSError("disk full")
+
+    with pytest.raises(EveryGroupFailed, match="3 steps in a row") as raised:
+        stop_if_nothing_finishes(5, controller(failing_steps=3), {0: TRACEBACK}, save)
+    assert str(raised.value.__cause__) == "disk full"

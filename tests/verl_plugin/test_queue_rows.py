@@ -7,6 +7,7 @@ from transfer_queue import KVBatchMeta
 from mt_grpo_recipe.verl_plugin.queue_rows import (
     fetch,
     mini_batches,
+    mixed,
     put_loss_weights,
     put_row_without_fields,
     take_rows,
@@ -72,3 +73,13 @@ def test_a_row_without_fields_is_a_batch_of_its_own(rows):
     batch = put_row_without_fields("marker", {"is_padding": True})
     assert rows.tags == {"marker": {"is_padding": True}}
     assert (batch.keys, batch.tags, batch.partition_id) == (["marker"], [{"is_padding": True}], "train")
+
+
+def test_a_batch_is_mixed_by_seed_and_step():
+    uids = [f"u{number}" for number in range(32)]
+    orders = [mixed(uids, seed, step) for seed, step in ((0, 1), (0, 1), (0, 2), (1, 1))]
+    assert orders[0] == orders[1] and all(sorted(order) == sorted(uids) for order in orders)
+    assert len({tuple(order) for order in (uids, *orders)}) == 4
+    # As many of the last quarter in each mini-batch of 8 as chance gives: of 400 draws, 2 on average.
+    shares = [[uid in uids[24:] for uid in mixed(uids, 0, step)[:8]].count(True) for step in range(400)]
+    assert abs(np.mean(shares) - 2) < 0.2

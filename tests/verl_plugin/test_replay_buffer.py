@@ -28,11 +28,28 @@ def test_the_batch_holds_the_quotas_in_whole_groups_and_nothing_is_left_in_the_q
     assert set(rollout.items) == set(batch.keys)
 
 
-def test_groups_are_chosen_and_ordered_by_launch_not_by_finish(monkeypatch):
+def groups_of(batch):
+    """Uids of a batch, in order."""
+    return list(dict.fromkeys(key.split("_")[0] for key in batch.keys))
+
+
+def test_groups_are_chosen_by_launch_not_by_finish(monkeypatch):
     buffer, _ = make_buffer(monkeypatch, lambda task, number: MIXED, tasks=("a",))
-    batch = sample(buffer)
     # 24 groups were launched and end newest first; the first eight launched make the batch.
-    assert list(dict.fromkeys(key.split("_")[0] for key in batch.keys)) == [f"uid{i}" for i in range(8)]
+    assert sorted(groups_of(sample(buffer))) == [f"uid{i}" for i in range(8)]
+
+
+def test_a_task_that_fell_short_is_not_in_the_last_mini_batch_alone(monkeypatch):
+    """Of task a only every fifth group is informative: its last ones come from later rounds."""
+    orders = []
+    for _ in range(2):
+        buffer, _ = make_buffer(monkeypatch, lambda task, number: MIXED if task or number % 5 == 0 else [WRONG] * 4)
+        batches = [sample(buffer) for _ in range(2)]
+        orders.append([groups_of(batch) for batch in batches])
+        uids = orders[-1][0]
+        assert [buffer.controller.tasks[buffer.task_of(uid)] for uid in groups_of(batches[1])].count("a") == 4
+        assert uids != sorted(uids, key=lambda uid: int(uid.removeprefix("uid")))
+    assert orders[0] == orders[1], "the order is that of the seed and the step"
 
 
 @pytest.mark.parametrize(
@@ -179,9 +196,7 @@ def test_a_budget_generates_its_groups_and_trains_on_all_that_are_informative(mo
         launched = rollout.launched[before:]
         informative = [number for number, task in enumerate(launched, start=before) if task or number % 3 == 0]
         assert len(launched) == 8
-        assert list(dict.fromkeys(key.split("_")[0] for key in batch.keys)) == [
-            f"uid{number}" for number in informative
-        ]
+        assert sorted(groups_of(batch)) == sorted(f"uid{number}" for number in informative)
         rollout.kv_clear(batch.keys, "train")
     assert "short of their quota" not in caplog.text
     assert buffer.controller.totals()["trained_over_informative"] == 1

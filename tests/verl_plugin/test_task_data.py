@@ -41,6 +41,25 @@ def test_a_dataset_of_ones_own_is_asked_for_its_rows(caplog):
     ]
 
 
+def test_columns_that_change_from_read_to_read_are_not_compared_when_a_run_resumes(caplog):
+    class Shuffled(OwnDataset):
+        reads = 0
+
+        def __getitem__(self, item):
+            Shuffled.reads += 1
+            return super().__getitem__(item) | {"raw_prompt": f"variant {Shuffled.reads} of {item}"}
+
+    with caplog.at_level(logging.INFO):
+        first, second = (
+            read_task_data(config_of(), MTGRPOConfig(), Shuffled(["b", "a"]), OwnDataset(["a", "b"])) for _ in range(2)
+        )
+    assert first.train_digest_of == second.train_digest_of
+    assert "data.train_files: ['raw_prompt'] change from read to read" in caplog.text
+    other = Shuffled(["b", "a"], {1: {"index": 7}})
+    changed = read_task_data(config_of(), MTGRPOConfig(), other, OwnDataset(["a", "b"])).train_digest_of
+    assert changed["b"] == first.train_digest_of["b"] and changed["a"] != first.train_digest_of["a"]
+
+
 def test_only_the_tasks_that_are_trained_have_a_digest_to_resume_with():
     data = read_task_data(config_of(), MTGRPOConfig(tasks=["b"]), OwnDataset(["b", "a", "b"]), OwnDataset(["b"]))
     assert data.rows_of.keys() == data.train_digest_of.keys() == {"b"}

@@ -75,13 +75,14 @@ def make_trainer(tmp_path, controller, kind=MTGRPOTrainer, **improvement):
     trainer.config = OmegaConf.create(
         {
             "algorithm": {"adv_estimator": "mt_grpo"},
-            "trainer": {"default_local_dir": str(tmp_path)},
+            "trainer": {"default_local_dir": str(tmp_path), "save_freq": 20},
             "actor_rollout_ref": {
                 "actor": {"ppo_mini_batch_size": 1, "loss_agg_mode": "token-mean"},
                 "rollout": {"n": 2},
             },
         }
     )
+    trainer.trainer_mode = "sync" if kind is MTGRPOTrainer else "separate_async"
     trainer.mt_grpo = load_config(OmegaConf.create({"improvement": improvement}))
     trainer.controller = controller
     ledger = GroupLedger(2)
@@ -151,7 +152,13 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
     assert logged == {"training/global_step": 5} | {f"timing_s/{name}": value for name, value in timing_s.items()}
 
 
-def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp_path, rows):
+@pytest.mark.parametrize(
+    ("kind", "save_freq", "saved"),
+    [(MTGRPOTrainer, 20, [5]), (MTGRPOTrainer, -1, []), (MTGRPOAsyncTrainer, 20, [])],
+)
+def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp_path, rows, kind, save_freq, saved):
+    """What was trained since the last checkpoint is saved first, but for a step of which mini-batches are in flight."""
+
     def empty(*_):
         raise EmptyBatch
 
@@ -159,10 +166,15 @@ def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp
     controller = Controller()
     controller.streaks = Streaks(2)
     controller.streaks.failing = 3
-    trainer = make_trainer(tmp_path, controller)
+    trainer = make_trainer(tmp_path, controller, kind)
+    trainer.config.trainer.save_freq = save_freq
+    written = []
+    monkeypatch.setattr(kind, "_placeholder", lambda self: SimpleNamespace(tags=[{"is_padding": True}]))
+    monkeypatch.setattr(kind, "_save_checkpoint", lambda self: written.append(self.global_steps))
     trainer.replay_buffer.record.errors[1] = "KeyError: 'answer_key'"
     with pytest.raises(EveryGroupFailed, match="Task 'c':\nKeyError: 'answer_key'"):
         trainer._step_once({}, {}, 4)
+    assert written == saved
 
 
 def test_a_validation_in_which_all_fails_stops_a_run_that_has_not_begun_and_no_other(monkeypatch, tmp_path, caplog):

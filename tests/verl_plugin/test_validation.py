@@ -19,14 +19,16 @@ def test_the_accuracy_of_a_task_is_the_mean_over_its_samples_of_all_batches():
     ]
     accuracies_of = {"p": [1.0, 0.0], "q": [0.0, 0.0], "r": [1.0, 1.0]}
     rollouts_of = dict.fromkeys(accuracies_of, 2)
-    assert task_accuracy(batches, accuracies_of, rollouts_of, ["extra_info.task"]) == {"easy": 0.75, "hard": 0.0}
+    found = task_accuracy(batches, accuracies_of, rollouts_of, ["extra_info.task"])
+    assert found.accuracy_of == found.start_of == {"easy": 0.75, "hard": 0.0}
 
 
 def test_a_rollout_that_failed_counts_as_wrong_and_no_task_leaves_the_metrics():
     batches = [{"uid": ["p", "q", "r"], "extra_info": [{"task": "sound"}, {"task": "down"}, {"task": "sound"}]}]
     rollouts_of = {"p": 2, "q": 2, "r": 2}
-    accuracy_of = task_accuracy(batches, {"p": [1.0, 1.0], "r": [1.0]}, rollouts_of, ["extra_info.task"])
+    accuracy_of, start_of = task_accuracy(batches, {"p": [1.0, 1.0], "r": [1.0]}, rollouts_of, ["extra_info.task"])
     assert accuracy_of == {"sound": 0.75, "down": 0.0}
+    assert start_of == {"sound": 1.0}, "a floor that starts from an accuracy of 0 would hold whatever happens"
     assert accuracy_metrics(accuracy_of, ["sound", "down"])["val-core/mt_grpo/worst_task_acc"] == 0.0
 
 

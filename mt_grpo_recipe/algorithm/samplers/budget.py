@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from mt_grpo_recipe.algorithm.acceptance import AcceptanceTracker
 from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray
 from mt_grpo_recipe.algorithm.groups import GroupLedger, GroupResult, Outcome
 from mt_grpo_recipe.algorithm.quotas import rounded_counts, stratified_counts
@@ -35,11 +34,6 @@ OWED_LIMIT = 0.5
 
 LEAST_SHARE = 0.5
 """A task that is ahead is wanted at no less than this part of its weight, before all wants are scaled to the budget."""
-
-IDLE_INFORMATIVE = 0.1
-IDLE_FINISHED = 8.0
-"""A task is idle if at least the second number of its groups finished and fewer than the first were informative, both
-decayed over the steps: with decay 0.9, none for 22 steps."""
 
 
 class BudgetSampler:
@@ -63,7 +57,7 @@ class BudgetSampler:
         owed_K = none_K if step.owed_K is None or not keeps_shares else step.owed_K
         # A task that is not to be trained any more, as after a stage of the rule `sequential`, has no debt to be paid.
         self._owed_K = owed_without(self._weights_K == 0, owed_K, self._weights_K)
-        self._at_weight_K = (idle_tasks(step.tracker) | step.broken_K) & keeps_shares
+        self._at_weight_K = (step.tracker.idle_K | step.broken_K) & keeps_shares
         self._groups = GroupLedger(len(step.weights_K), step=step.number)
         self._asked = False
         tries_K = self._tries_K()
@@ -162,9 +156,3 @@ def owed_without(given_up_K: BoolArray, owed_K: FloatArray, shares_K: FloatArray
     kept_K = np.where(given_up_K, 0.0, owed_K)
     lead = min(float(kept_K.sum()), max(-float(owed_K[given_up_K].sum()), 0.0))
     return kept_K - shares_K * lead if given_up_K.any() else kept_K
-
-
-def idle_tasks(tracker: AcceptanceTracker) -> BoolArray:
-    """Whether each task has shown no informative group for long, shape (K,)."""
-    informative_K = tracker.recent_finished_K - tracker.recent_filtered_K
-    return (informative_K < IDLE_INFORMATIVE) & (tracker.recent_finished_K >= IDLE_FINISHED)

@@ -27,16 +27,26 @@ class Lane:
         prior_informative: informative groups of earlier steps, weighted.
         prior_seen: all finished groups of earlier steps, weighted the same way.
         broken: launch no more groups than there are places until one finishes.
+        idle: launch no more groups than there are places until one is informative.
     """
 
     __slots__ = (
-        "broken", "carried", "ended", "failed", "head", "inflate", "informative", "launch_ids", "places",
+        "broken", "carried", "ended", "failed", "head", "idle", "inflate", "informative", "launch_ids", "places",
         "prior_informative", "prior_seen", "settled",
     )  # fmt: skip
 
-    def __init__(self, places: int, inflate: bool, prior_informative: float, prior_seen: float, broken: bool = False):
+    def __init__(
+        self,
+        places: int,
+        inflate: bool,
+        prior_informative: float,
+        prior_seen: float,
+        broken: bool = False,
+        idle: bool = False,
+    ):
         self.places = places
         self.broken = broken
+        self.idle = idle
         self.inflate = inflate
         discount = min(1.0, MAX_PRIOR_GROUPS / prior_seen) if prior_seen else 0.0
         self.prior_informative = discount * prior_informative
@@ -86,7 +96,8 @@ class Lane:
                 target += safety * math.sqrt(target * (tries - 1))
         in_flight = len(self.launch_ids) - self.ended
         lacking = math.ceil(target) - in_flight
-        if self.broken and self.ended == self.failed + self.carried:
+        untried = self.broken and self.ended == self.failed + self.carried
+        if untried or (self.idle and self.informative == self.carried):
             lacking = min(lacking, self.places - len(self.launch_ids))
         # A hopeless lane would eat the budget.
         tried, informative = self.ended - self.carried, self.informative - self.carried
