@@ -252,9 +252,9 @@ SETTINGS = {
 SETTINGS["fresh"] = replace(  # "nine", with seeds that nothing had been run with
     SETTINGS["nine"],
     data=DATA / "data-fresh",
-    batches={"static_mix": 18, "mt_grpo_lean": 9},
+    batches={"grpo": 9, "static_mix": 18, "gdro": 9, "dapo_stream": 9, "grpo_iwu": 18, "mt_grpo_lean": 9},
     grid={},
-    seeds=(10, 11, 12, 13, 14),
+    seeds=tuple(range(10, 20)),
     first_seeds=(10, 11, 12, 13, 14),
     paired=("mt_grpo_lean",),
 )
