@@ -92,6 +92,14 @@ fail_with_log() {
   exit 1
 }
 
+# show_paper_help SCRIPT: how the script of a run of the paper is used.
+show_paper_help() {
+  echo "The run $1 of the paper (arXiv 2602.05547), as run_scripts/paper_runs.yaml has it."
+  echo
+  echo "  bash run_scripts/$1.sh [VERL OVERRIDES...]      --cfg job: prints the composed config and starts nothing"
+  sed -n '/^#   MODEL /,/^[^#]/s/^# //p' "${BASH_SOURCE[0]}"
+}
+
 # run_paper SCRIPT [VERL OVERRIDES...]: the run of the paper that this row of paper_runs.yaml describes. Variables with
 # defaults:
 #   MODEL      model path or hub name                 (the experiment's own)
@@ -99,7 +107,16 @@ fail_with_log() {
 #   OUT_DIR    logs and checkpoints                   (outputs/EXPERIMENT/NAME, NAME being the script's)
 #   N_GPUS, N_NODES   GPUs per machine, machines      (2, 1); several machines are a Ray cluster at RAY_ADDRESS
 run_paper() {
-  local name row experiment out data
+  local name row experiment out data argument trains=1
+  for argument in "${@:2}"; do
+    case $argument in
+      -h | --help)
+        show_paper_help "$1"
+        return
+        ;;
+      -c | --cfg | --cfg=* | -i | --info | --info=* | --hydra-help | --version) trains=0 ;; # Hydra prints, and ends
+    esac
+  done
   use_environment
   name=$(basename "$1")
   row=$(python "$(dirname "${BASH_SOURCE[0]}")/paper_runs.py" "$1")
@@ -108,7 +125,7 @@ run_paper() {
   experiment=${row[0]}
   out=$(realpath -m "${OUT_DIR:-outputs/$experiment/$name}")
   data=$(realpath -m "${DATA_DIR:-data/$experiment}")
-  if [[ " $*" != *" --cfg"* && " $* " != *" -c "* ]]; then
+  if [ $trains = 1 ]; then
     if [ "${N_NODES:-1}" -gt 1 ] && [ -z "${RAY_ADDRESS:-}" ]; then
       echo "error: N_NODES=$N_NODES, but RAY_ADDRESS is not set. Start Ray on every machine first: 'ray start --head" \
         "--port=6379' on one, 'ray start --address=HEAD:6379' on the others; then RAY_ADDRESS=HEAD:6379 bash $0" >&2

