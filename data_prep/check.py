@@ -1,7 +1,5 @@
-"""Is a parquet file fit for training, whoever made it? Checks every row; says which ones are wrong, and why."""
+"""Is a data file fit for training, whoever made it? Checks every row; says which ones are wrong, and why."""
 
-import hashlib
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -9,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data_prep.gold import NoSolution, golds
-from data_prep.puzzle import asked
-from data_prep.sources import UnreadableFile, open_parquet, parquet_rows, shown
+from data_prep.gold import Gold, NoSolution, golds, is_own
+from data_prep.judge import CheckRaised, is_right, require_a_verdict
+from data_prep.manifest import NAME, ForeignManifest, digest, read_manifest
+from data_prep.questions import MEDIA, question
+from data_prep.sources import UnreadableFile, is_json, open_parquet, open_table, shown
+from data_prep.task_fields import TaskFields
 from reward_fns import compute_score
 from reward_fns.registry import Task, task_for
-from reward_fns.scoring.truth import as_fields
 
 COLUMNS = ("data_source", "prompt", "reward_model")
 """What verl reads from every row; `extra_info` may be there, too."""
@@ -26,6 +26,8 @@ _NO_ANSWER = (
     ". Correct the check, or the target. If the target is not meant to be an answer, give that field another name, and "
     "the task a reader: @register(name, truth=...)"
 )
+
+_RAISED = ". Correct the check: in a run, an answer on which it raises counts as wrong"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Checked:
     faults: list[Fault] = field(default_factory=list)
     rows: Counter[str] = field(default_factory=Counter)
     without_gold: Counter[str] = field(default_factory=Counter)
+    raised: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
+    """By task and class of exception: the rows on which the check raised, and what it said."""
 
 
 def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> list[Checked]:
@@ -57,7 +61,7 @@ def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> l
     A file that cannot be read has the fault "file"; the others are still checked.
 
     Args:
-        paths: parquet files; if two share a question, the later one has the fault.
+        paths: parquet or JSON files; if two share a question, the later one has the fault.
         on_row: called after each row.
     """
     seen: dict[Hashable, tuple[Path, int]] = {}
@@ -72,8 +76,10 @@ def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> l
     return checked
 
 
-def count_rows(path: Path) -> int:
-    """The number of rows that a file says it has; 0 for one that cannot be read."""
+def count_rows(path: Path) -> int | None:
+    """The number of rows that a file says it has; 0 for one that cannot be read, None for JSON, which does not say."""
+    if is_json(path):
+        return None
     try:
         return open_parquet(path).metadata.num_rows
     except UnreadableFile:
@@ -81,29 +87,43 @@ def count_rows(path: Path) -> int:
 
 
 def _check_file(file: Checked, seen: dict[Hashable, tuple[Path, int]], on_row: Callable[[], None]) -> None:
-    parquet = open_parquet(file.path)
+    table = open_table(file.path)
     file.faults.extend(_manifest_faults(file.path))
-    columns = parquet.schema_arrow.names
-    missing = [column for column in COLUMNS if column not in columns]
+    missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
-        file.faults.append(Fault("columns", None, f"no {', '.join(missing)}; there are {', '.join(columns)}"))
+        file.faults.append(Fault("columns", None, f"no {', '.join(missing)}; there are {', '.join(table.columns)}"))
         return
-    wanted = [column for column in columns if column in (*COLUMNS, "extra_info")]
-    for number, row in enumerate(parquet_rows(file.path, parquet, wanted)):
+    wanted = [column for column in table.columns if column in (*COLUMNS, *MEDIA, "extra_info")]
+    tasks = TaskFields()
+    for number, row in enumerate(table.rows(wanted)):
         file.rows[str(row["data_source"])] += 1
         faults = list(_row_faults(number, row, file))
         file.faults.extend(faults)
+        if reason := tasks.read(number, row.get("extra_info")):
+            file.faults.append(Fault("task", number, reason))
         if not any(fault.kind in _NOT_COMPARED for fault in faults):
             file.faults.extend(_repeated(number, row, file.path, seen))
         on_row()
+    file.faults.extend(_faults_of_all_rows(file, tasks))
+
+
+def _faults_of_all_rows(file: Checked, tasks: TaskFields) -> Iterator[Fault]:
+    if not file.rows:
+        yield Fault("no rows", None, "it has no row, and a run refuses it. Leave it out, or make it again")
+    for number, reason in tasks.lacking():
+        yield Fault("task", number, reason)
+    for rows in file.raised.values():
+        number, reason = rows[0]
+        more = f", and in {_counted(len(rows) - 1, 'more row')}" * (len(rows) > 1)
+        yield Fault("check raised", number, f"{reason}{more}", _RAISED)
 
 
 def _repeated(number: int, row: dict[str, Any], path: Path, seen: dict[Hashable, tuple[Path, int]]) -> Iterator[Fault]:
-    question = _question(row)
-    if question not in seen:
-        seen[question] = (path, number)
+    asked = question(row)
+    if asked not in seen:
+        seen[asked] = (path, number)
         return
-    other, other_row = seen[question]
+    other, other_row = seen[asked]
     if other == path:
         yield Fault("repeated question", number, f"the question of row {other_row} again")
     else:
@@ -168,34 +188,40 @@ def _row_faults(number: int, row: dict[str, Any], file: Checked) -> Iterator[Fau
 
 def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) -> Iterator[Fault]:
     """A right answer must score 1.0, and so must the same answer in another spelling."""
-    source, truth, info = row["data_source"], row["reward_model"]["ground_truth"], row.get("extra_info")
     try:
-        found = golds(task, truth)
+        found = golds(task, row["reward_model"]["ground_truth"])
     except NoSolution as error:
         yield Fault("no solution", number, str(error))
         return
+    try:
+        if not found and is_own(task) and task.name not in file.without_gold:
+            require_a_verdict(task, row)
+        for gold in found:
+            yield from _score_faults(number, row, task, gold)
+    except CheckRaised as error:
+        file.raised.setdefault((task.name, error.kind), []).append((number, str(error)))
+    except TypeError as error:  # a check of somebody's own that returns no verdict
+        yield Fault("gold answer", number, str(error))
     if not found:
         file.without_gold[task.name] += 1
-    for gold in found:
-        try:
-            score = compute_score(source, gold.response, truth, info)["score"]
-        except TypeError as error:  # a check of somebody's own that returns no verdict
-            yield Fault("gold answer", number, str(error))
-            continue
-        if score != 1.0 and gold.is_target:
-            reason = f"the row's own target does not score 1.0: the task's check calls {shown(gold.response)} wrong"
-            yield Fault("gold answer", number, reason, _NO_ANSWER)
-        elif score != 1.0:
-            yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
-        elif gold.respelled and compute_score(source, gold.respelled, truth, info)["score"] != 1.0:
-            yield Fault(
-                "unread gold",
-                number,
-                f"the judge cannot read the right answer: {shown(gold.response)} scores 1.0, but not "
-                f"{shown(gold.respelled)}, which says the same",
-            )
-        elif not gold.is_read():
-            yield Fault("unread gold", number, f"{shown(gold.response)} scores 1.0 only when spelled exactly like that")
+
+
+def _score_faults(number: int, row: dict[str, Any], task: Task, gold: Gold) -> Iterator[Fault]:
+    right = is_right(task, gold.response, row)
+    if not right and gold.is_target:
+        reason = f"the row's own target does not score 1.0: the task's check calls {shown(gold.response)} wrong"
+        yield Fault("gold answer", number, reason, _NO_ANSWER)
+    elif not right:
+        yield Fault("gold answer", number, f"the right answer {shown(gold.response)} does not score 1.0")
+    elif gold.respelled and not is_right(task, gold.respelled, row):
+        yield Fault(
+            "unread gold",
+            number,
+            f"the judge cannot read the right answer: {shown(gold.response)} scores 1.0, but not "
+            f"{shown(gold.respelled)}, which says the same",
+        )
+    elif not gold.is_read():
+        yield Fault("unread gold", number, f"{shown(gold.response)} scores 1.0 only when spelled exactly like that")
 
 
 def _is_blank(target: Any) -> bool:
@@ -222,32 +248,15 @@ def _prompt_fault(prompt: Any) -> str | None:
     return None
 
 
-def _question(row: dict[str, Any]) -> Hashable:
-    """Equal for rows that ask the same, with or without a frame around it, whatever numbers or orders its lines.
-
-    Countdown goes by its numbers, so that neither wording nor their order hides a repeated question.
-    """
-    if task_for(row["data_source"]).name == "countdown":
-        fields = as_fields(row["reward_model"]["ground_truth"])
-        numbers = fields["numbers"]
-        numbers = numbers.split(",") if isinstance(numbers, str) else numbers
-        return "countdown", tuple(sorted(int(number) for number in numbers)), int(fields["target"])
-    text = "\n".join(message["content"] for message in row["prompt"] if message["role"] == "user")
-    if "Assistant:" in text:
-        text = text[: text.rindex("Assistant:")].partition("User:")[2] or text
-    return asked(text)
-
-
 def _manifest_faults(path: Path) -> Iterator[Fault]:
     """Report a file that `prepare` wrote and that has changed since."""
-    manifest = path.with_name("manifest.json")
+    manifest = path.with_name(NAME)
     if not manifest.exists():
         return
     try:
-        known = json.loads(manifest.read_text(encoding="utf-8"))["files"].get(path.name)
-        expected = known["sha256"] if known else None
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        yield Fault("manifest", None, f"{manifest} is no manifest of `mt-grpo prepare`: {type(error).__name__}")
+        expected = read_manifest(manifest).sha256_of.get(path.name)
+    except ForeignManifest as error:
+        yield Fault("manifest", None, str(error))
         return
-    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+    if expected and digest(path) != expected:
         yield Fault("manifest", None, f"is not the file that {manifest} describes: its SHA-256 differs")

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="only check these parquet files: say which rows are wrong, and why; exit status 1 if anything is wrong",
+        help="only check these parquet or JSON files: say which rows are wrong, and why; exit status 1 if any is",
     )
 
 
@@ -147,13 +147,17 @@ def _refuse_unread(args: argparse.Namespace) -> None:
 def _prepare_public(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from data_prep.experiment3 import PARTS, Sources, prepare_part
+    from data_prep.experiment3 import PARTS, Sources, prepare_part, settings_of
+    from data_prep.manifest import refuse_to_replace
 
     console = Console(stderr=True, emoji=False)
     sources = Sources(args.math, args.sciknoweval)
     train, test = args.train if args.train is not None else 10_000, args.test if args.test is not None else 200
-    for part in PARTS if args.experiment == "exp3" else [args.experiment]:
-        folder = args.out / part if args.experiment == "exp3" else args.out
+    parts = list(PARTS) if args.experiment == "exp3" else [args.experiment]
+    folders = {part: args.out / part if args.experiment == "exp3" else args.out for part in parts}
+    for part, folder in folders.items():  # all of them before the first takes its time
+        refuse_to_replace(folder, settings_of(part, sources, train, test, args.seed, args.prompts))
+    for part, folder in folders.items():
         with console.status(f"{part}: loading"):
             made = prepare_part(part, folder, sources, train, test, args.seed, args.prompts)
         console.print(f"{part}: {made.paths['train']}, {made.paths['test']}", soft_wrap=True, markup=False)
@@ -169,7 +173,8 @@ def _check(paths: list[Path]) -> int:
     from data_prep.check import check, count_rows, report
 
     with Progress(console=Console(stderr=True, emoji=False)) as progress:
-        bar = progress.add_task("checking", total=sum(map(count_rows, paths)))
+        counts = [count_rows(path) for path in paths]
+        bar = progress.add_task("checking", total=None if None in counts else sum(filter(None, counts)))
         checked = check(paths, lambda: progress.advance(bar))
     for file in checked:
         print(report(file))

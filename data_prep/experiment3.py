@@ -2,8 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from data_prep.fields import Tally
+from data_prep.manifest import refuse_to_replace
 from data_prep.prepare import draw, write
 from data_prep.public import Splits, read_math, read_science
 from data_prep.table import Prompts
@@ -28,6 +30,12 @@ class Prepared:
     tallies: dict[str, Tally]
 
 
+def settings_of(part: str, sources: Sources, train: int, test: int, seed: int, prompts: Prompts) -> dict[str, Any]:
+    """What the manifest of a part says was asked for; the arguments are those of `prepare_part`."""
+    asked = {"part": part, "train": train, "test": test}
+    return {"asked": asked, "sources": asdict(sources), "seed": seed, "prompts": prompts}
+
+
 def prepare_part(
     part: str, out_dir: Path, sources: Sources, train: int, test: int, seed: int, prompts: Prompts
 ) -> Prepared:
@@ -43,8 +51,10 @@ def prepare_part(
         prompts: see `data_prep.table.to_table`.
 
     Raises:
-        ValueError: as `read_math`, `read_science` and `draw`.
+        ValueError: as `read_math`, `read_science` and `draw`; or `out_dir` has files of other settings, or others'.
     """
+    settings = settings_of(part, sources, train, test, seed, prompts)
+    refuse_to_replace(out_dir, settings)
     wanted = PARTS[part]
     tasks: dict[str, Splits] = {}
     tallies: dict[str, Tally] = {}
@@ -59,9 +69,8 @@ def prepare_part(
     out_dir.mkdir(parents=True, exist_ok=True)
     origin = {
         "tasks": {name: {split: len(rows) for split, rows in splits.items()} for name, splits in tasks.items()},
-        "sources": asdict(sources),
         "rows": {name: tally.as_dict() for name, tally in tallies.items()},
-        "seed": seed,
+        **settings,
     }
     train_part, test_part = ({name: splits[split] for name, splits in tasks.items()} for split in ("train", "test"))
     return Prepared(write(out_dir, train_part, test_part, origin, prompts), tallies)

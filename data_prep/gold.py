@@ -61,7 +61,7 @@ def golds(task: Task, truth: Any) -> list[Gold]:
         return _countdown(fields)
     if task.name == "rg":
         return _reasoning(fields)
-    if task.name not in _RESPELL:
+    if is_own(task):
         return _own(fields)
     respell = _RESPELL[task.name]
     found = []
@@ -70,6 +70,11 @@ def golds(task: Task, truth: Any) -> list[Gold]:
         reader = partial(is_read, str(entry)) if task.name in MATHS else _always
         found.append(Gold(_boxed(str(entry)), _boxed(respelled) if respelled else None, reader))
     return found
+
+
+def is_own(task: Task) -> bool:
+    """Whether it is a task of somebody's own, of which nothing is known here."""
+    return task.name not in ("countdown", "rg", *_RESPELL)
 
 
 def _countdown(fields: dict[str, Any]) -> list[Gold]:

@@ -1,9 +1,9 @@
 """Seed in, parquet out: draws distinct puzzles and writes train.parquet, test.parquet and manifest.json."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from data_prep import tasks
 from data_prep.files import written_whole
+from data_prep.manifest import FILES, NAME, PENDING, digest, refuse_to_replace
 from data_prep.parts import Cost, Parts
 from data_prep.puzzle import Puzzle
 from data_prep.table import Prompts, Rows, to_table
@@ -89,7 +90,7 @@ def prepare(
     """Write `out_dir`/train.parquet, test.parquet and manifest.json.
 
     A file appears whole or not at all. The same `contents` give the same bytes, whatever `workers` is. The next call
-    uses what an interrupted one has made.
+    uses what an interrupted one has made. Files of the same contents are replaced, others are not.
 
     Args:
         contents: what to make.
@@ -98,24 +99,25 @@ def prepare(
         on_made: called with a task's name and the number of its candidates made since the last call for it.
 
     Raises:
-        ValueError: as `draw`; or no worker, or settings that do not fit the tasks.
+        ValueError: as `draw`; or no puzzle is asked for, no worker, settings that do not fit the tasks, or files in
+            `out_dir` that were not made from the same `contents`.
     """
     test, seed, settings = contents.test, contents.seed, contents.settings
     counts = _checked(contents.train, test)
     if workers < 1:
         raise ValueError(f"the number of workers must be at least 1, not {workers}")
+    needed = {name: count + test for name, count in counts.items()}
+    if not any(needed.values()):
+        raise ValueError("--train 0 and --test 0 leave no puzzle to make: give one of them a number above 0")
     tasks.require_settings(settings, list(counts))
+    origin = _origin(contents, counts)
     directory = Path(out_dir)
+    refuse_to_replace(directory, {**origin, "prompts": contents.prompts})
     directory.mkdir(parents=True, exist_ok=True)
     parts = Parts(directory / ".parts", seed, settings)
-    needed = {name: count + test for name, count in counts.items()}
     cost = parts.make(needed, workers, on_made)
     train_rows, test_rows = draw(counts, test, seed, lambda name: parts.candidates(name, needed[name]))
-    generators = {
-        name: {"train": count, "test": test, "generator": tasks.config(name, **settings.get(name, {}))}
-        for name, count in counts.items()
-    }
-    paths = write(directory, train_rows, test_rows, {"tasks": generators, "seed": seed}, contents.prompts)
+    paths = write(directory, train_rows, test_rows, origin, contents.prompts)
     shutil.rmtree(directory / ".parts")
     return Prepared(paths, cost)
 
@@ -125,23 +127,40 @@ def write(
 ) -> dict[str, Path]:
     """Write train.parquet, test.parquet and manifest.json, each whole or not at all; return paths by split.
 
+    They replace what is there: see `data_prep.manifest.refuse_to_replace`. They get their names last, in this order.
+
     Args:
         directory: exists.
         train_rows, test_rows: puzzles by task.
         origin: where they come from, for the manifest.
         prompts: see `data_prep.table.to_table`.
     """
-    paths, files = {}, {}
-    for split, rows in (("train", train_rows), ("test", test_rows)):
-        path = paths[split] = directory / f"{split}.parquet"
-        table = to_table(rows, split, prompts)
-        with written_whole(path) as scratch:
+    paths = {"train": directory / FILES[0], "test": directory / FILES[1]}
+    files: dict[str, dict[str, Any]] = {}
+    with ExitStack() as renames:  # it leaves the last first
+        scratches = {split: renames.enter_context(written_whole(paths[split])) for split in ("test", "train")}
+        for split, rows in (("train", train_rows), ("test", test_rows)):
+            table, scratch = to_table(rows, split, prompts), scratches[split]
             pq.write_table(table, scratch)
-        files[path.name] = {"rows": table.num_rows, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    manifest = {"files": files, **origin, "prompts": prompts, "versions": versions()}
-    with written_whole(directory / "manifest.json") as scratch:
-        scratch.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+            files[paths[split].name] = {"rows": table.num_rows, "sha256": digest(scratch)}
+        manifest = {"files": files, **origin, "prompts": prompts, "versions": versions()}
+        with written_whole(directory / PENDING) as scratch:
+            scratch.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    (directory / PENDING).replace(directory / NAME)
     return paths
+
+
+def _origin(contents: Contents, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Where the puzzles come from, for the manifest; `counts` are those of training, by canonical names."""
+    generators = {
+        name: {
+            "train": count,
+            "test": contents.test,
+            "generator": tasks.config(name, **contents.settings.get(name, {})),
+        }
+        for name, count in counts.items()
+    }
+    return {"tasks": generators, "seed": contents.seed}
 
 
 def _fresh(name: str, source: Iterator[Puzzle], count: int, seen: set[Hashable]) -> list[Puzzle]:

@@ -5,7 +5,7 @@ Whatever is wrong with a file ends in one sentence that names the file, and the 
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 SUFFIXES = (".parquet", ".json", ".jsonl")
 
 _SPLIT = re.compile(r"(train|test)(?:[-._].*)?", re.IGNORECASE)
-_BATCH_ROWS = 500
+_BATCH_ROWS = 100  # of which each may have images
 _ENDS_AT = "it is damaged or cut off there: fetch it again"
 
 
@@ -31,6 +31,38 @@ class Row(NamedTuple):
 
     place: str
     fields: dict[str, Any]
+
+
+class Table(NamedTuple):
+    """A data file as a run reads it: its columns, and the rows with those of them that are asked for."""
+
+    columns: list[str]
+    rows: Callable[[list[str]], Iterator[dict[str, Any]]]
+
+
+def open_table(path: Path) -> Table:
+    """A file of any kind that a run takes: JSON if it ends in .json or .jsonl, else parquet.
+
+    Raises:
+        UnreadableFile: it cannot be read; reading the rows of a parquet file may raise it, too.
+    """
+    if not is_json(path):
+        file = open_parquet(path)
+        return Table(file.schema_arrow.names, lambda columns: parquet_rows(path, file, columns))
+    _require_content(path)
+    # Imported here, since it takes a second.
+    from mt_grpo_recipe.verl_plugin.json_files import read_json
+
+    try:
+        table = read_json(str(path))
+    except (OSError, ValueError) as error:
+        raise UnreadableFile(path, f"cannot be read: {_first_line(error)}") from error
+    return Table(table.column_names, lambda columns: iter(table.select_columns(columns)))  # pyright: ignore
+
+
+def is_json(path: Path) -> bool:
+    """Whether a file is JSON, going by its name."""
+    return path.suffix in (".json", ".jsonl")
 
 
 def load(source: str) -> dict[str, list[Row]]:

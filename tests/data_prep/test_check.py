@@ -26,7 +26,7 @@ def row(data_source="zebra-easy-train", prompt=None, truth=None, **info):
         "data_source": data_source,
         "prompt": prompt,
         "reward_model": {"ground_truth": truth},
-        "extra_info": {"index": 0, **info},
+        "extra_info": {"index": 0, "task": "some", **info},
     }
 
 
@@ -54,8 +54,11 @@ def test_the_released_schema_is_right(tmp_path):
     countdown = row(
         "countdown-medium-train", message(frame.format("[1, 1, 89, 40]: 50")), {"numbers": "1,1,89,40", "target": 50}
     )
-    zebra = row("zebra-medium-test", message(frame.format("Who?")), {"target": "carol"}, difficulty=2, index=0)
+    zebra = row("zebra-medium-test", message(frame.format("Who?")), {"target": "carol"}, difficulty=2)
     maths = [row(name, message(f"{name}?"), r"\frac{1}{2}") for name in ("math_train", "test_math", "test_aime")]
+    for entry in (countdown, zebra, *maths):
+        del entry["extra_info"]["task"]
+        entry["extra_info"]["type"] = "a"
     for number, rows in enumerate([[countdown], [zebra], maths]):
         [file] = check([written(tmp_path / f"{number}.parquet", rows)])
         assert file.faults == [] and sum(file.rows.values()) == len(rows)
@@ -270,13 +273,13 @@ def test_a_file_that_cannot_be_read_is_named_in_a_sentence_and_the_others_are_ch
     (tmp_path / "empty.parquet").touch()
     (tmp_path / "cut.parquet").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "holed.parquet").write_bytes(whole[:100] + bytes(2000) + whole[2100:])
-    (tmp_path / "rows.jsonl").write_text(json.dumps(row()))
+    (tmp_path / "cut.jsonl").write_text(json.dumps(row())[:-5])
     for name, words in [
         ("none.parquet", "does not exist"),
         ("", "is a folder: name the files in it"),
         ("empty.parquet", "is empty"),
         ("cut.parquet", "is not a parquet file, or is cut off"),
-        ("rows.jsonl", "is not a parquet file, or is cut off"),
+        ("cut.jsonl", "cannot be read: line 1 is not JSON: "),
         ("holed.parquet", "cannot be read from row 0 on"),
     ]:
         bad, fine = check([tmp_path / name, good])

@@ -102,7 +102,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("data_prep.prepare.pq.write_table", no_space)
     with pytest.raises(OSError, match="no space"):
-        prepare(Contents({"arc-mini": 9}, test=1), tmp_path)
+        prepare(Contents({"arc-mini": 2}, test=1), tmp_path)
     assert paths["train"].read_bytes() == before
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == [".parts", "manifest.json", "test.parquet", "train.parquet"]  # the parts wait for another attempt

@@ -93,6 +93,17 @@ def test_the_files_name_the_tasks_of_the_config_and_their_answers_score_one(tmp_
     }
 
 
+def test_a_part_may_be_made_again_from_the_same_settings(tmp_path, sources):
+    math, science = sources
+    command = ["exp3a", "--math", math, "--sciknoweval", science, "--test", 4, "-o", tmp_path / "out", "--train"]
+    prepare(*command, 8)
+    made = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    prepare(*command, 8)
+    with pytest.raises(ValueError, match=r"other settings \(asked\)"):
+        prepare(*command, 7)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+
+
 def test_what_was_left_out_is_printed_by_type_with_the_count(tmp_path, sources, capsys):
     math, science = sources
     prepare("exp3a", "--math", math, "--sciknoweval", science, "--train", 8, "--test", 4, "-o", tmp_path / "out")
