@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 
-from mt_grpo_recipe.config import MTGRPOConfig, load_config, unread_settings
+from mt_grpo_recipe.config import MTGRPOConfig, load_config, naming_the_option, unread_settings
 from mt_grpo_recipe.cpu import requested as cpu_requested
 from mt_grpo_recipe.machine_checks import (
     Problem,
@@ -31,7 +32,10 @@ from mt_grpo_recipe.machine_checks import (
 )
 
 if TYPE_CHECKING:
+    from mt_grpo_recipe.verl_plugin.checks.rows import RowForm
     from mt_grpo_recipe.verl_plugin.data_rows import Contents
+
+logger = logging.getLogger(__name__)
 
 
 def compose_config(overrides: list[str]) -> DictConfig:
@@ -104,6 +108,8 @@ class TrainingCommand:
         from mt_grpo_recipe.verl_plugin.defaults import set_defaults
 
         config, mt_grpo = self.config, self.mt_grpo
+        for sentence in self._unknown_options():
+            logger.warning(sentence)
         set_defaults(config)
         warn_of_options_without_effect(config, mt_grpo)
         check_training_config(config, mt_grpo)
@@ -114,10 +120,20 @@ class TrainingCommand:
         summary = f"rule {mt_grpo.weights.rule}, {sampler.schedule}, trains on {kept}, ratio {sampler.ratio}"
         return ". ".join(filter(None, (summary, unread_settings(mt_grpo))))
 
+    def _unknown_options(self) -> list[str]:
+        """A sentence about each option that `+` adds to sections of verl that have none of that name."""
+        from mt_grpo_recipe.verl_plugin.checks.added import unknown_options, without_values
+
+        if not any(override.startswith("+") for override in self._overrides):
+            return []
+        plain = compose_config(without_values(self._overrides, self.config))
+        return unknown_options(self._overrides, self.config, plain)
+
     def check_data(self) -> str:
-        """The data files exist, every row names its task, and a reward function knows every data source."""
+        """The data files exist, a run can use their rows, and the settings of `mt_grpo` fit the tasks in them."""
         from mt_grpo_recipe.verl_plugin.checks import check_data, numbered
-        from mt_grpo_recipe.verl_plugin.checks.datasets import dataset_class, reads_files_by_task
+        from mt_grpo_recipe.verl_plugin.checks.datasets import dataset_class, makes_prompts, reads_files_by_task
+        from mt_grpo_recipe.verl_plugin.checks.rows import RowForm
         from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows
         from mt_grpo_recipe.verl_plugin.dataset import is_local
         from mt_grpo_recipe.verl_plugin.task_loader import group_rows
@@ -126,39 +142,62 @@ class TrainingCommand:
         kind = dataset_class(self.config)
         if not reads_files_by_task(kind):
             return f"{kind.__name__} reads the files; its rows are checked when a run starts"
-        train, train_faults = _read(data.train_files, mt_grpo.task_key, mt_grpo.tasks)
-        test, test_faults = _read(data.val_files, mt_grpo.task_key, None)
+        form = RowForm.of(self.config, makes_prompts(kind))
+        train, train_faults = _read(data.train_files, form, mt_grpo.task_key, mt_grpo.tasks)
+        test, test_faults = _read(data.val_files, form, mt_grpo.task_key, None)
         if faults := train_faults + test_faults:
-            raise Problem(
-                numbered(faults), "correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR"
-            )
+            remedy = "correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR"
+            raise Problem(numbered(list(dict.fromkeys(faults))), remedy)
         sources = {source for file in train + test for source in file.data_sources}
         if away := [file for file in _files(data.train_files) + _files(data.val_files) if not is_local(file)]:
             check_data(self.config, None, sources)
             return f"not checked, since they are read when a run starts: {', '.join(away)}"
         names, test_names = ([task for file in files for task in file.tasks] for files in (train, test))
-        drawn_rows(test_names, data.val_max_samples, mt_grpo.seed)
+        validated = {test_names[row] for row in drawn_rows(test_names, data.val_max_samples, mt_grpo.seed)}
         kept = drawn_rows(names, data.train_max_samples, mt_grpo.seed)
         rows_of = group_rows([names[row] for row in kept], mt_grpo.tasks)
         check_data(self.config, sum(map(len, rows_of.values())), sources)
+        self._check_tasks({task: len(rows) for task, rows in rows_of.items()})
+        if unseen := [task for task in rows_of if validated and task not in validated]:
+            logger.warning("data.val_files has no row of %s: validation says nothing about them.", ", ".join(unseen))
         return ", ".join(f"{task}: {len(rows)} rows" for task, rows in rows_of.items())
 
+    def _check_tasks(self, rows_of: Mapping[str, int]) -> None:
+        """Build the controller of the run: it refuses weights, stages and targets that do not fit the tasks.
 
-def _read(value: object, task_key: list[str], used: list[str] | None) -> tuple[list[Contents], list[str]]:
-    """The contents of the data files that are here, and a sentence about each file that cannot be trained on."""
+        Args:
+            rows_of: task -> its training rows, in the order of the run.
+
+        Raises:
+            ConfigError: a setting does not fit.
+        """
+        from mt_grpo_recipe.algorithm.controller import TaskController
+        from mt_grpo_recipe.verl_plugin.defaults import ASYNC_MODE, mini_batches_per_sync
+
+        beside = self.config.trainer.v1.trainer_mode == ASYNC_MODE
+        batch_size = self.config.data.train_batch_size // (mini_batches_per_sync(self.config) if beside else 1)
+        with naming_the_option():
+            TaskController(list(rows_of), batch_size, self.mt_grpo, carries_over=beside, rows_K=list(rows_of.values()))
+
+
+def _read(
+    value: object, form: RowForm, task_key: list[str], used: list[str] | None
+) -> tuple[list[Contents], list[str]]:
+    """The contents of the data files that are here, and a sentence about each thing that cannot be trained on."""
     from mt_grpo_recipe.verl_plugin.data_rows import contents
-    from mt_grpo_recipe.verl_plugin.dataset import is_local, read_file, rows_of_file
+    from mt_grpo_recipe.verl_plugin.dataset import file_faults, is_local, read_file, rows_of_file
 
-    read, faults = [], []
+    read, faults, table_of = [], [], {}
     for file in filter(is_local, _files(value)):
         if not Path(file).exists():
             faults.append(f"{file} does not exist.")
             continue
         try:
-            read.append(contents(rows_of_file(read_file(file)), task_key, file, used))
+            table_of[file] = read_file(file)
+            read.append(contents(rows_of_file(table_of[file]), task_key, file, used))
         except ValueError as error:
             faults.append(str(error))
-    return read, faults
+    return read, faults + file_faults(table_of, form)
 
 
 def _files(value: object) -> list[str]:

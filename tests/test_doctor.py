@@ -37,7 +37,16 @@ def diagnose(monkeypatch, capsys):
     return run
 
 
+PROMPT = [{"role": "user", "content": "make 6 from 2 and 3"}]
+ROW = {"data_source": "countdown", "prompt": PROMPT, "reward_model": {"ground_truth": {"target": "x"}}}
+TRUTH = {"style": "rule", "ground_truth": {"numbers": "2,3", "target": 6}}
+
+
 def write(path, **columns):
+    """A file with these columns, and with a prompt and a truth where they are not given; None leaves a column out."""
+    rows = max(len(column) for column in columns.values() if column is not None)
+    columns = {"prompt": [PROMPT] * rows, "reward_model": [TRUTH] * rows, **columns}
+    columns = {name: column for name, column in columns.items() if column is not None}
     pq.write_table(pa.table(columns), path)
     return str(path)
 
@@ -98,7 +107,7 @@ def test_every_fault_of_the_data_files_is_told_at_once(diagnose, tmp_path):
         "problem data: 2 things are wrong:",
         f"  1. {bare}: 1 of 1 rows name no task; the first is row 0, counted from 0. mt_grpo.task_key="
         "['extra_info.task'] names the field 'extra_info.task', but a row of the data has no 'extra_info' there; it "
-        "has ['data_source']. Name fields that every row has, such as [extra_info.task], or "
+        "has ['data_source', 'prompt', 'reward_model']. Name fields that every row has, such as [extra_info.task], or "
         "[extra_info.difficulty,extra_info.type] for the data released with the paper.",
         f"  2. {tmp_path / 'none.parquet'} does not exist.",
         "        to fix it: correct the files or mt_grpo.task_key, or make data: mt-grpo prepare -o DIR",
@@ -197,7 +206,7 @@ def test_files_that_are_no_text_are_a_problem(diagnose, train_file):
 def test_rows_are_counted_as_the_run_will_draw_them(diagnose, tmp_path):
     tasks = 6 * ["countdown"] + 3 * ["zebra"]
     (tmp_path / "train.jsonl").write_text(
-        "\n".join(json.dumps({"data_source": "countdown", "extra_info": {"task": task}}) for task in tasks)
+        "\n".join(json.dumps({**ROW, "extra_info": {"task": task}}) for task in tasks)
     )
     data = [f"data.{name}_files={tmp_path}/train.jsonl" for name in ("train", "val")]
     assert diagnose(*GOOD, *data, "data.train_max_samples=3")[1][-1] == "ok      data: countdown: 2 rows, zebra: 1 rows"
@@ -212,6 +221,55 @@ def test_a_dataset_class_of_ones_own_is_left_to_the_start_of_a_run(diagnose, tra
         0,
         "ok      data: RLHFDataset reads the files; its rows are checked when a run starts",
     )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["+mt_grpo=mt_grpo_targets", "mt_grpo.weights.targets={arc: 0.6}"], "mt_grpo.weights.targets names ['arc']"),
+        (["mt_grpo.weights.rule=fixed", "mt_grpo.weights.initial=[1,2,3]"], "initial has 3 numbers for 2 tasks"),
+        (["mt_grpo.weights.rule=sequential", "mt_grpo.weights.stages=[[arc]]"], "mt_grpo.weights.stages"),
+        (["mt_grpo.weights.min_share=0.6"], "mt_grpo.weights.min_share=0.6"),
+        (["+mt_grpo=mt_grpo_targets", "mt_grpo.weights.floors={arc: 0.6}"], "mt_grpo.weights.floors names ['arc']"),
+    ],
+)
+def test_settings_that_do_not_fit_the_tasks_of_the_data_are_told_as_a_run_tells_them(
+    diagnose, tmp_path, overrides, words
+):
+    tasks = [{"task": "countdown"}] * 2 + [{"task": "zebra"}] * 2
+    file = write(tmp_path / "two.parquet", data_source=["countdown"] * 4, extra_info=tasks)
+    status, lines = diagnose(*GOOD, f"data.train_files={file}", f"data.val_files={file}", *overrides)
+    assert (status, lines[0][:2]) == (1, "ok") and lines[1].startswith("problem data: ") and words in lines[1]
+
+
+def test_rows_that_a_run_would_refuse_are_told(diagnose, train_file, tmp_path):
+    rows = {"data_source": ["countdown"], "extra_info": [{"task": "countdown"}]}
+    text = write(tmp_path / "text.parquet", **rows, prompt=["2 + 2"])
+    bare = write(tmp_path / "bare.parquet", **rows, prompt=None)
+    status, lines = diagnose(*GOOD, f"data.train_files=[{train_file},{bare}]", f"data.val_files={text}")
+    assert status == 1
+    assert f"{bare} has no column 'prompt', which other files of the data have" in lines[2]
+    assert f"{text}: 1 of 1 rows have 'prompt' in a form that verl cannot use; the first is row 0" in lines[3]
+    data = [f"data.{name}_files={train_file}" for name in ("train", "val")]
+    status, lines = diagnose(*GOOD, *data, "data.prompt_key=question")
+    assert status == 1 and "has no column 'question', which verl reads of every row; there are" in lines[1]
+
+
+def test_a_reward_function_that_is_not_there_and_no_validation_files_are_told(diagnose, train_file):
+    reward = "reward.custom_reward_function.path=nope.py"
+    status, lines = diagnose(*GOOD, f"data.train_files={train_file}", "data.val_files=null", reward)
+    assert status == 1 and lines[0] == "problem config: 2 things are wrong:"
+    assert "data.val_files=None: verl reads" in lines[1] and f"{reward}, " in lines[2]
+
+
+def test_what_has_no_effect_or_no_validation_is_warned_of(diagnose, train_file, tmp_path, caplog):
+    rows = {"data_source": ["countdown"], "extra_info": [{"task": "countdown-hard"}]}
+    other = write(tmp_path / "other.parquet", **rows)
+    data = [f"data.train_files={train_file}", f"data.val_files={other}"]
+    assert diagnose(*GOOD, *data, "+data.max_prompt_lenght=10")[0] == 0
+    said = [record.getMessage() for record in caplog.records]
+    assert any(line.endswith("Did you mean data.max_prompt_length?") for line in said)
+    assert "data.val_files has no row of countdown: validation says nothing about them." in said
 
 
 # ---------------------------------------------------------------------- --verl

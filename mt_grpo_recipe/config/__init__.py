@@ -6,10 +6,11 @@ field at its default. A value for a field that the chosen rule or schedule does 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any, TypeVar
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -186,13 +187,63 @@ def _read(
                 f"{prefix}{key}={values[key]!r} would have no effect with {prefix}{chooser}={chosen}, which reads "
                 f"{', '.join(mine)}. Leave it out."
             )
-        raise ConfigError(f"{prefix}{key} is unknown; there are {', '.join(prefix + name for name in sorted(known))}.")
+        raise ConfigError(_unknown(key, prefix, known if section else known | set(SECTIONS)))
     known_types = OmegaConf.structured(settings)
     for key, value in values.items():
-        if isinstance(known_types[key], DictConfig) and not isinstance(value, dict):
-            raise ConfigError(f"{prefix}{key}={value!r} cannot be used: it must be a dict, one entry per task.")
+        _check_kind(settings, key, value, prefix)
+        try:
+            OmegaConf.merge(known_types, {key: value})
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{prefix}{error.full_key or key}: {str(error).splitlines()[0]}") from error
     try:
         with naming_the_option(f"{section}." if section else ""):
             return OmegaConf.to_object(OmegaConf.merge(known_types, values))  # type: ignore[return-value]
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{prefix}{error.full_key or ''}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{prefix}{error.full_key or '*'}: {str(error).splitlines()[0]}") from error
+
+
+def _unknown(key: str, prefix: str, known: Collection[str]) -> str:
+    """That a key is unknown, with those there are, and the nearest of all settings."""
+    nearest = [prefix + name for name in get_close_matches(key, known, 1)]
+    if not nearest:
+        parts = {"weights": RULES.values(), "sampler": SCHEDULES.values()}
+        parts |= {"improvement": [ImprovementSettings], "rewards": [RewardSettings], "": [GeneralSettings]}
+        places = {field.name: part for part, kinds in parts.items() for kind in kinds for field in fields(kind)}
+        nearest = [f"mt_grpo.{places[name]}.{name}".replace("..", ".") for name in get_close_matches(key, places, 1)]
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"{prefix}{key} is unknown; there are {', '.join(prefix + name for name in sorted(known))}.{hint}"
+
+
+def _check_kind(settings: type, key: str, value: Any, prefix: str) -> None:
+    """Refuse a value for a list or a dict that is none, or whose entries are lists where they must not be, or not."""
+    hint = get_type_hints(settings)[key]
+    kind, item = next(
+        (
+            (get_origin(part), get_args(part)[-1])
+            for part in (hint, *get_args(hint))
+            if get_origin(part) in (list, dict)
+        ),
+        (None, None),
+    )
+    if kind is None:
+        return
+    nested = get_origin(item) is list
+    if not isinstance(value, kind):
+        if kind is dict:
+            allowed = "dict, one entry per task"
+        elif nested:
+            allowed = "list of lists"
+        else:
+            allowed = "list: " + (
+                "the entries alone, as in [1,2], in the order of mt_grpo.tasks"
+                if isinstance(value, dict)
+                else f"[{value}]"
+            )
+        raise ConfigError(f"{prefix}{key}={value!r} cannot be used: it must be a {allowed}.")
+    entries = value.values() if isinstance(value, dict) else value
+    for entry in entries if item is not Any else ():
+        if isinstance(entry, dict) or isinstance(entry, list) != nested:
+            allowed = "a list, such as [[a],[b,c]] for two" if nested else "a single value"
+            raise ConfigError(
+                f"{prefix}{key}={value!r} cannot be used: each entry must be {allowed}; {entry!r} is not."
+            )

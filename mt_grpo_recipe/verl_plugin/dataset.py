@@ -24,7 +24,10 @@ from omegaconf import OmegaConf
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from mt_grpo_recipe.config import ConfigError, load_config
+from mt_grpo_recipe.verl_plugin.checks import numbered
+from mt_grpo_recipe.verl_plugin.checks.datasets import makes_prompts
 from mt_grpo_recipe.verl_plugin.checks.options import refuse_another_trainer, whole_config
+from mt_grpo_recipe.verl_plugin.checks.rows import RowForm
 from mt_grpo_recipe.verl_plugin.data_rows import drawn_rows, task_names
 from mt_grpo_recipe.verl_plugin.json_files import read_json
 
@@ -36,8 +39,6 @@ GIVEN_OR_NOT = {"extra_info": {}, "priority": 0, "__do_sample__": True}
 config; any other column is None."""
 READ_OF_EXTRA_INFO = ("index", "need_tools_kwargs")
 KWARGS_OF_EXTRA_INFO = ("tools_kwargs", "interaction_kwargs")
-READ_OF_EVERY_ROW = ("data_source", "reward_model", "__rollout_n__")
-"""Columns beside the prompt; verl assumes nothing for one of these that some rows have and others lack."""
 BATCH_ROWS = 1000
 
 
@@ -93,6 +94,29 @@ def _decoded(value: Any, feature: Any) -> Any:
     if isinstance(feature, datasets.List | datasets.LargeList):
         return [_decoded(inner, feature.feature) for inner in value]
     return value
+
+
+def file_faults(table_of: Mapping[str, datasets.Dataset], form: RowForm) -> list[str]:
+    """A sentence about each thing in files that verl cannot use.
+
+    Args:
+        table_of: file -> its rows.
+        form: what a row must have.
+    """
+    faults = form.column_faults({file: table.column_names for file, table in table_of.items()})
+    for file, table in table_of.items():
+        columns = [column for column in form.row_columns(table.column_names) if not _fits(table, column, form)]
+        if columns:
+            faults += form.row_faults(rows_of_file(table, columns), file)
+    return faults
+
+
+def _fits(table: datasets.Dataset, column: str, form: RowForm) -> bool:
+    """Whether a whole column is seen to be as it must be without a look at each row."""
+    if "Json" in repr(table.features[column]):  # which Arrow holds as text
+        return False
+    whole: Any = table.select_columns([column]).with_format("arrow")[:]
+    return form.column_fits(column, whole.column(column))
 
 
 class FileRows(Sequence[dict[str, Any]]):
@@ -159,7 +183,7 @@ class TaskDataset(RLHFDataset):
     def _read_files_and_tokenize(self) -> None:
         refuse_another_trainer(self.config)
         tables = [read_file(name) for name in self.data_files]
-        self._refuse_gaps(tables)
+        self._refuse_faulty_rows(tables)
         tables = self._drawn(tables)
         kept = [self.maybe_filter_out_long_prompts(table) for table in tables]
         self._tell_of_long_prompts(tables, kept)
@@ -169,19 +193,15 @@ class TaskDataset(RLHFDataset):
             GIVEN_OR_NOT | {"agent_name": default_loop},
         )
 
-    def _refuse_gaps(self, tables: Sequence[datasets.Dataset]) -> None:
-        """Refuse a file that lacks a column that verl reads from every row, where another file has it."""
-        for column in (self.prompt_key, *READ_OF_EVERY_ROW):
-            lacking = [
-                name
-                for name, table in zip(self.original_data_files, tables, strict=True)
-                if column not in table.column_names
-            ]
-            if 0 < len(lacking) < len(tables):
-                raise ConfigError(
-                    f"{', '.join(lacking)} has no column {column!r}, which other files of the data have and verl reads "
-                    "of every row. Add it, or leave the file out."
-                )
+    def _refuse_faulty_rows(self, tables: Sequence[datasets.Dataset]) -> None:
+        """Refuse files without a column that verl reads from every row, and rows whose prompt or truth it cannot use.
+
+        Raises:
+            ConfigError: lists every file with its first such row.
+        """
+        form = RowForm.of(whole_config(self.config), makes_prompts(type(self)))
+        if faults := file_faults(dict(zip(self.original_data_files, tables, strict=True)), form):
+            raise ConfigError(numbered(faults))
 
     def _tell_of_long_prompts(self, tables: Sequence[datasets.Dataset], kept: Sequence[datasets.Dataset]) -> None:
         """Refuse to lose a task because all its prompts are too long, and say which lose more than half of theirs."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +19,8 @@ def task_name(row: Mapping[str, Any], task_key: Sequence[str]) -> str:
     """Name of a row's task: the fields of `task_key`, joined with "-"; dots lead into nested fields.
 
     Raises:
-        ConfigError: a field is missing; the message lists what the row has.
+        ConfigError: a field is missing, which lists what the row has, or it holds no name: blank text, text with
+            blanks around it, or neither text nor a number.
     """
     parts = []
     for path in task_key:
@@ -32,8 +36,21 @@ def task_name(row: Mapping[str, Any], task_key: Sequence[str]) -> str:
                     "[extra_info.difficulty,extra_info.type] for the data released with the paper."
                 )
             value = value[part]
+        if not _is_name(value):
+            raise ConfigError(
+                f"mt_grpo.task_key={list(task_key)} names the field {path!r}, which is {reprlib.repr(value)}, of type "
+                f"{type(value).__name__}, in a row of the data. The name of a task is text with no blank before or "
+                "after it, or a number. Correct the row, or name a field that every row has such a name in."
+            )
         parts.append(str(value))
     return "-".join(parts)
+
+
+def _is_name(value: Any) -> bool:
+    """Whether a field can be a task's name, or a part of it."""
+    if isinstance(value, str):
+        return value != "" and value == value.strip()
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, np.ndarray]:

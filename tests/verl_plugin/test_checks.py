@@ -292,12 +292,14 @@ def test_a_batch_larger_than_the_data_is_refused():
     checks.check_data(config, 32, [])
 
 
-def test_a_data_source_without_a_reward_is_refused_with_the_known_ones():
+def test_a_data_source_without_a_reward_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(ConfigError, match=r"sudoku-easy-train.*countdown"):
         checks.check_data(check(), 100, ["countdown-mini-train", "sudoku-easy-train"])
     with pytest.raises(ConfigError, match=r"(?s)3 things are wrong:.*1\. .*\(31 rows\).*2\. .*chess.*3\. .*sudoku"):
         checks.check_data(check(), 31, ["countdown-mini-train", "sudoku-easy-train", "chess"])
-    for own in ("my_rewards.py", "my_reward_fns.py", "null"):
+    for own in ("my_rewards.py", "my_reward_fns.py"):
+        (tmp_path / own).write_text("def compute_score(**_): return 1.0")
+    for own in (tmp_path / "my_rewards.py", tmp_path / "my_reward_fns.py", "null"):
         checks.check_data(check(f"reward.custom_reward_function.path={own}"), 100, ["sudoku-easy-train"])
     with pytest.raises(ConfigError, match="sudoku"):
         checks.check_data(

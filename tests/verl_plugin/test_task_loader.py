@@ -36,6 +36,17 @@ def test_a_missing_field_is_refused_and_what_there_is_is_listed(field):
         task_name(ROW, [field])
 
 
+@pytest.mark.parametrize("value", ["", " ", " arc", "arc\n", ["a", "b"], {"a": 1}, True, float("nan"), b"arc"])
+def test_a_name_that_is_blank_or_no_text_is_refused_and_shown(value):
+    with pytest.raises(ConfigError, match=r"names the field 'extra_info\.task', which is .* of type .*is text with no"):
+        task_name({"extra_info": {"task": value}}, ["extra_info.task"])
+
+
+def test_a_number_can_be_a_name():
+    row = {"level": np.int64(2), "kind": "a b", "size": 0.5}
+    assert task_name(row, ["level", "kind", "size"]) == "2-a b-0.5"
+
+
 def test_rows_are_grouped_in_the_order_asked_for():
     assert list(group_rows(["b", "a", "b"], None)) == ["b", "a"]
     chosen = group_rows(["b", "a", "b", "c"], ["a", "b"])

@@ -18,7 +18,9 @@ from mt_grpo_recipe.verl_plugin.checks import (
     distillation,
     method,
     options,
+    reward,
     rollouts,
+    rows,
     updates,
 )
 from mt_grpo_recipe.verl_plugin.contract import VERL_VERSION, installed_verl_version
@@ -30,7 +32,8 @@ Rule = Callable[[DictConfig, MTGRPOConfig], str | None]
 """(verl's whole training config, the checked section `mt_grpo`) -> what is wrong, as a sentence, or None."""
 
 RULES: tuple[Rule, ...] = (
-    method.RULES + distillation.RULES + updates.RULES + rollouts.RULES + devices.RULES + options.RULES + datasets.RULES
+    *(method.RULES + distillation.RULES + updates.RULES + rollouts.RULES + devices.RULES + options.RULES),
+    *(datasets.RULES + rows.RULES + reward.RULES),
 )
 """What holds in every trainer mode."""
 

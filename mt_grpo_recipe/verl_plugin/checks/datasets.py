@@ -45,6 +45,16 @@ def reads_files_by_task(kind: type) -> bool:
     return issubclass(kind, TaskDataset)
 
 
+def reads_files(kind: type) -> bool:
+    """Whether a dataset class is verl's or derived from it, which reads the files that `data` names."""
+    return issubclass(kind, RLHFDataset)
+
+
+def makes_prompts(kind: type) -> bool:
+    """Whether a dataset class has a way of its own from a row of the files to a prompt."""
+    return any(getattr(kind, name) is not getattr(RLHFDataset, name) for name in ("__getitem__", "_build_messages"))
+
+
 def _own_dataset(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     data = config.data
     try:
