@@ -53,6 +53,8 @@ class Checked:
     without_gold: Counter[str] = field(default_factory=Counter)
     raised: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
     """By task and class of exception: the rows on which the check raised, and what it said."""
+    notes: list[str] = field(default_factory=list)
+    """What may be meant so."""
 
 
 def check(paths: Iterable[Path], on_row: Callable[[], None] = lambda: None) -> list[Checked]:
@@ -111,7 +113,10 @@ def _faults_of_all_rows(file: Checked, tasks: TaskFields) -> Iterator[Fault]:
     if not file.rows:
         yield Fault("no rows", None, "it has no row, and a run refuses it. Leave it out, or make it again")
     for number, reason in tasks.lacking():
-        yield Fault("task", number, reason)
+        if number is None:
+            file.notes.append(reason)
+        else:
+            yield Fault("task", number, reason)
     for rows in file.raised.values():
         number, reason = rows[0]
         more = f", and in {_counted(len(rows) - 1, 'more row')}" * (len(rows) > 1)
@@ -141,6 +146,7 @@ def report(file: Checked, at_most: int = 5) -> str:
             f"  {count:7d}  not scored, since their right answer is not known here (task {task!r}): the reward "
             "function was only asked to read the ground truth"
         )
+    lines += [f"  note: {note}" for note in file.notes]
     by_kind: dict[str, list[Fault]] = defaultdict(list)
     for fault in file.faults:
         by_kind[fault.kind].append(fault)
@@ -194,8 +200,6 @@ def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) ->
         yield Fault("no solution", number, str(error))
         return
     try:
-        if not found and is_own(task) and task.name not in file.without_gold:
-            require_a_verdict(task, row)
         for gold in found:
             yield from _score_faults(number, row, task, gold)
     except CheckRaised as error:
@@ -203,7 +207,20 @@ def _gold_faults(number: int, row: dict[str, Any], task: Task, file: Checked) ->
     except TypeError as error:  # a check of somebody's own that returns no verdict
         yield Fault("gold answer", number, str(error))
     if not found:
+        if is_own(task) and task.name not in file.without_gold:
+            file.notes += _note_on_guesses(task, row)
         file.without_gold[task.name] += 1
+
+
+def _note_on_guesses(task: Task, row: dict[str, Any]) -> list[str]:
+    """What a check of somebody's own raises on likely answers, where no right one is known: it may be broken."""
+    try:
+        require_a_verdict(task, row)
+    except CheckRaised as error:
+        return [f"{error}. If it raises on right answers as well, they count as wrong"]
+    except TypeError as error:  # no verdict
+        return [str(error)]
+    return []
 
 
 def _score_faults(number: int, row: dict[str, Any], task: Task, gold: Gold) -> Iterator[Fault]:

@@ -11,7 +11,10 @@ from mt_grpo_recipe.algorithm.arrays import BoolArray, FloatArray, IntArray
 IDLE_INFORMATIVE = 0.1
 IDLE_FINISHED = 8.0
 """A task is idle if at least the second number of its groups finished and fewer than the first were informative, both
-decayed over the steps: with decay 0.9, none for 22 steps."""
+decayed over the steps: with decay 0.9, none for 22 steps, or none of the first eight."""
+
+BARREN_UPDATES = 22
+"""A task is barren if none of its groups was informative in this many updates in a row in which some finished."""
 
 
 class AcceptanceTracker:
@@ -30,6 +33,7 @@ class AcceptanceTracker:
         self._filtered_rate_K = np.zeros(num_tasks)
         self._recent_filtered_K = np.zeros(num_tasks)
         self._recent_finished_K = np.zeros(num_tasks)
+        self._barren_updates_K = np.zeros(num_tasks, dtype=np.int64)
 
     @property
     def filtered_rate_K(self) -> FloatArray:
@@ -52,6 +56,11 @@ class AcceptanceTracker:
         informative_K = self._recent_finished_K - self._recent_filtered_K
         return (informative_K < IDLE_INFORMATIVE) & (self._recent_finished_K >= IDLE_FINISHED)
 
+    @property
+    def barren_K(self) -> BoolArray:
+        """Whether each task has shown no informative group in `BARREN_UPDATES` updates, shape (K,)."""
+        return self._barren_updates_K >= BARREN_UPDATES
+
     def update(self, filtered_K: IntArray, finished_K: IntArray) -> None:
         """Take in a set of finished groups; tasks without any keep their values.
 
@@ -62,6 +71,8 @@ class AcceptanceTracker:
         seen_K = finished_K > 0
         rate_K = filtered_K[seen_K] / finished_K[seen_K]
         self._filtered_rate_K[seen_K] = self._decay * self._filtered_rate_K[seen_K] + (1 - self._decay) * rate_K
+        self._barren_updates_K[seen_K] += 1
+        self._barren_updates_K[finished_K > filtered_K] = 0
         for recent_K, new_K in ((self._recent_filtered_K, filtered_K), (self._recent_finished_K, finished_K)):
             recent_K[seen_K] = self._decay * recent_K[seen_K] + new_K[seen_K]
 
@@ -76,6 +87,7 @@ class AcceptanceTracker:
             "filtered_rate": self._filtered_rate_K.tolist(),
             "recent_filtered": self._recent_filtered_K.tolist(),
             "recent_finished": self._recent_finished_K.tolist(),
+            "barren_updates": self._barren_updates_K.tolist(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -83,3 +95,4 @@ class AcceptanceTracker:
         self._filtered_rate_K = np.asarray(state["filtered_rate"], dtype=np.float64)
         self._recent_filtered_K = np.asarray(state["recent_filtered"], dtype=np.float64)
         self._recent_finished_K = np.asarray(state["recent_finished"], dtype=np.float64)
+        self._barren_updates_K = np.asarray(state["barren_updates"], dtype=np.int64)

@@ -234,11 +234,7 @@ def _check_kind(settings: type, key: str, value: Any, prefix: str) -> None:
         elif nested:
             allowed = "list of lists"
         else:
-            allowed = "list: " + (
-                "the entries alone, as in [1,2], in the order of mt_grpo.tasks"
-                if isinstance(value, dict)
-                else f"[{value}]"
-            )
+            allowed = "list: " + ("the entries alone, as in [1,2]" if isinstance(value, dict) else f"[{value}]")
         raise ConfigError(f"{prefix}{key}={value!r} cannot be used: it must be a {allowed}.")
     entries = value.values() if isinstance(value, dict) else value
     for entry in entries if item is not Any else ():

@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from mt_grpo_recipe.algorithm.controller import TaskController
+from mt_grpo_recipe.algorithm.streaks import FAILING_STEPS_LIMIT
 from mt_grpo_recipe.history.files import write_whole
 from mt_grpo_recipe.verl_plugin.task_loader import TaskLoader
 
@@ -105,6 +106,21 @@ def resumed_folder(config: DictConfig) -> Path | None:
             "folder away, to start afresh."
         )
     return newest
+
+
+def worth_saving(config: DictConfig, mode: str, step: int) -> bool:
+    """Whether a run that stops within this step, since nothing finished in the last ones, has something to save.
+
+    That is if it trained after it last saved, and no other mini-batches of the step are in flight.
+
+    Args:
+        config: verl's whole training config.
+        mode: of the trainer, as verl names it.
+        step: the training step.
+    """
+    marker = Path.cwd() / config.trainer.default_local_dir / MARKER
+    saved = int(marker.read_text(encoding="utf-8").strip() or 0) if marker.exists() else 0
+    return mode == "sync" and config.trainer.save_freq > 0 and step - FAILING_STEPS_LIMIT > saved
 
 
 def _steps_saved(folder: Path) -> list[int]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import reprlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,11 @@ class Contents:
 
 
 def contents(
-    rows: Iterable[Mapping[str, Any]], task_key: Sequence[str], source: str, used: Sequence[str] | None = None
+    rows: Iterable[Mapping[str, Any]],
+    task_key: Sequence[str],
+    source: str,
+    used: Sequence[str] | None = None,
+    not_compared: Collection[str] = (),
 ) -> Contents:
     """Read all rows of a data set once.
 
@@ -103,6 +107,7 @@ def contents(
         task_key: fields that name a row's task, as in `task_name`.
         source: where the rows come from, for the error.
         used: tasks whose rows are used; None: all.
+        not_compared: columns that are left out of the digests.
 
     Raises:
         ConfigError: a row lacks its task, or one that is used has no `data_source` or one that is not text.
@@ -112,7 +117,8 @@ def contents(
 
     def noting() -> Iterator[Mapping[str, Any]]:
         for row in rows:
-            digests.append(hashlib.sha256(row_text(row)).digest())
+            compared = {name: value for name, value in row.items() if name not in not_compared}
+            digests.append(hashlib.sha256(row_text(compared)).digest())
             sources.append(row.get("data_source"))
             yield row
 

@@ -33,7 +33,7 @@ def mixed(uids: Sequence[str], seed: int, step: int) -> list[str]:
     verl cuts a batch into mini-batches as it stands, and the groups of a task that fell short were launched last: in
     order of launch they would all be in the last mini-batch.
     """
-    return [uids[place] for place in np.random.default_rng([seed, 4, step]).permutation(len(uids))]
+    return [uids[int(place)] for place in np.random.default_rng([seed, 4, step]).permutation(len(uids))]
 
 
 def session_of_key(key: str) -> str:

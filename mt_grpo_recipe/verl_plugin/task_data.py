@@ -19,6 +19,8 @@ from mt_grpo_recipe.verl_plugin.task_loader import group_rows
 logger = logging.getLogger(__name__)
 NEEDED = ("raw_prompt", "index", "data_source", "reward_model")
 """What verl's trainers and rollouts read from every row."""
+PROBED = 256
+"""Rows of a dataset of one's own that are read again, to see what changes from read to read."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
     Raises:
         ConfigError: a row lacks its task or what verl reads from it, a task has no rows, or what `check_data` refuses.
     """
-    trained = contents(rows_of_dataset(train, "data.train_files"), mt_grpo.task_key, "data.train_files", mt_grpo.tasks)
-    validated = contents(rows_of_dataset(validation, "data.val_files"), mt_grpo.task_key, "data.val_files")
+    trained, validated = (
+        contents(rows_of_dataset(dataset, option), mt_grpo.task_key, option, used, varying_columns(dataset, option))
+        for dataset, option, used in (
+            (train, "data.train_files", mt_grpo.tasks),
+            (validation, "data.val_files", None),
+        )
+    )
     rows_of = group_rows(trained.tasks, mt_grpo.tasks)
     check_data(config, sum(map(len, rows_of.values())), trained.data_sources | validated.data_sources)
     if unseen := [task for task in rows_of if task not in validated.digest_of]:
@@ -57,8 +64,7 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
 
 
 def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
-    """All rows, in order: from the plugin's dataset as they are in the files, from another as it gives them, without
-    columns that change from read to read.
+    """All rows, in order: from the plugin's dataset as they are in the files, from another as it gives them.
 
     Args:
         dataset: the data set.
@@ -71,7 +77,6 @@ def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
         yield from dataset.dataframe
         return
     columns: set[str] = set()
-    varying = _varying_columns(dataset, option)
     for number in range(len(dataset)):
         row = dataset[number]
         columns = columns or {*row, *NEEDED}
@@ -83,15 +88,25 @@ def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:
                 f"row needs {', '.join(NEEDED)}, and the columns of row 0, since verl puts rows of all tasks into one "
                 "batch. Give every row the same columns, as verl.utils.dataset.rl_dataset.RLHFDataset does."
             )
-        yield {name: value for name, value in row.items() if name not in varying}
+        yield row
 
 
-def _varying_columns(dataset: Any, option: str) -> set[str]:
-    """Columns that another read of row 0 gives otherwise, such as a prompt with shuffled choices."""
-    if not len(dataset):
+def varying_columns(dataset: Any, option: str) -> set[str]:
+    """Columns that another read of a row gives otherwise, such as a prompt with shuffled choices.
+
+    Of the plugin's own dataset there are none; of another, up to 256 rows are read twice, and few rows more often.
+
+    Args:
+        dataset: the data set.
+        option: where its files are named, for the log.
+    """
+    if isinstance(dataset, TaskDataset) or not len(dataset):
         return set()
-    first, *others = (dataset[0] for _ in range(4))
-    varying = {name for row in others for name in {*first, *row} if not _same(first.get(name), row.get(name))}
+    numbers = np.unique(np.linspace(0, len(dataset) - 1, PROBED, dtype=int)).tolist()
+    varying: set[str] = set()
+    for number in numbers:
+        first, *others = (dataset[number] for _ in range(1 + -(-PROBED // (8 * len(numbers)))))
+        varying |= {name for row in others for name in {*first, *row} if not _same(first.get(name), row.get(name))}
     if varying:
         logger.info("%s: %s change from read to read, so they are not compared when resuming.", option, sorted(varying))
     return varying

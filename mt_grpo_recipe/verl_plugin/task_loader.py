@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -50,7 +51,7 @@ def _is_name(value: Any) -> bool:
     """Whether a field can be a task's name, or a part of it."""
     if isinstance(value, str):
         return value != "" and value == value.strip()
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real | Decimal | np.bool_) and math.isfinite(value)
 
 
 def group_rows(names: Sequence[str], tasks: Sequence[str] | None) -> dict[str, np.ndarray]:

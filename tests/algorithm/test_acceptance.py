@@ -57,3 +57,17 @@ def test_state_survives_json():
     assert (restored.filtered_rate_K == tracker.filtered_rate_K).all()
     assert (restored.recent_filtered_K == tracker.recent_filtered_K).all()
     assert (restored.recent_finished_K == tracker.recent_finished_K).all()
+
+
+def test_a_task_is_barren_after_22_updates_without_an_informative_group():
+    tracker = AcceptanceTracker(3, decay=0.9)
+    for number in range(1, 45):
+        # Task 1 has a group in every other update, task 2 an informative one in the 20th.
+        finished_K = np.array([4, 4 * (number % 2), 4])
+        tracker.update(np.array([4, 4 * (number % 2), 3 if number == 20 else 4]), finished_K)
+        assert tracker.barren_K.tolist() == [number >= 22, number >= 43, number >= 42]
+    restored = AcceptanceTracker(3, decay=0.9)
+    restored.load_state_dict(json.loads(json.dumps(tracker.state_dict())))
+    assert restored.barren_K.tolist() == [True] * 3
+    restored.update(np.array([3, 4, 4]), np.array([4, 4, 4]))
+    assert restored.barren_K.tolist() == [False, True, True]

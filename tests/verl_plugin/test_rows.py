@@ -62,7 +62,7 @@ def test_what_verl_cannot_use_is_named_with_its_row(tmp_path, given, words, suff
         {},
         {"prompt": [{"role": "user", "content": [{"type": "text", "text": "2 + 2"}]}]},
         {"prompt": [*PROMPT, {"role": "assistant", "content": None}, {"role": "tool", "content": "4"}]},
-        {"prompt": [{"role": "developer", "content": "x"}]},
+        {"prompt": [{"role": "developer", "content": "x"}, {"role": "ipython", "content": "y"}]},
         {"reward_model": {"ground_truth": None}},
         {"reward_model": {"ground_truth": "4"}},
     ],

@@ -1,6 +1,7 @@
 """Both data sets are read once at start; a dataset of the user's own may be given in data.custom_cls."""
 
 import logging
+import random
 
 import pytest
 from torch.utils.data import Dataset
@@ -41,23 +42,34 @@ def test_a_dataset_of_ones_own_is_asked_for_its_rows(caplog):
     ]
 
 
-def test_columns_that_change_from_read_to_read_are_not_compared_when_a_run_resumes(caplog):
-    class Shuffled(OwnDataset):
-        reads = 0
+class Shuffled(OwnDataset):
+    """Gives the rows of task b with two choices in random order, which extra_info names, too."""
 
-        def __getitem__(self, item):
-            Shuffled.reads += 1
-            return super().__getitem__(item) | {"raw_prompt": f"variant {Shuffled.reads} of {item}"}
+    def __init__(self, tasks, seed, change=None):
+        super().__init__(tasks, change)
+        self._random = random.Random(seed)
+
+    def __getitem__(self, item):
+        row = super().__getitem__(item)
+        if self._tasks[item] == "b":
+            order = self._random.sample("xy", 2)
+            row |= {"raw_prompt": f"{item}: {order}", "extra_info": row["extra_info"] | {"order": order}}
+        return row
+
+
+def test_columns_that_change_from_read_to_read_are_not_compared_when_a_run_resumes(caplog):
+    """Row 0 does not change; of 12 others that do, each has a chance of a half in each read."""
+
+    def digests(seed, change=None):
+        data = Shuffled(["a"] + ["b"] * 12, seed, change)
+        return read_task_data(config_of(), MTGRPOConfig(), data, OwnDataset(["a", "b"])).train_digest_of
 
     with caplog.at_level(logging.INFO):
-        first, second = (
-            read_task_data(config_of(), MTGRPOConfig(), Shuffled(["b", "a"]), OwnDataset(["a", "b"])) for _ in range(2)
-        )
-    assert first.train_digest_of == second.train_digest_of
-    assert "data.train_files: ['raw_prompt'] change from read to read" in caplog.text
-    other = Shuffled(["b", "a"], {1: {"index": 7}})
-    changed = read_task_data(config_of(), MTGRPOConfig(), other, OwnDataset(["a", "b"])).train_digest_of
-    assert changed["b"] == first.train_digest_of["b"] and changed["a"] != first.train_digest_of["a"]
+        first = digests(0)
+    assert "data.train_files: ['extra_info', 'raw_prompt'] change from read to read" in caplog.text
+    assert all(digests(seed) == first for seed in range(1, 10))
+    changed = digests(0, {1: {"index": 99}})
+    assert changed["a"] == first["a"] and changed["b"] != first["b"]
 
 
 def test_only_the_tasks_that_are_trained_have_a_digest_to_resume_with():

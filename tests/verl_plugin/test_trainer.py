@@ -21,6 +21,7 @@ from mt_grpo_recipe.config import load_config
 from mt_grpo_recipe.history.record import History, Timeline
 from mt_grpo_recipe.verl_plugin.async_trainer import MTGRPOAsyncTrainer
 from mt_grpo_recipe.verl_plugin.buffer_arguments import VerlBufferArguments
+from mt_grpo_recipe.verl_plugin.checkpoint import MARKER
 from mt_grpo_recipe.verl_plugin.failures import EveryGroupFailed, ValidationFailed
 from mt_grpo_recipe.verl_plugin.replay_buffer import EmptyBatch, StepRecord
 from mt_grpo_recipe.verl_plugin.run_length import EarlyEnd
@@ -153,11 +154,21 @@ def test_a_step_without_a_gradient_is_skipped_and_said(monkeypatch, tmp_path, ro
 
 
 @pytest.mark.parametrize(
-    ("kind", "save_freq", "saved"),
-    [(MTGRPOTrainer, 20, [5]), (MTGRPOTrainer, -1, []), (MTGRPOAsyncTrainer, 20, [])],
+    ("kind", "save_freq", "last", "saved"),
+    [
+        (MTGRPOTrainer, 20, None, [5]),
+        (MTGRPOTrainer, 20, "1", [5]),
+        (MTGRPOTrainer, 20, "2", []),  # steps 3, 4 and 5 are those in which nothing finished
+        (MTGRPOTrainer, -1, None, []),
+        (MTGRPOAsyncTrainer, 20, None, []),
+    ],
 )
-def test_a_run_stops_when_every_group_has_failed_for_some_steps(monkeypatch, tmp_path, rows, kind, save_freq, saved):
+def test_a_run_stops_when_every_group_has_failed_for_some_steps(
+    monkeypatch, tmp_path, rows, kind, save_freq, last, saved
+):
     """What was trained since the last checkpoint is saved first, but for a step of which mini-batches are in flight."""
+    if last:
+        (tmp_path / MARKER).write_text(last)
 
     def empty(*_):
         raise EmptyBatch

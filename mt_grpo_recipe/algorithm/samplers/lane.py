@@ -27,11 +27,11 @@ class Lane:
         prior_informative: informative groups of earlier steps, weighted.
         prior_seen: all finished groups of earlier steps, weighted the same way.
         broken: launch no more groups than there are places until one finishes.
-        idle: launch no more groups than there are places until one is informative.
+        barren: launch no more groups than there are places until one is informative.
     """
 
     __slots__ = (
-        "broken", "carried", "ended", "failed", "head", "idle", "inflate", "informative", "launch_ids", "places",
+        "barren", "broken", "carried", "ended", "failed", "head", "inflate", "informative", "launch_ids", "places",
         "prior_informative", "prior_seen", "settled",
     )  # fmt: skip
 
@@ -42,11 +42,11 @@ class Lane:
         prior_informative: float,
         prior_seen: float,
         broken: bool = False,
-        idle: bool = False,
+        barren: bool = False,
     ):
         self.places = places
         self.broken = broken
-        self.idle = idle
+        self.barren = barren
         self.inflate = inflate
         discount = min(1.0, MAX_PRIOR_GROUPS / prior_seen) if prior_seen else 0.0
         self.prior_informative = discount * prior_informative
@@ -97,7 +97,7 @@ class Lane:
         in_flight = len(self.launch_ids) - self.ended
         lacking = math.ceil(target) - in_flight
         untried = self.broken and self.ended == self.failed + self.carried
-        if untried or (self.idle and self.informative == self.carried):
+        if untried or (self.barren and self.informative == self.carried):
             lacking = min(lacking, self.places - len(self.launch_ids))
         # A hopeless lane would eat the budget.
         tried, informative = self.ended - self.carried, self.informative - self.carried

@@ -75,7 +75,7 @@ class StreamingSampler:
             return [Lane(self._step.batch_size, inflate, float(informative_K.sum()), float(seen_K.sum()))]
         by_task = zip(self.quota_K.tolist(), informative_K.tolist(), seen_K.tolist(), strict=True)
         return [
-            Lane(places, inflate, informative, seen, broken=task in self._step.broken, idle=bool(tracker.idle_K[task]))
+            Lane(places, inflate, informative, seen, task in self._step.broken, bool(tracker.barren_K[task]))
             for task, (places, informative, seen) in enumerate(by_task)
         ]
 

@@ -23,7 +23,7 @@ def _own_reward(config: DictConfig, mt_grpo: MTGRPOConfig) -> str | None:
     given = f"reward.custom_reward_function.path={chosen.path}, reward.custom_reward_function.name={chosen.name}"
     try:
         module: Any = load_module(str(chosen.path))
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         cause = error.__cause__ or error
         said = f"{given}: it cannot be loaded: {type(cause).__name__}: {cause}."
         if _workers_are_elsewhere():

@@ -15,8 +15,8 @@ from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.checks.datasets import dataset_class, reads_files
 
 pc: Any = pyarrow.compute  # whose functions are made when it is imported, without types
-ROLES = ("system", "developer", "user", "assistant", "tool")
-"""Of messages, in chat templates at large; many of them leave out a message with another role without a word."""
+NOT_ROLES = ("human", "gpt")
+"""Of messages as ShareGPT writes them: chat templates leave them out, many without a word."""
 READ_OF_EVERY_ROW = ("data_source", "reward_model", "__rollout_n__")
 """Columns beside the prompt; verl assumes nothing for one of these that some rows have and others lack."""
 SHOWN = reprlib.Repr()
@@ -53,8 +53,11 @@ class RowForm:
             prompt_key=data.get("prompt_key", "prompt"),
             makes_prompts=makes_prompts,
             any_role=OmegaConf.select(config, "actor_rollout_ref.model.custom_chat_template") is not None,
-            # All reward managers of verl read it; a reward model or a manager of the user's own may do without.
-            needs_truth=source == "register" and not OmegaConf.select(config, "reward.reward_model.enable"),
+            # All reward managers of verl read it. A reward model, or a manager or an agent loop of the user's own that
+            # gives the reward itself, may do without.
+            needs_truth=source == "register"
+            and not OmegaConf.select(config, "reward.reward_model.enable")
+            and OmegaConf.select(config, "actor_rollout_ref.rollout.agent.agent_loop_config_path") is None,
         )
 
     def column_faults(self, columns_of: Mapping[str, Collection[str]]) -> list[str]:
@@ -99,7 +102,7 @@ class RowForm:
             kind: Any = values.type
             has_truth = pa.types.is_struct(kind) and (not self.needs_truth or kind.get_field_index("ground_truth") >= 0)
             return has_truth and not values.null_count
-        return _are_messages(values, None if self.any_role else ROLES)
+        return _are_messages(values, () if self.any_role else NOT_ROLES)
 
     def row_faults(self, rows: Iterable[Mapping[str, Any]], file: str) -> list[str]:
         """A sentence about prompts, and one about truths, that verl cannot use; each names the first row.
@@ -132,10 +135,10 @@ class RowForm:
             if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
                 return f"the prompt holds {_shown(message)}, which is no message with a role. {wanted}"
             role, content = message["role"], message.get("content")
-            if not self.any_role and role not in ROLES:
+            if not self.any_role and role in NOT_ROLES:
                 return (
-                    f"a message of the prompt has the role {role!r}, which chat templates leave out. Use one of "
-                    f"{', '.join(ROLES)}, or give actor_rollout_ref.model.custom_chat_template."
+                    f"a message of the prompt has the role {role!r}, which chat templates leave out. Write user, "
+                    "assistant or system, or give actor_rollout_ref.model.custom_chat_template."
                 )
             # An assistant that calls tools may say nothing.
             if not isinstance(content, str | list) and not (content is None and role == "assistant"):
@@ -153,8 +156,8 @@ class RowForm:
         return None
 
 
-def _are_messages(values: pa.ChunkedArray, roles: Collection[str] | None) -> bool:
-    """Whether every value is a list of one message or more, each with text or parts, in one of the roles."""
+def _are_messages(values: pa.ChunkedArray, not_roles: Collection[str]) -> bool:
+    """Whether every value is a list of one message or more, each with text or parts, in none of these roles."""
     kind: Any = values.type
     if not (_is_list(kind) and pa.types.is_struct(kind.value_type)) or values.null_count or not len(values):
         return False
@@ -164,7 +167,7 @@ def _are_messages(values: pa.ChunkedArray, roles: Collection[str] | None) -> boo
     role, content = pc.struct_field(messages, "role"), pc.struct_field(messages, "content")
     complete = pc.min(pc.list_value_length(values)).as_py() > 0 and not role.null_count and not content.null_count
     texts = _is_text(role.type) and (_is_text(content.type) or _is_list(content.type))
-    return complete and texts and (roles is None or set(pc.unique(role).to_pylist()) <= set(roles))
+    return complete and texts and not set(not_roles) & set(pc.unique(role).to_pylist())
 
 
 def _is_list(kind: pa.DataType) -> bool:
