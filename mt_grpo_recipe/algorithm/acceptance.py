@@ -14,7 +14,8 @@ IDLE_FINISHED = 8.0
 decayed over the steps: with decay 0.9, none for 22 steps, or none of the first eight."""
 
 BARREN_UPDATES = 22
-"""A task is barren if none of its groups was informative in this many updates in a row in which some finished."""
+"""A task is barren if none of its groups was informative in this many updates in a row in which some finished.
+Unlike idle, that takes a while: a hard task needs many tries at first."""
 
 
 class AcceptanceTracker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-STATE_VERSION = 4
+STATE_VERSION = 5
 
 
 class StateMismatch(ValueError):

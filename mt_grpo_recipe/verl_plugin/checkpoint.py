@@ -108,19 +108,21 @@ def resumed_folder(config: DictConfig) -> Path | None:
     return newest
 
 
-def worth_saving(config: DictConfig, mode: str, step: int) -> bool:
-    """Whether a run that stops within this step, since nothing finished in the last ones, has something to save.
+def save_unsaved(trainer: Any) -> None:
+    """Save a run that stops since nothing finished in the last steps, if it trained after it last saved.
 
-    That is if it trained after it last saved, and no other mini-batches of the step are in flight.
+    Nothing is saved within an asynchronous step, whose other mini-batches are in flight.
 
     Args:
-        config: verl's whole training config.
-        mode: of the trainer, as verl names it.
-        step: the training step.
+        trainer: of verl, with the plugin's `_save_checkpoint`.
     """
-    marker = Path.cwd() / config.trainer.default_local_dir / MARKER
+    config = trainer.config.trainer
+    if trainer.trainer_mode != "sync" or config.save_freq <= 0:
+        return
+    marker = Path.cwd() / config.default_local_dir / MARKER
     saved = int(marker.read_text(encoding="utf-8").strip() or 0) if marker.exists() else 0
-    return mode == "sync" and config.trainer.save_freq > 0 and step - FAILING_STEPS_LIMIT > saved
+    if trainer.global_steps - FAILING_STEPS_LIMIT > saved:
+        trainer._save_checkpoint()
 
 
 def _steps_saved(folder: Path) -> list[int]:

@@ -162,7 +162,7 @@ def log_shortfall(step: int, controller: TaskController, selection: Selection, e
 
 
 def stop_if_nothing_finishes(
-    step: int, controller: TaskController, errors: dict[int, str], save: Callable[[], None] | None
+    step: int, controller: TaskController, errors: dict[int, str], save: Callable[[], None]
 ) -> None:
     """Stop a run that has had no finished group for some steps, with a checkpoint of what was trained before.
 
@@ -170,8 +170,7 @@ def stop_if_nothing_finishes(
         step: the training step.
         controller: has observed the step.
         errors: as `first_errors` gives them.
-        save: writes the checkpoint; None: there is to be none, as within an asynchronous step, whose other mini-batches
-            are in flight.
+        save: writes the checkpoint, if there is to be one; called only where the run stops.
 
     Raises:
         EveryGroupFailed: the limit is reached; the message has the first failure of each task.
@@ -183,9 +182,8 @@ def stop_if_nothing_finishes(
         f"Every group failed in {FAILING_STEPS_LIMIT} steps in a row, the last of them step {step}, so the run stops "
         f"rather than train on nothing. {CORRECT_AND_RESUME} The first failures of step {step}:\n{causes}"
     )
-    if save:
-        try:
-            save()
-        except Exception as cause:
-            raise failure from cause
+    try:
+        save()
+    except Exception as cause:
+        raise failure from cause
     raise failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from mt_grpo_recipe.config import ConfigError, MTGRPOConfig
 from mt_grpo_recipe.verl_plugin.checks import check_data
-from mt_grpo_recipe.verl_plugin.data_rows import contents, row_text
+from mt_grpo_recipe.verl_plugin.data_rows import Contents, contents, row_text
 from mt_grpo_recipe.verl_plugin.dataset import TaskDataset
 from mt_grpo_recipe.verl_plugin.task_loader import group_rows
 
@@ -46,13 +46,8 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
     Raises:
         ConfigError: a row lacks its task or what verl reads from it, a task has no rows, or what `check_data` refuses.
     """
-    trained, validated = (
-        contents(rows_of_dataset(dataset, option), mt_grpo.task_key, option, used, varying_columns(dataset, option))
-        for dataset, option, used in (
-            (train, "data.train_files", mt_grpo.tasks),
-            (validation, "data.val_files", None),
-        )
-    )
+    trained = _contents(train, "data.train_files", mt_grpo.task_key, mt_grpo.tasks)
+    validated = _contents(validation, "data.val_files", mt_grpo.task_key)
     rows_of = group_rows(trained.tasks, mt_grpo.tasks)
     check_data(config, sum(map(len, rows_of.values())), trained.data_sources | validated.data_sources)
     if unseen := [task for task in rows_of if task not in validated.digest_of]:
@@ -61,6 +56,11 @@ def read_task_data(config: DictConfig, mt_grpo: MTGRPOConfig, train: Any, valida
         )
     train_digest_of = {task: trained.digest_of[task] for task in rows_of}
     return TaskData(rows_of, train_digest_of, validated.digest_of)
+
+
+def _contents(dataset: Any, option: str, task_key: Sequence[str], used: Sequence[str] | None = None) -> Contents:
+    """As `contents`, of a data set whose files this option names."""
+    return contents(rows_of_dataset(dataset, option), task_key, option, used, varying_columns(dataset, option))
 
 
 def rows_of_dataset(dataset: Any, option: str) -> Iterator[Mapping[str, Any]]:

@@ -25,7 +25,7 @@ from mt_grpo_recipe.metrics import IMPROVEMENT_SECONDS, STEPS_LEFT, task_slugs
 from mt_grpo_recipe.verl_plugin import checks
 from mt_grpo_recipe.verl_plugin.advantage import put_session_advantages
 from mt_grpo_recipe.verl_plugin.buffer_arguments import verl_buffer_arguments
-from mt_grpo_recipe.verl_plugin.checkpoint import read_state, resume_early, resumed_folder, worth_saving, write_state
+from mt_grpo_recipe.verl_plugin.checkpoint import read_state, resume_early, resumed_folder, save_unsaved, write_state
 from mt_grpo_recipe.verl_plugin.checks.options import warn_of_options_without_effect
 from mt_grpo_recipe.verl_plugin.checks.updates import fixed_micro_batch
 from mt_grpo_recipe.verl_plugin.defaults import set_defaults, stretch_learning_rate
@@ -169,8 +169,7 @@ class TaskTrainer(EvenUpdates):
         log_notices(self.global_steps, self.controller)
         self.total_training_steps = self._early_end.check(self.global_steps, self.total_training_steps, self.controller)
         metrics[STEPS_LEFT.name] = self.total_training_steps - self.global_steps
-        save = self._save_checkpoint if worth_saving(self.config, self.trainer_mode, self.global_steps) else None
-        stop_if_nothing_finishes(self.global_steps, self.controller, record.errors, save)
+        stop_if_nothing_finishes(self.global_steps, self.controller, record.errors, lambda: save_unsaved(self))
         return batch
 
     def _placeholder(self) -> KVBatchMeta:

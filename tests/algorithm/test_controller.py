@@ -298,7 +298,7 @@ def test_a_checkpoint_of_another_set_up_is_refused_and_both_are_named(theirs, na
 
 
 def test_something_that_is_no_state_is_refused():
-    with pytest.raises(StateMismatch, match="of format None, this version of mt-grpo-recipe reads format 4"):
+    with pytest.raises(StateMismatch, match="of format None, this version of mt-grpo-recipe reads format 5"):
         make().load_state_dict({})
 
 
