@@ -3,7 +3,7 @@
 #
 #   bash run_scripts/test.sh                        all of it
 #   bash run_scripts/test.sh --unit                 all but the training runs
-#   bash run_scripts/test.sh --fast                 about a minute: linter, formatter, and the quick unit tests
+#   bash run_scripts/test.sh --fast                 about two minutes: linter, formatter, and the quick unit tests
 #   bash run_scripts/test.sh PYTEST ARGUMENTS...    linter, formatter, types, and this call of pytest
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
